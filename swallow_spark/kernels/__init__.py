@@ -1,0 +1,1 @@
+"""Kernels: Arrow arrays in, Arrow or NumPy arrays out. They know no Spark."""

@@ -1,0 +1,1 @@
+"""Stages: functions from DataFrames to DataFrames. They know neither paths nor each other."""
