@@ -7,21 +7,23 @@ another one as its base. `--set section.key=value` overrides single entries.
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -29,7 +31,7 @@ from swallow_spark.errors import ConfigError
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
@@ -45,19 +47,13 @@ ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 
 
 class Section(BaseModel):
-    """A part of the configuration. `execution_keys` change how fast a stage runs, never its result: they stay out of
-    the fingerprint."""
+    """A part of the configuration that decides what a stage's rows are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-    execution_keys: frozenset[str] = Field(default=frozenset(), exclude=True, init=False, repr=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def meaning(self) -> dict[str, Any]:
-        """What decides this stage's result, as plain JSON values. Files count by their content."""
-        return {
-            key: _by_content(value)
-            for key, value in self.model_dump().items()
-            if key not in type(self).model_fields["execution_keys"].default
-        }
+        """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
+        return {key: _by_content(value) for key, value in self.model_dump().items()}
 
 
 def _by_content(value: Any) -> Any:
@@ -67,4 +63,284 @@ def _by_content(value: Any) -> Any:
         return {key: _by_content(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_by_content(entry) for entry in value]
-    return str(value) if isinstance(value, Decimal) else value
+    return value
+
+
+class Ingest(Section):
+    """WARC records to pages."""
+
+    max_record_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated")
+    max_html_bytes: int = Field(default=8 << 20, ge=1 << 10, description="of a page after removing HTTP encodings")
+    max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
+
+
+class Sketch(Section):
+    """Signatures: MinHash over character shingles, cut into bands. Swallow's setting is 40 bands of 20 values."""
+
+    shingle_chars: int = Field(default=5, ge=1, le=32)
+    bands: int = Field(default=40, ge=1, le=127)
+    rows_per_band: int = Field(default=20, ge=1, le=256)
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _whole_bytes(self) -> "Sketch":
+        if self.bands * self.rows_per_band % 8:
+            raise ValueError("bands x rows_per_band must be a multiple of 8 (the 1-bit sketch is whole bytes)")
+        return self
+
+
+class Features(Section):
+    """Numbers measured on each page's text, which the rules compare."""
+
+    blank_lines: Literal["drop", "keep"] = "drop"
+    ng_words: ExistingFile | None = Field(default=None, description="NG expressions, one a line; none: not measured")
+
+
+class Dedup(Section):
+    """Which of the pages that share a bucket is kept."""
+
+    policy: Literal["bucket"] = "bucket"
+
+
+class Bound(Section):
+    """A rule: a page whose feature lies outside is rejected, with the reason `FEATURE:low` or `FEATURE:high`."""
+
+    min: float | None = Field(default=None, description="rejected if below")
+    max: float | None = Field(default=None, description="rejected if above")
+    below: float | None = Field(default=None, description="rejected if equal or above")
+    source: str
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Bound":
+        if self.min is None and self.max is None and self.below is None:
+            raise ValueError("a rule needs one of min, max, below (or `false` in its place, to turn it off)")
+        if self.max is not None and self.below is not None:
+            raise ValueError("a rule has either max or below")
+        return self
+
+
+class Rules(Section):
+    """A preset of rules over features and hosts."""
+
+    preset: Name
+    bounds: dict[str, Bound] = Field(default={}, description="feature -> its bounds; `false` turns a rule off")
+    hosts: tuple[str, ...] = Field(default=(), description="domains; a page of one of them, or below it, is rejected")
+    host_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of domains, one a line")
+
+    @field_validator("bounds", mode="before")
+    @classmethod
+    def _without_those_turned_off(cls, bounds: Any) -> Any:
+        if isinstance(bounds, Mapping):
+            return {feature: bound for feature, bound in bounds.items() if bound is not False}
+        return bounds
+
+
+class Classifier(Section):
+    """A fastText model whose labels carry weights; a page's score is the sum of weight x probability."""
+
+    path: ExistingFile
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    weights: dict[str, float] = Field(min_length=1, description="label -> weight")
+
+    @model_validator(mode="after")
+    def _content(self) -> "Classifier":
+        if self.sha256 and (found := hashlib.sha256(self.path.read_bytes()).hexdigest()) != self.sha256:
+            raise ValueError(f"{self.path} has sha256 {found}, not {self.sha256}")
+        return self
+
+
+class Band(NamedTuple):
+    """The documents between two shares from the top: above `start`, down to and with `end`; exact decimals."""
+
+    name: str
+    start: Fraction
+    end: Fraction
+
+
+def parse_band(name: str) -> Band:
+    """`top10` is the best 10 %; `top10-30` what follows, down to 30 %. Raises ValueError for anything else."""
+    match = re.fullmatch(r"top(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
+    if match:
+        cuts = [Fraction(Decimal(cut)) / 100 for cut in match.groups() if cut is not None]
+        start, end = cuts if len(cuts) == 2 else (Fraction(0), cuts[0])
+        if start < end <= 1:
+            return Band(name, start, end)
+    raise ValueError(f"{name!r} is no band: write top10 (the best 10 %) or top10-30 (the 20 % behind them)")
+
+
+def _bands(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        parse_band(name)
+    return names
+
+
+class Subset(Section):
+    """Top-k% bands of the accepted survivors by one classifier; each becomes the subset `CLASSIFIER-BAND`."""
+
+    classifier: Name
+    bands: Annotated[tuple[str, ...], AfterValidator(_bands)] = ("top10", "top10-30")
+
+
+class Report(Section):
+    """The report's samples."""
+
+    sample_pages: int = Field(default=12, ge=0, le=200)
+    seed: int = 1
+
+
+class Execution(Section):
+    """How the work is cut up. Nothing here changes a row of the result, so nothing here enters a fingerprint."""
+
+    files_per_batch: int = Field(default=2048, ge=1, description="input files committed together")
+    files_per_task: int = Field(default=32, ge=1, description="input files that one task reads, at most")
+    batches_in_flight: int = Field(default=2, ge=1, le=16)
+    rows_per_arrow_batch: int = Field(default=1000, ge=1, description="rows handed to a kernel at once, at most")
+    shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
+    bands_per_pass: int = Field(default=10, ge=1, description="bands of dedup that are shuffled together")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    ingest: Ingest = Ingest()
+    sketch: Sketch = Sketch()
+    features: Features = Features()
+    dedup: Dedup = Dedup()
+    rules: Rules
+    classifiers: dict[Name, Classifier] = {}
+    subsets: tuple[Subset, ...] = ()
+    report: Report = Report()
+    execution: Execution = Execution()
+    spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
+
+    @model_validator(mode="after")
+    def _subsets_have_classifiers(self) -> "Config":
+        for subset in self.subsets:
+            if subset.classifier not in self.classifiers:
+                known = ", ".join(self.classifiers) or "none"
+                raise ValueError(f"subsets: no classifier {subset.classifier!r} is configured (there is: {known})")
+        return self
+
+
+def fingerprint(meaning: Mapping[str, Any], versions: Mapping[str, Any], *upstream: str) -> str:
+    """Identifies what a stage computes: its configuration, its kernels' versions, the stages before it."""
+    canonical = json.dumps([meaning, versions, upstream], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def packaged_directory() -> Path:
+    """Where the packaged configurations are: in an installed package, or beside it in a source tree."""
+    package = Path(str(resources.files("swallow_spark")))
+    return next(directory for directory in (package / "conf", package.parent / "conf") if directory.is_dir())
+
+
+def packaged_names() -> list[str]:
+    return sorted(path.stem for path in packaged_directory().glob("*.toml"))
+
+
+def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a file, or the packaged one of that name, with `section.key=value` overrides.
+
+    Raises ConfigError: in one line the key, the file, and what is allowed.
+    """
+    path = _find(name_or_path, relative_to=None)
+    values = _read(path)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Config.model_validate(values, context={"directory": Path.cwd()})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+
+
+def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
+    name = str(name_or_path)
+    candidates = [Path(name), packaged_directory() / f"{name}.toml"]
+    if relative_to:
+        candidates.insert(0, relative_to / name)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(f"{name}: no such configuration file, nor a packaged one ({', '.join(packaged_names())})")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's values upon those of the file that it extends. Paths become absolute, being relative to their file."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    _resolve_paths(values, path.resolve().parent)
+    base = values.pop("extends", None)
+    return _merge(_read(_find(base, path.parent)), values) if base else values
+
+
+def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
+    def absolute(name: Any) -> Any:
+        return str(directory / name) if isinstance(name, str) else name
+
+    for section, key in (("features", "ng_words"), ("rules", "host_lists")):
+        part = values.get(section)
+        if isinstance(part, dict) and key in part:
+            part[key] = [absolute(n) for n in part[key]] if isinstance(part[key], list) else absolute(part[key])
+    classifiers = values.get("classifiers")
+    for classifier in classifiers.values() if isinstance(classifiers, dict) else ():
+        if isinstance(classifier, dict) and "path" in classifier:
+            classifier["path"] = absolute(classifier["path"])
+
+
+def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in values.items():
+        old = base.get(key)
+        base[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return base
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *sections, last = [part.strip() for part in key.split(".")]
+    if not equals or not all((*sections, last)):
+        raise ConfigError(f"--set {override}: write it as section.key=value")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} is no section")
+    try:
+        values[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[last] = text.strip()  # a bare word is a string
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = _keys_at(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f", did you mean {close[0]}?" if close else ""
+        return f"{key}: unknown key{hint} (allowed: {', '.join(allowed)})"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:] if message.startswith("Input") else message
+    shown = problem.get("input")
+    found = f" (it is {shown!r})" if isinstance(shown, str | int | float) and message.startswith("input") else ""
+    return f"{key}: {message}{found}" if key else message
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """The keys that are allowed at a place in the configuration."""
+    section: Any = Config
+    for part in location:
+        if isinstance(section, type) and issubclass(section, BaseModel) and part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            section = _section_in(annotation)
+    return list(section.model_fields) if section else []
+
+
+def _section_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _section_in(argument):
+            return found
+    return None
