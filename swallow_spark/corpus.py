@@ -1,0 +1,380 @@
+"""A corpus on disk: its lock, the numbering of its inputs, and what is finished.
+
+Work is cut into units (a batch of WARC files, a crawl, a preset …). A unit's files count when its manifest is written:
+last, atomically, with the list of files. Readers open only what manifests list, so what a killed run left behind is
+never read; it is swept away when the next run takes the lock.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark import __version__
+from swallow_spark.config import NAME_PATTERN
+from swallow_spark.errors import CorpusError, InputError, UsageError
+from swallow_spark.outputs import Outputs
+from swallow_spark.storage import Root
+from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO
+
+_FORMAT: Final = 1
+_MARKER: Final = "corpus.json"
+_LOCK: Final = "lock.json"
+_MANIFESTS: Final = "manifests"
+# Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
+_UNIT_DIRECTORY: Final = re.compile(r".*-[0-9a-f]{12}$")
+
+
+class InputFile(NamedTuple):
+    """An input as found, not yet numbered. `key` names it whatever the mirror or scheme that it came by."""
+
+    key: str
+    path: str
+    bytes: int
+    etag: str | None
+    format: str  # warc, jsonl or parquet
+    line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
+
+
+class NumberedFile(NamedTuple):
+    """An input of a crawl with its number; a file beyond 4 GiB takes the numbers behind its own as well."""
+
+    file_no: int
+    path: str
+    bytes: int
+    format: str
+
+    @property
+    def last_file_no(self) -> int:
+        return self.file_no + max(0, self.bytes - 1) // BYTES_PER_FILE_NO
+
+
+class File(BaseModel):
+    """A Parquet file of a table."""
+
+    model_config = ConfigDict(frozen=True)
+    table: str
+    path: str
+    rows: int
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """What a finished unit consists of."""
+
+    model_config = ConfigDict(frozen=True)
+    stage: str
+    unit: str
+    id: str
+    fingerprint: str
+    meaning: dict[str, Any]  # the configuration behind the fingerprint, for telling differences
+    upstream: str  # which units it was computed from
+    files: tuple[File, ...]
+    counts: dict[str, int]
+    covers: tuple[tuple[int, int], ...] = ()  # ranges of file_no, of units that read inputs
+    details: dict[str, Any] = {}
+    version: str
+    finished: datetime
+
+    def rows(self, table: str) -> int:
+        return sum(file.rows for file in self.files if file.table == table)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work that is committed as a whole."""
+
+    stage: str
+    name: str
+
+    @property
+    def manifest(self) -> str:
+        return f"{_MANIFESTS}/{self.stage}/{self.name}.json"
+
+
+class Corpus:
+    """A corpus under one root directory or URI."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+
+    @classmethod
+    def open(cls, location: str) -> Self:
+        """A corpus that exists. Raises CorpusError where there is none."""
+        corpus = cls(Root(location))
+        try:
+            marker = json.loads(corpus.root.read_bytes(_MARKER))
+        except (OSError, ValueError):
+            raise CorpusError(f"{location}: no corpus there (`ingest` or `build` starts one)") from None
+        if marker.get("format") != _FORMAT:
+            raise CorpusError(f"{location}: a corpus of format {marker.get('format')}, this version reads {_FORMAT}")
+        return corpus
+
+    @classmethod
+    def open_or_create(cls, location: str) -> Self:
+        """A corpus, made where there is none. Raises CorpusError where that can't be done."""
+        corpus = cls(Root(location))
+        try:
+            if not corpus.root.exists(_MARKER):
+                if corpus.root.is_local and corpus.root.exists("") and any(corpus.root.local_path("").iterdir()):
+                    raise CorpusError(f"{location}: neither empty nor a corpus: give a directory of its own")
+                corpus.root.make_directory("")
+                marker = {"format": _FORMAT, "created": datetime.now(UTC).isoformat(), "version": __version__}
+                corpus.root.write_atomically(_MARKER, json.dumps(marker).encode())
+        except OSError as error:
+            raise CorpusError(f"{location}: can't be written: {error.strerror or error}") from None
+        return cls.open(location)
+
+    # ---- the lock
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other runs out. The lock of a process that is gone from this machine is taken over.
+
+        Raises CorpusError where another run holds it, or the corpus can't be written.
+        """
+        owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": _process_start(os.getpid()),
+            "user": getpass.getuser(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        content = json.dumps(owner).encode()
+        try:
+            if not self.root.create_exclusively(_LOCK, content):
+                self._refuse_if_held()
+                self.root.delete(_LOCK)
+                if not self.root.create_exclusively(_LOCK, content):
+                    self._refuse_if_held()
+            self._sweep()
+        except OSError as error:
+            raise CorpusError(f"{self.root.location}: can't be written: {error.strerror or error}") from None
+        try:
+            yield
+        finally:
+            self.root.delete(_LOCK)
+
+    def _refuse_if_held(self) -> None:
+        try:
+            owner = json.loads(self.root.read_bytes(_LOCK))
+        except (OSError, ValueError):
+            owner = {}
+        if owner.get("host") == socket.gethostname() and _process_start(owner.get("pid", 0)) != owner.get("started"):
+            return  # killed: nobody holds it any more
+        held = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_OWNER, "?"), **owner})
+        raise CorpusError(
+            f"{self.root.location}: in use by another run ({held}); "
+            f"if that run is gone for certain, delete {self.root.location.rstrip('/')}/{_LOCK}"
+        )
+
+    def _sweep(self) -> None:
+        """Deletes what no manifest lists: leftovers of killed runs. Only under the lock."""
+        listed = {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}
+        for directory in self.root.directories(""):
+            if _UNIT_DIRECTORY.match(directory) and directory not in listed:
+                self.root.delete(directory)
+
+    # ---- inputs and their numbers
+
+    def register(self, crawl: str, found: Sequence[InputFile]) -> int:
+        """Gives numbers to the inputs that have none yet, in the order of their keys; the number of new ones.
+
+        `cc:` listings bring keys whose order is that of the listing. Only under the lock. A number is never given
+        twice: the rows of `inputs` stay, whatever happens to the pages.
+        """
+        if not re.match(NAME_PATTERN, crawl) or crawl.endswith("."):
+            raise UsageError(f"--crawl {crawl}: a name is made of letters, digits, '.', '_' and '-', at most 100")
+        table = self._inputs()
+        rows = table.to_pylist()
+        known = {row["key"]: row for row in rows if row["crawl"] == crawl and row["base_offset"] == 0}
+        for file in found:
+            if (row := known.get(file.key)) and row["bytes"] != file.bytes:
+                raise InputError(
+                    f"{file.path}: {file.bytes} bytes, but it was registered with {row['bytes']}: "
+                    "a changed file needs a name of its own"
+                )
+        new = sorted({file.key: file for file in found if file.key not in known}.values())
+        if not new:
+            return 0
+        crawl_nos = {row["crawl"]: row["crawl_no"] for row in rows}
+        crawl_no = crawl_nos.get(crawl) or max(crawl_nos.values(), default=0) + 1
+        file_no = max((row["file_no"] for row in rows if row["crawl"] == crawl), default=-1) + 1
+        added = []
+        for file in new:
+            if file.line is not None:
+                file_no = file.line
+            for base_offset in range(0, max(1, file.bytes), BYTES_PER_FILE_NO):
+                row = {"crawl": crawl, "crawl_no": crawl_no, "file_no": file_no, "base_offset": base_offset}
+                added.append({**file._asdict(), **row})
+                file_no += 1
+        if crawl_no > MAX_CRAWL_NO or file_no - 1 > MAX_FILE_NO:
+            raise CorpusError(f"no numbers left: {MAX_CRAWL_NO} crawls of {MAX_FILE_NO + 1} files at most")
+        taken = [row["file_no"] for row in (*rows, *added) if row["crawl"] == crawl]
+        if len(set(taken)) < len(taken):
+            raise UsageError(f"--crawl {crawl}: files of a cc: listing and other files need crawls of their own")
+        part = len(self.root.files("inputs", ".parquet"))
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist([{n: r[n] for n in INPUTS.names} for r in added], INPUTS), sink)
+        self.root.write_atomically(f"inputs/{part:06d}.parquet", sink.getvalue().to_pybytes())
+        return len(new)
+
+    def _inputs(self, crawl: str | None = None) -> pa.Table:
+        parts = self.root.files("inputs", ".parquet")
+        tables = [pq.read_table(pa.BufferReader(self.root.read_bytes(part)), schema=INPUTS) for part in parts]
+        table = pa.concat_tables(tables) if tables else INPUTS.empty_table()
+        return table if crawl is None else table.filter(pa.compute.equal(table["crawl"], crawl))
+
+    def crawls(self) -> dict[int, str]:
+        """crawl_no -> name, ascending."""
+        table = self._inputs().select(["crawl_no", "crawl"]).group_by(["crawl_no", "crawl"]).aggregate([])
+        return {row["crawl_no"]: row["crawl"] for row in table.sort_by("crawl_no").to_pylist()}
+
+    def inputs(self, crawl: str) -> list[NumberedFile]:
+        """The registered inputs of a crawl, by number."""
+        rows = self._inputs(crawl).sort_by("file_no").to_pylist()
+        return [NumberedFile(r["file_no"], r["path"], r["bytes"], r["format"]) for r in rows if r["base_offset"] == 0]
+
+    def pending(self, crawl: str) -> list[NumberedFile]:
+        """The inputs of a crawl that no finished batch covers."""
+        ranges = [r for manifest in self.manifests("ingest", f"crawl={crawl}/") for r in manifest.covers]
+        done = {file_no for first, last in ranges for file_no in range(first, last + 1)}
+        return [file for file in self.inputs(crawl) if file.file_no not in done]
+
+    # ---- units
+
+    def manifest(self, unit: Unit) -> Manifest | None:
+        """The manifest of a unit, or None where it isn't finished."""
+        if not self.root.exists(unit.manifest):
+            return None
+        try:
+            return Manifest.model_validate_json(self.root.read_bytes(unit.manifest))
+        except ValueError:
+            raise CorpusError(f"{unit.manifest}: damaged; delete it, and its unit is done again") from None
+
+    def manifests(self, stage: str, prefix: str = "") -> list[Manifest]:
+        """The finished units of a stage whose names begin so, by name."""
+        directory = f"{_MANIFESTS}/{stage}"
+        names = [path[len(directory) + 1 : -5] for path in self.root.files(directory, ".json")]
+        found = [self.manifest(Unit(stage, name)) for name in names if name.startswith(prefix)]
+        return [manifest for manifest in found if manifest]
+
+    def _all_manifests(self) -> Iterator[Manifest]:
+        for path in self.root.files(_MANIFESTS, ".json"):
+            stage, _, name = path[len(_MANIFESTS) + 1 : -5].partition("/")
+            if manifest := self.manifest(Unit(stage, name)):
+                yield manifest
+
+    def is_finished(self, unit: Unit, fingerprint: str, upstream: str) -> bool:
+        """Whether the unit's rows are those that this configuration and these upstream units give."""
+        manifest = self.manifest(unit)
+        return manifest is not None and (manifest.fingerprint, manifest.upstream) == (fingerprint, upstream)
+
+    def outputs(self, unit: Unit, tables: Mapping[str, pa.Schema], crawls: Mapping[int, str]) -> Outputs:
+        """New directories for a unit to write into: `TABLE/crawl=NAME/UNIT-TOKEN` for each table and crawl."""
+        leaf = unit.name.rpartition("/")[2].replace("=", "-")
+        token = uuid4().hex[:12]
+        directories = {
+            table: {number: f"{table}/crawl={crawl}/{leaf}-{token}" for number, crawl in crawls.items()}
+            for table in tables
+        }
+        return Outputs(self.root, dict(tables), directories)
+
+    def commit(
+        self,
+        unit: Unit,
+        fingerprint: str,
+        meaning: Mapping[str, Any],
+        upstream: str,
+        written: Iterable[Mapping[str, Any]],
+        *,
+        counts: Mapping[str, int] | None = None,
+        covers: Sequence[tuple[int, int]] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> Manifest:
+        """Makes a unit count: writes its manifest, then deletes the files that it replaces.
+
+        `written` are rows of outputs.WRITTEN; their sums are added to `counts`.
+        """
+        files, totals = [], dict(counts or {})
+        for row in written:
+            files.append(File(table=row["table"], path=row["path"], rows=row["rows"], bytes=row["bytes"]))
+            for name, value in dict(row["sums"]).items():
+                totals[name] = totals.get(name, 0) + value
+        replaced = self.manifest(unit)
+        manifest = Manifest(
+            stage=unit.stage,
+            unit=unit.name,
+            id=uuid4().hex,
+            fingerprint=fingerprint,
+            meaning=dict(meaning),
+            upstream=upstream,
+            files=tuple(sorted(files, key=lambda file: file.path)),
+            counts=totals,
+            covers=tuple(covers),
+            details=dict(details or {}),
+            version=__version__,
+            finished=datetime.now(UTC),
+        )
+        self.root.write_atomically(unit.manifest, manifest.model_dump_json(indent=1).encode())
+        if replaced:
+            for directory in {file.path.rpartition("/")[0] for file in replaced.files}:
+                self.root.delete(directory)
+        return manifest
+
+    def forget(self, unit: Unit) -> None:
+        """Takes back a unit: it no longer counts, and its files are deleted."""
+        if manifest := self.manifest(unit):
+            self.root.delete(unit.manifest)
+            for directory in {file.path.rpartition("/")[0] for file in manifest.files}:
+                self.root.delete(directory)
+
+    # ---- reading
+
+    def read(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
+        """A table's rows of these units, and only those. A frame without rows where there are none."""
+        paths = [file.path for manifest in manifests for file in manifest.files if file.table == table]
+        spark_schema = from_arrow_schema(schema)
+        if not paths:
+            return spark.createDataFrame([], spark_schema)
+        return spark.read.schema(spark_schema).parquet(*map(self.root.spark_path, paths))
+
+
+_OWNER: Final = ("host", "pid", "user", "since")
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process of this machine started, in a form that tells it from a later one of the same number; None where
+    it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)  # no /proc on this system: a live process of that number is taken for the owner
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "?"
+    return "?"
+
+
+def lineage(manifests: Iterable[Manifest]) -> str:
+    """Identifies the units that something was computed from."""
+    ids = sorted(f"{manifest.stage}/{manifest.unit}/{manifest.id}" for manifest in manifests)
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]

@@ -1,0 +1,140 @@
+"""Tables written inside tasks: a task writes its Parquet files and returns what it wrote, as rows.
+
+So one scan can fill several tables, text never crosses from Python to the JVM, and a corpus can lie on any store that
+`pyarrow.fs` reaches. Files of attempts that failed, or of a killed run, are on no list and are never read.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swallow_spark.storage import Root
+
+# `sums`: what the writer was told to count beside rows, e.g. characters or records by outcome.
+WRITTEN: Final = pa.schema(
+    [
+        pa.field("table", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("sums", pa.map_(pa.string(), pa.int64()), nullable=False),
+    ]
+)
+ROW_GROUP_BYTES: Final = 32 << 20  # what a task holds of each table at once
+FILE_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a unit of work writes each of its tables: `directories[table]` maps crawl_no to a directory, relative to
+    the root. A table with one directory goes there; with several, each row goes where its doc_id says."""
+
+    root: Root
+    schemas: Mapping[str, pa.Schema]
+    directories: Mapping[str, Mapping[int, str]]
+
+    def open(self, task: int) -> "OpenOutputs":
+        return OpenOutputs(self, task)
+
+    def write_all(self, table: str, batches: Iterable[pa.RecordBatch], task: int) -> Iterator[pa.RecordBatch]:
+        """Writes all batches into one table; yields what was written."""
+        with self.open(task) as outputs:
+            for batch in batches:
+                outputs.write(table, batch)
+            yield outputs.written()
+
+
+class OpenOutputs:
+    """The files that one attempt of a task has open. Leave the `with` block by an exception, and no list is made."""
+
+    def __init__(self, outputs: Outputs, task: int) -> None:
+        self._outputs = outputs
+        self._name = f"part-{task:05d}-{uuid4().hex[:12]}"
+        self._files: dict[str, _File] = {}
+        self._written: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for file in self._files.values():
+            file.abandon()
+
+    def write(self, table: str, batch: pa.RecordBatch, sums: Mapping[str, int] | None = None) -> None:
+        """Appends rows (the table's columns in any order); `sums` are added up per file."""
+        directories = self._outputs.directories[table]
+        if len(directories) == 1:
+            self._append(table, next(iter(directories.values())), batch, sums)
+            return
+        crawl_nos = batch.column("doc_id").to_numpy() >> 53
+        for crawl_no in np.unique(crawl_nos):
+            part = batch.filter(pa.array(crawl_nos == crawl_no))
+            self._append(table, directories[int(crawl_no)], part, sums)
+
+    def _append(self, table: str, directory: str, batch: pa.RecordBatch, sums: Mapping[str, int] | None) -> None:
+        if directory not in self._files:
+            number = sum(entry["path"].startswith(f"{directory}/") for entry in self._written)
+            path = f"{directory}/{self._name}-{number}.parquet"
+            self._files[directory] = _File(self._outputs.root, table, path, self._outputs.schemas[table])
+        file = self._files[directory]
+        file.append(batch, sums or {})
+        if file.bytes_written >= FILE_BYTES:
+            self._written.append(self._files.pop(directory).close())
+
+    def written(self) -> pa.RecordBatch:
+        """Closes the files and lists them (schema WRITTEN)."""
+        while self._files:
+            self._written.append(self._files.pop(next(iter(self._files))).close())
+        return pa.RecordBatch.from_pylist(self._written, schema=WRITTEN)
+
+
+@dataclass
+class _File:
+    root: Root
+    table: str
+    path: str
+    schema: pa.Schema
+    rows: int = 0
+    sums: dict[str, int] = field(default_factory=dict)
+    _held: list[pa.RecordBatch] = field(default_factory=list)
+    _held_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self._stream = self.root.open_output(self.path)
+        self._writer = pq.ParquetWriter(self._stream, self.schema, compression="zstd", compression_level=3)
+
+    @property
+    def bytes_written(self) -> int:
+        return int(self._stream.tell())
+
+    def append(self, batch: pa.RecordBatch, sums: Mapping[str, int]) -> None:
+        self._held.append(batch.select(self.schema.names).cast(self.schema))
+        self._held_bytes += batch.nbytes
+        self.rows += batch.num_rows
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+        if self._held_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.Table.from_batches(self._held, self.schema))
+            self._held, self._held_bytes = [], 0
+
+    def close(self) -> dict[str, Any]:
+        self._flush()
+        self._writer.close()
+        size = self.bytes_written
+        self._stream.close()
+        sums = list(self.sums.items())
+        return {"table": self.table, "path": self.path, "rows": self.rows, "bytes": size, "sums": sums}
+
+    def abandon(self) -> None:
+        """Frees the file after a failure; what it holds is on no list."""
+        self._stream.close()

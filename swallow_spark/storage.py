@@ -1,0 +1,187 @@
+"""Where bytes are: the only module that knows local paths from object stores and HTTP.
+
+A location is a local path or a URI that `pyarrow.fs` understands (`s3://`, `hdfs://`); inputs may also be `http(s)://`.
+"""
+
+import io
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, cast
+from uuid import uuid4
+
+from pyarrow import fs
+
+from swallow_spark.errors import InputError
+
+_HTTP = ("http://", "https://")
+
+
+def is_uri(location: str) -> bool:
+    return "://" in location
+
+
+def filesystem(location: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a location, and the path in it."""
+    if is_uri(location):
+        return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
+    return fs.LocalFileSystem(), str(Path(location).absolute())
+
+
+@dataclass(frozen=True)
+class Root:
+    """A directory that tables live in; all paths below are relative to it. Cheap to pickle into tasks."""
+
+    location: str
+
+    @cached_property
+    def _place(self) -> tuple[fs.FileSystem, str]:
+        return filesystem(self.location)
+
+    def _path(self, relative: str) -> str:
+        return f"{self._place[1].rstrip('/')}/{relative}".rstrip("/")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"location": self.location}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._place[0], fs.LocalFileSystem)
+
+    def spark_path(self, relative: str) -> str:
+        """How Spark's own readers name it."""
+        return Path(self._path(relative)).as_uri() if self.is_local else f"{self.location.rstrip('/')}/{relative}"
+
+    def local_path(self, relative: str) -> Path:
+        """For showing to people; a remote root has none and gives its URI's text."""
+        return Path(self._path(relative))
+
+    def exists(self, relative: str) -> bool:
+        return bool(self._place[0].get_file_info(self._path(relative)).type != fs.FileType.NotFound)
+
+    def size(self, relative: str) -> int:
+        return int(self._place[0].get_file_info(self._path(relative)).size or 0)
+
+    def make_directory(self, relative: str) -> None:
+        self._place[0].create_dir(self._path(relative), recursive=True)
+
+    def read_bytes(self, relative: str) -> bytes:
+        with self.open_input(relative) as stream:
+            return bytes(stream.read())
+
+    def open_input(self, relative: str) -> Any:
+        return self._place[0].open_input_file(self._path(relative))
+
+    def open_output(self, relative: str) -> Any:
+        """A stream into a new file; the directory is made where needed."""
+        path = self._path(relative)
+        self._place[0].create_dir(path.rpartition("/")[0], recursive=True)
+        return self._place[0].open_output_stream(path, compression=None)
+
+    def write_atomically(self, relative: str, content: bytes) -> None:
+        """All of the content or nothing: object stores publish an object when it is closed, others rename."""
+        if not self.is_local:
+            with self.open_output(relative) as stream:
+                stream.write(content)
+            return
+        temporary = f"{relative}.{uuid4().hex[:8]}.tmp"
+        with self.open_output(temporary) as stream:
+            stream.write(content)
+        self._place[0].move(self._path(temporary), self._path(relative))
+
+    def create_exclusively(self, relative: str, content: bytes) -> bool:
+        """Makes a file that wasn't there; False where it was. Exact on local file systems, best effort elsewhere."""
+        path = self._path(relative)
+        if self.is_local:
+            try:
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                return False
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            return True
+        if self.exists(relative):
+            return False
+        self.write_atomically(relative, content)
+        return self.read_bytes(relative) == content
+
+    def delete(self, relative: str) -> None:
+        """Deletes a file or a directory with all below it; nothing there is fine."""
+        filesystem_, path = self._place[0], self._path(relative)
+        kind = filesystem_.get_file_info(path).type
+        if kind == fs.FileType.Directory:
+            filesystem_.delete_dir(path)
+        elif kind == fs.FileType.File:
+            filesystem_.delete_file(path)
+
+    def files(self, relative: str, suffix: str = "") -> list[str]:
+        """All files below a directory, relative to the root, sorted."""
+        return self._below(relative, fs.FileType.File, suffix)
+
+    def directories(self, relative: str) -> list[str]:
+        """All directories below a directory, relative to the root, sorted."""
+        return self._below(relative, fs.FileType.Directory, "")
+
+    def _below(self, relative: str, kind: fs.FileType, suffix: str) -> list[str]:
+        selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
+        start = len(self._path("")) + 1
+        found = self._place[0].get_file_info(selector)
+        return sorted(info.path[start:] for info in found if info.type == kind and info.path.endswith(suffix))
+
+
+class _Plain(io.RawIOBase):
+    """Only what readers need of a PyArrow or HTTP stream: some parsers call methods that those refuse."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_input(location: str) -> IO[bytes]:
+    """An input as a stream of its stored bytes, read forward only. Raises InputError where it can't be opened."""
+    try:
+        if location.startswith(_HTTP):
+            return io.BufferedReader(_Plain(_http_get(location)), 1 << 20)
+        if is_uri(location):
+            filesystem_, path = filesystem(location)
+            return io.BufferedReader(_Plain(filesystem_.open_input_file(path)), 1 << 20)
+        return open(location, "rb", buffering=1 << 20)
+    except OSError as error:
+        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+
+
+def _http_get(url: str) -> Any:
+    import urllib3
+
+    retries = urllib3.Retry(total=5, backoff_factor=1, backoff_jitter=1, status_forcelist=(429, 500, 502, 503, 504))
+    try:
+        response = urllib3.PoolManager(retries=retries).request("GET", url, preload_content=False, decode_content=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise InputError(f"{url}: can't be read: {error}") from None
+    if response.status != 200:
+        raise InputError(f"{url}: HTTP status {response.status}")
+    return response
+
+
+def http_size(url: str) -> tuple[int, str | None]:
+    """Content-Length and ETag of a URL. Raises InputError where the server doesn't answer 200."""
+    response = _http_get(url)
+    try:
+        return int(response.headers.get("Content-Length", -1)), response.headers.get("ETag")
+    finally:
+        response.close()
