@@ -1,0 +1,278 @@
+"""What charset a page is in, and its bytes as text.
+
+The order of evidence: a BOM; ISO-2022-JP escapes; strict UTF-8; Shift_JIS or EUC-JP that reads as kana; the declared
+charset (HTTP, then the page) where the bytes are valid in it; else a best guess, with U+FFFD for what can't be read.
+
+Shift_JIS, EUC-JP and ISO-2022-JP are read by one table, CP932's, as browsers do (WHATWG Encoding Standard, index
+jis0208): the same page gives the same text in all three, NEC and IBM extensions included. So a wave dash becomes
+U+FF5E in all three. UTF-8 text is left as its author wrote it, with U+301C where it has that: telling a wave dash from
+a full-width tilde, or a minus from a full-width hyphen, isn't possible without loss.
+"""
+
+import codecs
+import re
+from typing import Final, NamedTuple
+
+__all__ = ["Decoded", "decode", "detect"]
+
+_DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
+_MIN_KANA_FRACTION: Final = (
+    0.15  # of the non-ASCII characters; Japanese prose has 0.4 and more, misread text under 0.02
+)
+_MAX_REPLACED_FRACTION: Final = 0.05  # of the non-ASCII characters, for UTF-8 with a few broken bytes
+
+# Python's codecs by the names of the WHATWG Encoding Standard.
+_CODECS: Final = {
+    "utf-8": "utf-8",
+    "utf-16-le": "utf-16-le",
+    "utf-16-be": "utf-16-be",
+    "shift_jis": "cp932",
+    "euc-jp": "euc_jp",
+    "iso-2022-jp": "euc_jp",  # after _iso2022jp_to_eucjp
+    "gb18030": "gb18030",
+    "big5": "big5hkscs",
+    "euc-kr": "cp949",
+    "koi8-r": "koi8-r",
+    "koi8-u": "koi8-u",
+    "ibm866": "cp866",
+    "windows-874": "cp874",
+    "macintosh": "mac-roman",
+    **{f"windows-{n}": f"cp{n}" for n in range(1250, 1259)},
+    **{f"iso-8859-{n}": f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
+}
+_LABELS: Final = {
+    label: charset
+    for charset, labels in {
+        "utf-8": "utf8 unicode-1-1-utf-8",
+        "utf-16-le": "utf-16 utf-16le unicode ucs-2",
+        "utf-16-be": "utf-16be",
+        "shift_jis": "shift-jis sjis x-sjis x-shift-jis ms_kanji csshiftjis windows-31j ms932 cp932 shift_jis-2004",
+        "euc-jp": "x-euc-jp euc_jp eucjp x-euc ujis cseucpkdfmtjapanese eucjp-ms eucjp-win",
+        "iso-2022-jp": "csiso2022jp iso2022jp iso-2022-jp-2 iso-2022-jp-ms jis cp50220 cp50221",
+        "gb18030": "gb2312 gbk gb_2312 gb_2312-80 x-gbk chinese csgb2312 iso-ir-58 cp936",
+        "big5": "big5-hkscs big-5 cn-big5 csbig5 x-x-big5",
+        "euc-kr": "euckr korean cseuckr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949 cp949 uhc",
+        "koi8-r": "koi8",
+        "windows-1252": "ascii us-ascii ansi_x3.4-1968 iso-8859-1 iso8859-1 iso_8859-1 latin1 latin-1 cp1252 x-cp1252",
+        "windows-1254": "iso-8859-9 cp1254",
+        "windows-874": "iso-8859-11 tis-620",
+        "iso-8859-8": "iso-8859-8-i",
+        **{f"windows-{n}": f"cp{n}" for n in (1250, 1251, 1253, 1255, 1256, 1257, 1258)},
+        **{f"iso-8859-{n}": f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 10, 13, 14, 15, 16)},
+    }.items()
+    for label in labels.split()
+}
+_MULTIBYTE: Final = frozenset({"utf-8", "shift_jis", "euc-jp", "gb18030", "big5", "euc-kr"})
+
+_HTTP_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE | re.ASCII)
+_META_CHARSET: Final = re.compile(rb"""<meta\b[^>]{0,512}?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_XML_ENCODING: Final = re.compile(rb"""^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE)
+_COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
+_KANA: Final = re.compile("[ぁ-んァ-ヶ]+")
+_NON_ASCII: Final = re.compile("[^\x00-\x7f]+")
+JIS_ESCAPE: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\([DOQ]|\x1b\(I")
+# Any escape, and the shifts to half-width kana and back (SO, SI).
+_JIS_SHIFT: Final = re.compile(rb"\x1b(\$[@B]|\$\([A-Z]|\([A-Z])|([\x0e\x0f])")
+_TO_GR: Final = bytes(b | 0x80 if 0x21 <= b <= 0x7E else b for b in range(256))
+# Python's EUC-JP against CP932 where the two give different code points for the same character of JIS X 0208.
+_TO_CP932: Final = str.maketrans("〜‖−¢£¬—", "～∥－￠￡￢―")
+
+
+class Decoded(NamedTuple):
+    """A page's text, the charset it was read in (WHATWG's name) and the U+FFFD put in for unreadable bytes."""
+
+    text: str
+    charset: str
+    num_replaced: int
+
+
+def detect(html: bytes, content_type: str | None = None) -> str:
+    """The charset of a page by WHATWG's name in lower case: `utf-8` (for ASCII too), `shift_jis`, `euc-jp`, ...
+
+    `content_type` is the HTTP header's value, as it came. UTF-16 is `utf-16-le` or `utf-16-be`.
+    """
+    return decode(html, content_type).charset
+
+
+def decode(html: bytes, content_type: str | None = None) -> Decoded:
+    """The text of a page, without its BOM. Never fails; a character cut by the page's end is left out, uncounted."""
+    for bom, charset in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if html.startswith(bom):
+            return _replacing(html[len(bom) :], charset)
+    if b"\x1b" in html and JIS_ESCAPE.search(html) is not None:
+        declared = declared_charsets(html, content_type)
+        if html.isascii() or "iso-2022-jp" in declared:
+            return _replacing(html, "iso-2022-jp")
+    if b"\x00" in html[:256] and (utf16 := _utf16_without_bom(html)) is not None:
+        return _replacing(html, utf16)
+    if (text := _strict(html, "utf-8")) is not None:
+        return Decoded(text, "utf-8", 0)
+    return _decode_legacy(html, declared_charsets(html, content_type))
+
+
+def declared_charsets(html: bytes, content_type: str | None) -> list[str]:
+    """The charsets that the HTTP header and the page declare, in this order, known ones only, by WHATWG's names."""
+    labels: list[str] = []
+    if content_type is not None and (match := _HTTP_CHARSET.search(content_type)) is not None:
+        labels.append(match[1])
+    start = html[:_DECLARATION_BYTES]
+    meta = _META_CHARSET.search(_COMMENT.sub(b"", start))
+    labels += [m[1].decode("ascii", "replace") for m in (meta, _XML_ENCODING.search(start)) if m is not None]
+    charsets = []
+    for label in labels:
+        name = label.lower()
+        name = _LABELS.get(name, name)
+        if name in _CODECS and name not in charsets:
+            charsets.append(name)
+    return charsets
+
+
+def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
+    """Bytes that are neither ASCII, UTF-8 nor UTF-16."""
+    japanese = {charset: text for charset in ("shift_jis", "euc-jp") if (text := _strict(html, charset)) is not None}
+    kana = {charset: _kana_fraction(text) for charset, text in japanese.items()}
+    # Kana of Shift_JIS are no text in any other charset; kana of EUC-JP are the same bytes in GB 2312 (and near-kana
+    # in no other), so there the declaration decides.
+    best = max(kana, key=kana.__getitem__, default=None)
+    if best is not None and kana[best] >= _MIN_KANA_FRACTION and not (best == "euc-jp" and "gb18030" in declared):
+        return Decoded(japanese[best], best, 0)
+    for charset in declared:
+        if charset in _MULTIBYTE and (text := japanese.get(charset) or _strict(html, charset)) is not None:
+            return Decoded(text, charset, 0)
+    # A few broken bytes, by far most often in UTF-8: from here on nothing is valid, so the least damage wins.
+    utf8 = _replacing(html, "utf-8")
+    if utf8.num_replaced <= _MAX_REPLACED_FRACTION * _num_non_ascii(utf8.text):
+        return utf8
+    candidates = dict.fromkeys([c for c in declared if c in _MULTIBYTE and c != "utf-8"] + ["shift_jis", "euc-jp"])
+    damaged = [_replacing(html, charset) for charset in candidates]
+    readable = [
+        d
+        for d in damaged
+        if d.num_replaced <= _MAX_REPLACED_FRACTION * _num_non_ascii(d.text)
+        and (d.charset in declared or _kana_fraction(d.text) >= _MIN_KANA_FRACTION)
+    ]
+    if readable:
+        return max(readable, key=lambda d: (_kana_fraction(d.text) >= _MIN_KANA_FRACTION, -d.num_replaced))
+    single_byte = [charset for charset in declared if charset not in _MULTIBYTE and charset != "iso-2022-jp"]
+    for charset in single_byte:
+        if (text := _strict(html, charset)) is not None:
+            return Decoded(text, charset, 0)
+    if single_byte or not declared:
+        return _replacing(html, "windows-1252")
+    return _replacing(html, declared[0])
+
+
+def _strict(html: bytes, charset: str) -> str | None:
+    """The text, or None where a byte can't be read. A character cut by the end is left out."""
+    if charset == "iso-2022-jp":
+        html = _iso2022jp_to_eucjp(html)
+    codec = _CODECS[charset]
+    try:
+        if codec == "euc_jp":
+            return codecs.getincrementaldecoder(codec)("swallow_spark.cp932").decode(html).translate(_TO_CP932)
+        return codecs.getincrementaldecoder(codec)("strict").decode(html)
+    except UnicodeDecodeError:
+        return None
+
+
+def _replacing(html: bytes, charset: str) -> Decoded:
+    """The text with U+FFFD for unreadable bytes, and how many of these came in."""
+    if charset == "iso-2022-jp":
+        html = _iso2022jp_to_eucjp(html)
+    codec = _CODECS[charset]
+    if codec == "euc_jp":
+        text = codecs.getincrementaldecoder(codec)("swallow_spark.cp932_replace").decode(html).translate(_TO_CP932)
+    else:
+        text = codecs.getincrementaldecoder(codec)("replace").decode(html)
+    already = html.count(b"\xef\xbf\xbd") if charset == "utf-8" else 0
+    return Decoded(text, charset, max(0, text.count("\ufffd") - already))
+
+
+def _utf16_without_bom(html: bytes) -> str | None:
+    """UTF-16 by the zero bytes of ASCII: markup is mostly ASCII even on a Japanese page."""
+    start = html[:256]
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if max(even, odd) < 0.4 * len(start) / 2 or min(even, odd) > 0.05 * len(start) / 2:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _kana_fraction(text: str) -> float:
+    """The full-width kana among the non-ASCII characters; half-width kana are what misread EUC-JP is full of."""
+    total = _num_non_ascii(text)
+    return sum(map(len, _KANA.findall(text))) / total if total else 0.0
+
+
+def _num_non_ascii(text: str) -> int:
+    return sum(map(len, _NON_ASCII.findall(text)))
+
+
+def _iso2022jp_to_eucjp(html: bytes) -> bytes:
+    """ISO-2022-JP (with half-width kana by escape, by SO/SI or as 8-bit bytes, and JIS X 0212) as EUC-JP."""
+    parts = []
+    position, mode = 0, b"(B"
+    before_shift = mode
+    while position <= len(html):
+        match = _JIS_SHIFT.search(html, position)
+        end = len(html) if match is None else match.start()
+        parts.append(_jis_segment_to_eucjp(html[position:end], mode))
+        if match is None:
+            break
+        position = match.end()
+        if match[2] == b"\x0e":
+            before_shift, mode = mode, b"(I"
+        elif match[2] == b"\x0f":
+            mode = before_shift
+        else:
+            mode = match[1]
+    return b"".join(parts)
+
+
+def _jis_segment_to_eucjp(segment: bytes, mode: bytes) -> bytes:
+    if mode == b"(I" or (mode[:1] == b"(" and not segment.isascii()):
+        high = segment.translate(_TO_GR) if mode == b"(I" else segment
+        return b"".join(b"\x8e" + bytes((b,)) if 0xA1 <= b <= 0xDF else bytes((b,)) for b in high)
+    if mode == b"$(D":
+        high = segment.translate(_TO_GR)
+        return b"".join(
+            b"\x8f" + high[i : i + 2] if high[i] >= 0xA1 else high[i : i + 2] for i in range(0, len(high), 2)
+        )
+    if mode[:1] == b"$":
+        return segment.translate(_TO_GR)
+    return segment
+
+
+def _cp932_extension(error: UnicodeError) -> tuple[str, int]:
+    """Error handler for Python's EUC-JP: a pair that JIS X 0208 lacks (NEC row 13, NEC-selected IBM kanji) by CP932.
+
+    Raises `error` where CP932 has none either.
+    """
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    pair = error.object[error.start : error.start + 2]
+    if len(pair) < 2 or pair[0] < 0xA1 or pair[1] < 0xA1:
+        raise error
+    # The same row and cell in Shift_JIS (JIS X 0208, annex 1), where two rows share a lead byte.
+    row, cell = pair[0] - 0xA1, pair[1] - 0xA1
+    lead = row // 2 + (0x81 if row < 62 else 0xC1)
+    trail = cell + (0x9F if row % 2 else 0x40 if cell < 63 else 0x41)
+    try:
+        return bytes((lead, trail)).decode("cp932"), error.start + 2
+    except UnicodeDecodeError:
+        raise error from None
+
+
+def _cp932_extension_or_replacement(error: UnicodeError) -> tuple[str, int]:
+    try:
+        return _cp932_extension(error)
+    except UnicodeDecodeError as unreadable:
+        pair = unreadable.object[unreadable.start : unreadable.start + 2]
+        return "\ufffd", unreadable.start + (2 if len(pair) == 2 and pair[0] >= 0xA1 and pair[1] >= 0xA1 else 1)
+
+
+codecs.register_error("swallow_spark.cp932", _cp932_extension)
+codecs.register_error("swallow_spark.cp932_replace", _cp932_extension_or_replacement)
