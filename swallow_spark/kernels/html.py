@@ -1,0 +1,390 @@
+"""The main text of an HTML page, its title, and what it asks of robots.
+
+The DOM is walked once, into blocks (the text of one paragraph, heading, list item, cell ...) and the elements that
+hold them. Prose is found by sentence punctuation, full-width or ASCII, and by length with wide characters counted
+double; links weigh against it (link density: Kohlschütter et al., "Boilerplate Detection using Shallow Text Features",
+WSDM 2010). Then the main element is the innermost one that holds most of the prose. Names of classes and ids are
+hints only, and are ignored where the element holds much of the page's prose.
+"""
+
+import re
+from typing import Any, Final, NamedTuple
+
+from selectolax.lexbor import LexborHTMLParser
+
+from swallow_spark.kernels import charset
+
+__all__ = ["VERSION", "Extracted", "extract"]
+
+VERSION: Final = 1  # raise it where any page's text may change
+
+MAX_DEPTH: Final = 5_000  # the parser's time grows with the square of the depth: 17 s at 100,000
+_MIN_SENTENCE_WEIGHT: Final = 20  # of a block with sentence punctuation; in half-width characters
+_MIN_LONG_WEIGHT: Final = 100  # of a block without
+_MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
+_MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element that its name says is no main text
+_MIN_MAIN_FRACTION: Final = 0.9  # of the prose of its parent, in the element that is descended into
+_MIN_SEMANTIC_FRACTION: Final = 0.5  # of the page's prose, in <article>, <main>, itemprop=articleBody, "entry-content"
+
+_SKIPPED: Final = frozenset(
+    "script style noscript template svg math iframe object embed applet audio video canvas select textarea button input "
+    "datalist map head title meta link rt rp rtc noframes frameset dialog progress meter img source area".split()
+)
+_BLOCKS: Final = frozenset(
+    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption figure footer form h1 h2 "
+    "h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary table tbody td "
+    "tfoot th thead tr ul caption listing xmp plaintext".split()
+)
+_BOILERPLATE_TAGS: Final = frozenset({"nav", "footer", "aside", "header", "menu", "search"})
+_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_CONTAINERS: Final = frozenset(
+    "body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details".split()
+)
+_PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})
+
+_BOILERPLATE_NAME: Final = re.compile(
+    r"nav(?:i|bar|igation|s)?\b|[gl]navi?|globalnav|side(?:bar|nav|menu|-|_|s?\b|col|area|block|contents?)|bread-?_?crumb"
+    r"|topic-?_?path|pankuzu|\bfoot(?:er|-|_|\b)|footer|\bheader|head(?:er)?-?_?(?:area|nav|menu|inner)|\bmenu|menu\b"
+    r"|relat(?:ed|ion)|recommend|rank(?:ing)?\b|\bshar(?:e|ing)|share\b|\bsns|sns\b|social|tweet|comment|respond\b|trackback"
+    r"|pager|paginat|paging|page-?_?nav|\btags?\b|tag-?_?list|\badvert|\bads?\b|\bads?[-_]|[-_]ads?\b|banner|\bbnr|sponsor"
+    r"|promo|popup|modal|cookie|log-?in|widget|copyright|\bcopy\b|\bprev\b|\bnext\b|recent|popular|calendar|newsletter"
+    r"|subscri|archive-?_?list|skip|author-?_?(?:box|info|bio)|profile|byline|toolbar|masthead|navheader|navfooter|sphinxsidebar"
+    r"|headerlink|editsection|catlinks|printfooter|mw-jump|toc\b|language|locale",
+    re.IGNORECASE,
+)
+_MAIN_NAME: Final = re.compile(
+    r"\b(?:article|entry|post|story|news|blog|page|main|detail)[-_]?(?:body|text|content|contents|main|detail|txt)\b"
+    r"|\barticlebody\b|\bentrybody\b|\bpostbody\b|\bhonbun\b|\bmain_text\b|\bmarkdown-body\b|\bwysiwyg\b",
+    re.IGNORECASE,
+)
+_HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_SENTENCE_END: Final = re.compile(r"[、。！？．，｡､]|[.,!?;:](?=\s|$)")
+_SPACE: Final = re.compile(r"[ \t\n\r\f\v\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff]+")
+# A line break in the source between two wide characters is no space (CSS Text 3, section 4.1.3).
+_WIDE: Final = r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f]"
+_WIDE_BREAK: Final = re.compile(rf"(?<={_WIDE})[ \t]*[\r\n]\s*(?={_WIDE})")
+_BOILERPLATE_LINE: Final = re.compile(
+    r"(?:©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|この記事は会員限定|関連(?:記事|リンク|キーワード|ニュース)[:：]?$"
+    r"|(?:ツイート|シェア|いいね|ブックマーク|はてブ|LINEで送る|Tweet|Share|Pocket|この記事をシェア.*|印刷(?:する)?|PR|広告)$"
+    r"|(?:ページの?)?(?:先頭|トップ|TOP)(?:へ|に戻る|へ戻る)$|続きを読む$|もっと見る$|一覧(?:へ|を見る|に戻る)?$)",
+    re.IGNORECASE,
+)
+# Marks in a block while it is gathered: a line break, and space that is kept.
+_BREAK: Final = "\x00"
+_KEEP: Final = str.maketrans(" \t\n", "\x01\x02\x00")
+_KEPT: Final = str.maketrans("\x01\x02\x00", " \t\n")
+_UNWANTED: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0x7F, *range(0xD800, 0xE000)])
+
+
+class Extracted(NamedTuple):
+    """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
+
+    `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
+    where the page says nothing.
+    """
+
+    title: str
+    text: str
+    charset: str
+    num_replaced: int
+    robots: str | None
+
+
+class _Element:
+    """A block-level element, with sums over the blocks below it."""
+
+    __slots__ = ("boilerplate", "dropped", "linked", "num_blocks", "parent", "prose", "semantic", "tag", "weight")
+
+    def __init__(self, parent: int, tag: str, boilerplate: bool, semantic: bool) -> None:
+        self.parent = parent
+        self.tag = tag
+        self.boilerplate = boilerplate
+        self.semantic = semantic
+        self.weight = 0
+        self.linked = 0
+        self.prose = 0
+        self.num_blocks = 0
+        self.dropped = False
+
+
+class _Block(NamedTuple):
+    element: int
+    text: str
+    weight: int
+    linked: int
+    prose: int
+
+
+def extract(html: bytes, content_type: str | None = None) -> Extracted:
+    """The title and the main text of a page; `content_type` is the value of the HTTP header.
+
+    Any bytes will do. The text can always be encoded as UTF-8.
+    """
+    decoded = charset.decode(html, content_type)
+    source = decoded.text.translate(_UNWANTED) if "\x00" in decoded.text else decoded.text
+    tree = LexborHTMLParser(_flattened(source))
+    root = tree.root
+    title, robots = _metadata(tree)
+    text = ""
+    if root is not None:
+        for everything in (False, True):
+            elements, blocks = _walk(root, everything)
+            text = "\n".join(_main_blocks(elements, blocks, everything))
+            if text:
+                break
+    return Extracted(title, text, decoded.charset, decoded.num_replaced, robots)
+
+
+def _flattened(source: str) -> str:
+    """The page without its inline and generic tags where these may nest deeper than MAX_DEPTH."""
+    if source.count("<") - 2 * source.count("</") < MAX_DEPTH:
+        return source
+    depth = deepest = 0
+    for slash, name in re.findall(r"<(/?)([a-zA-Z]+)", source):
+        if name.lower() not in _UNNESTED:
+            depth += -1 if slash else 1
+            deepest = max(deepest, depth)
+    if deepest < MAX_DEPTH:
+        return source
+    return re.sub(r"</?(?!(?:p|br|script|style|title|li|h[1-6]|td|th|tr)\b)[a-zA-Z][^>]*>", "\n", source)
+
+
+_UNNESTED: Final = frozenset(
+    "area base br col embed hr img input link meta param source track wbr p li dt dd td th tr option".split()
+)
+
+
+def _metadata(tree: Any) -> tuple[str, str | None]:
+    """(title, content of meta robots). The title is <title>'s; where that is empty og:title, then the first <h1>."""
+    title, og_title, robots = "", "", None
+    node = tree.css_first("title")
+    if node is not None:
+        title = _line(node.text())
+    for meta in tree.css("meta[content]"):
+        attributes = meta.attributes
+        name = (attributes.get("name") or attributes.get("property") or "").lower()
+        if name == "robots" and robots is None:
+            robots = _line(attributes["content"] or "").lower()
+        elif name == "og:title" and not og_title:
+            og_title = _line(attributes["content"] or "")
+    if not (title or og_title) and (node := tree.css_first("h1")) is not None:
+        og_title = _line(node.text())
+    return title or og_title, robots
+
+
+def _line(text: str) -> str:
+    return _SPACE.sub(" ", text).translate(_UNWANTED).strip()
+
+
+def _walk(root: Any, everything: bool) -> tuple[list[_Element], list[_Block]]:
+    """The page's block-level elements in document order, and its blocks. Iterative: pages nest without end."""
+    elements = [_Element(-1, "html", False, False)]
+    blocks: list[_Block] = []
+    parts: list[str] = []
+    linked = 0  # characters of the current block that are link text
+    link_depth = pre_depth = 0
+    current = 0
+    stack: list[tuple[Any, str]] = []
+    node = root
+    while True:
+        tag = node.tag
+        descend = False
+        if tag == "-text":
+            text = node.text_content
+            if text:
+                if pre_depth:
+                    parts.append(text.translate(_KEEP))
+                else:
+                    parts.append(text)
+                if link_depth:
+                    linked += _weight(text.strip())
+        elif tag == "br":
+            parts.append(_BREAK)
+        elif tag in _BLOCKS:
+            attributes = node.attributes
+            if everything or not _is_hidden(attributes):
+                if parts:
+                    _flush(elements, blocks, parts, linked, current)
+                    linked = 0
+                names = f"{attributes.get('class') or ''} {attributes.get('id') or ''} {attributes.get('role') or ''}"
+                semantic = (
+                    tag == "article"
+                    or tag == "main"
+                    or attributes.get("itemprop") == "articleBody"
+                    or attributes.get("role") == "main"
+                    or (len(names) > 2 and _MAIN_NAME.search(names) is not None)
+                )
+                boilerplate = not semantic and (
+                    tag in _BOILERPLATE_TAGS or (len(names) > 2 and _BOILERPLATE_NAME.search(names) is not None)
+                )
+                elements.append(_Element(current, tag, boilerplate, semantic))
+                current = len(elements) - 1
+                pre_depth += tag in _PREFORMATTED
+                descend = True
+        elif tag == "a":
+            attributes = node.attributes
+            link_depth += "href" in attributes
+            descend = True
+        elif tag not in _SKIPPED and tag[0] != "-":
+            descend = everything or not _is_hidden(node.attributes)
+        child = node.first_child if descend else None
+        if child is not None:
+            stack.append((node, tag))
+            node = child
+            continue
+        closing = descend
+        while True:
+            if closing:
+                if tag == "a":
+                    link_depth -= "href" in node.attributes
+                elif tag in _BLOCKS:
+                    if parts:
+                        _flush(elements, blocks, parts, linked, current)
+                        linked = 0
+                    pre_depth -= tag in _PREFORMATTED
+                    current = elements[current].parent
+            following = node.next if stack else None
+            if following is not None:
+                node = following
+                break
+            if not stack:
+                _flush(elements, blocks, parts, linked, current)
+                return elements, blocks
+            node, tag = stack.pop()
+            closing = True
+
+
+def _is_hidden(attributes: dict[str, str | None]) -> bool:
+    if not attributes:
+        return False
+    style = attributes.get("style")
+    return (
+        "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or (style is not None and _HIDDEN_STYLE.search(style) is not None)
+    )
+
+
+def _weight(text: str) -> int:
+    """Length in half-width characters: wide ones count double (3 bytes of UTF-8)."""
+    return len(text) if text.isascii() else (len(text) + len(text.encode("utf-8", "replace"))) // 2
+
+
+def _flush(elements: list[_Element], blocks: list[_Block], parts: list[str], linked: int, current: int) -> None:
+    """Ends the block in `parts`, counts it in its element, and empties `parts`."""
+    text = "".join(parts)
+    parts.clear()
+    if "\n" in text and not text.isascii():
+        text = _WIDE_BREAK.sub("", text)
+    text = _SPACE.sub(" ", text)
+    if _BREAK in text or "\x01" in text or "\x02" in text:
+        text = "\n".join(
+            line for raw in text.split(_BREAK) if (line := raw.translate(_KEPT).rstrip()) and not line.isspace()
+        )
+    text = text.strip(" \n")
+    if not text:
+        return
+    weight = _weight(text)
+    linked = min(linked, weight)
+    is_prose = linked <= _MAX_LINK_DENSITY * weight and (
+        weight >= _MIN_LONG_WEIGHT or (weight >= _MIN_SENTENCE_WEIGHT and _SENTENCE_END.search(text) is not None)
+    )
+    blocks.append(_Block(current, text, weight, linked, weight - linked if is_prose else 0))
+
+
+def _main_blocks(elements: list[_Element], blocks: list[_Block], everything: bool) -> list[str]:
+    """The texts of the blocks that are main text, in document order."""
+    if everything:
+        return [block.text for block in blocks]
+    _sum_up(elements, blocks)
+    total = elements[0].prose
+    # Elements that their name says are no main text, unless they hold much of the page's prose.
+    for element in elements[1:]:
+        parent = elements[element.parent]
+        element.dropped = parent.dropped or (element.boilerplate and element.prose <= _MAX_HINTED_FRACTION * total)
+    kept = [block for block in blocks if not elements[block.element].dropped]
+    if not kept:
+        return [block.text for block in blocks]
+    _sum_up(elements, kept)
+    main = _main_element(elements)
+    inside = _descendants(elements, main)
+    texts = _without_link_lists(elements, [block for block in kept if inside[block.element]])
+    return texts or [block.text for block in kept]
+
+
+def _sum_up(elements: list[_Element], blocks: list[_Block]) -> None:
+    for element in elements:
+        element.weight = element.linked = element.prose = element.num_blocks = 0
+    for block in blocks:
+        element = elements[block.element]
+        element.weight += block.weight
+        element.linked += block.linked
+        element.prose += block.prose
+        element.num_blocks += 1
+    for index in range(len(elements) - 1, 0, -1):  # document order: children after their parent
+        element = elements[index]
+        parent = elements[element.parent]
+        parent.weight += element.weight
+        parent.linked += element.linked
+        parent.prose += element.prose
+        parent.num_blocks += element.num_blocks
+
+
+def _main_element(elements: list[_Element]) -> int:
+    """The innermost element that holds most of the prose: named ones (article, main, ...) need less of it."""
+    best_child = [0] * len(elements)
+    for index in range(1, len(elements)):
+        element = elements[index]
+        if element.tag in _CONTAINERS and element.prose > elements[best_child[element.parent]].prose * bool(
+            best_child[element.parent]
+        ):
+            best_child[element.parent] = index
+    total = elements[0].prose
+    main = 0
+    for index, element in enumerate(elements):
+        if element.semantic and not element.dropped and element.prose > _MIN_SEMANTIC_FRACTION * total:
+            main = index
+    while (child := best_child[main]) and elements[child].prose >= _MIN_MAIN_FRACTION * elements[main].prose > 0:
+        main = child
+    return main
+
+
+def _descendants(elements: list[_Element], ancestor: int) -> list[bool]:
+    inside = [False] * len(elements)
+    inside[ancestor] = True
+    for index in range(ancestor + 1, len(elements)):
+        inside[index] = inside[elements[index].parent]
+    return inside
+
+
+def _without_link_lists(elements: list[_Element], blocks: list[_Block]) -> list[str]:
+    """The texts of blocks without lists of links, lines that no article consists of, and headings left alone."""
+    texts: list[str] = []
+    headings: list[str] = []
+    for block in blocks:
+        element = elements[block.element]
+        if _BOILERPLATE_LINE.match(block.text) and block.weight < 200:
+            continue
+        if element.tag in _HEADINGS:
+            headings.append(block.text)
+            continue
+        if not block.prose:
+            list_element = _enclosing_list(elements, block.element)
+            if (
+                list_element.num_blocks > 1
+                and list_element.linked > 0.6 * list_element.weight
+                and not list_element.prose
+            ):
+                continue
+        texts += headings
+        headings.clear()
+        texts.append(block.text)
+    return texts
+
+
+def _enclosing_list(elements: list[_Element], index: int) -> _Element:
+    """The element's list, or its parent."""
+    element = elements[index]
+    if element.tag in ("li", "dd", "dt", "p") and element.parent >= 0:
+        return elements[element.parent]
+    return element
