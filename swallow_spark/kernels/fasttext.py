@@ -18,12 +18,12 @@ from typing import Any, Final
 import fasttext
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels.fasttext_file import ModelFile, read
+from swallow_spark.kernels.utf8 import utf8_buffers
 
 VERSION: Final = "1"
 ARTEFACT: Final = 1e-5  # fastText reports p + 1e-5: it takes the logarithm of that sum and its exponential again
@@ -46,8 +46,8 @@ class Model(ABC):
     def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
         """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives, p + 1e-5.
 
-        A null counts as an empty text. A text in which fastText finds no feature, and so predicts nothing, has 0 for
-        all labels.
+        texts: string or large_string array. A null counts as an empty text. A text in which fastText finds no feature,
+        and so predicts nothing, has 0 for all labels.
         """
 
 
@@ -129,7 +129,7 @@ class _SoftmaxModel(Model):
         self._minn, self._maxn = arguments.minn, arguments.maxn
 
     def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
-        data, offsets = _text_buffers(texts)
+        data, offsets = utf8_buffers(texts)
         sums = np.zeros((len(texts), self._rows.shape[1]), np.float64)
         counts = np.zeros(len(texts), np.int64)
         _sum_features(
@@ -151,20 +151,6 @@ class _SoftmaxModel(Model):
         _softmax(mean, np.eye(mean.shape[1], dtype=np.float32) if self._output is None else self._output, result)
         result[counts == 0] = 0.0
         return result
-
-
-def _text_buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """UTF-8 bytes and int64 offsets (n + 1,) of an array of strings; nulls become empty."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    if texts.null_count:
-        texts = pc.fill_null(texts, "")
-    texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    if len(texts) == 0 or data is None:
-        return np.zeros(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
-    bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(data, np.uint8), bounds
 
 
 def _index_entries(

@@ -1,0 +1,170 @@
+"""The two classification tasks, and reading their examples: text with a label or a score, from Parquet or JSONL."""
+
+import gzip
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from swallow_spark.errors import InputError, UsageError
+
+HASH_RANGE: Final = 1 << 64
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task: the column with the class, its values in order, and each class's weight in the score."""
+
+    name: str
+    column: str
+    values: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        return [f"__label__{value}" for value in self.values]
+
+
+WIKI: Final = Task("wiki", "label", ("negative", "positive"), (0.0, 1.0))
+EDU: Final = Task("edu", "score", ("0", "1", "2", "3"), (0.0, 1.0, 2.0, 3.0))
+TASKS: Final = {task.name: task for task in (WIKI, EDU)}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n examples: `texts` (large_string), `classes` int64 (n,) as positions in `task.values`, `sources`, `licenses`."""
+
+    texts: pa.Array
+    classes: NDArray[np.int64]
+    sources: list[str]
+    licenses: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int]) -> "Examples":
+        return Examples(
+            self.texts.take(pa.array(rows, pa.int64())),
+            self.classes[np.array(rows, np.int64)],
+            [self.sources[row] for row in rows],
+            [self.licenses[row] for row in rows],
+        )
+
+
+def find_task(name: str) -> Task:
+    """The task of that name. Raises UsageError where there is none."""
+    if name not in TASKS:
+        raise UsageError(f"no task {name!r}: it is one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
+    """All examples of the files, in their order.
+
+    Columns: `text`, the task's (`label` of positive or negative, or `score` of 0 to 3), and where present `source` and
+    `license`. Raises InputError, naming the file, where one can't be read, lacks a column or holds another value.
+    """
+    if not inputs:
+        raise InputError("no examples: name at least one Parquet or JSONL file")
+    tables = [_read_file(task, Path(path)) for path in inputs]
+    texts = pa.concat_arrays([table["text"].cast(pa.large_string()).combine_chunks() for table in tables])
+    classes = [_read_classes(task, table[task.column], Path(path)) for table, path in zip(tables, inputs, strict=True)]
+    if not len(texts):
+        raise InputError(f"no examples in {', '.join(map(str, inputs))}")
+    return Examples(
+        texts,
+        np.concatenate(classes),
+        [value for table in tables for value in _read_credit(table, "source")],
+        [value for table in tables for value in _read_credit(table, "license")],
+    )
+
+
+def _read_file(task: Task, path: Path) -> pa.Table:
+    suffixes = [suffix for suffix in path.suffixes if suffix in (".parquet", ".jsonl", ".gz", ".zst")]
+    try:
+        if suffixes == [".parquet"]:
+            table = pq.read_table(path)
+        elif suffixes[:1] == [".jsonl"]:
+            data = path.read_bytes()
+            if suffixes[1:] == [".gz"]:
+                data = gzip.decompress(data)
+            elif suffixes[1:] == [".zst"]:
+                data = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+            # A line may be longer than Arrow's usual block of 1 MB.
+            options = pyarrow.json.ReadOptions(block_size=max(1 << 20, len(data)))
+            table = pyarrow.json.read_json(io.BytesIO(data), options)
+        else:
+            raise InputError(f"{path}: examples come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+    except (OSError, EOFError, pa.ArrowException) as error:
+        raise InputError(f"{path}: can't read these examples: {error}") from error
+    for column in ("text", task.column):
+        if column not in table.column_names:
+            raise InputError(f"{path}: no column {column!r}; there is {', '.join(table.column_names)}")
+        if table[column].null_count:
+            raise InputError(f"{path}: column {column!r} holds nulls")
+    if not (pa.types.is_string(table["text"].type) or pa.types.is_large_string(table["text"].type)):
+        raise InputError(f"{path}: column 'text' is {table['text'].type}, not text")
+    return table
+
+
+def _read_classes(task: Task, column: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:
+    if pa.types.is_floating(column.type):
+        values = [f"{value:g}" for value in column.to_pylist()]
+    else:
+        values = [str(value) for value in column.to_pylist()]
+    position = {value: i for i, value in enumerate(task.values)}
+    unknown = sorted(set(values) - set(position))
+    if unknown:
+        raise InputError(
+            f"{path}: column {task.column!r} holds {', '.join(unknown[:5])}; allowed is {', '.join(task.values)}"
+        )
+    return np.array([position[value] for value in values], np.int64)
+
+
+def _read_credit(table: pa.Table, column: str) -> list[str]:
+    if column not in table.column_names:
+        return ["unknown"] * len(table)
+    return [str(value) if value is not None else "unknown" for value in table[column].to_pylist()]
+
+
+_BLANKS: Final = r" \n\r\t\v\f\0"
+_LABEL_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))__label__[^{_BLANKS}]*")
+_END_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))</s>(?=[{_BLANKS}]|$)")
+
+
+def prepare_text(text: str) -> str:
+    """A text as one line of a fastText training file.
+
+    Newlines become blanks, and what fastText would take for a label of the example or for its end is treated as prediction
+    treats it: tokens with the prefix of labels vanish, `</s>` ends the text.
+    """
+    text = _END_TOKEN.split(text, maxsplit=1)[0]
+    return _LABEL_TOKEN.sub("", text).replace("\n", " ")
+
+
+def text_digest(text: str) -> bytes:
+    """16 bytes that depend on the text alone: they order the training examples and decide which are held out."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def split(examples: Examples, held_out_fraction: float) -> tuple[Examples, Examples]:
+    """(training part, held-out part), each in the order of the texts' digests.
+
+    So the split and the order depend on nothing but the examples: not on files, their order or a random seed; the same
+    text twice is on one side.
+    """
+    digests = [text_digest(text) for text in examples.texts.to_pylist()]
+    order = sorted(range(len(digests)), key=lambda row: (digests[row], examples.classes[row]))
+    limit = int(held_out_fraction * HASH_RANGE)
+    held_out = [row for row in order if int.from_bytes(digests[row][8:], "big") < limit]
+    training = [row for row in order if int.from_bytes(digests[row][8:], "big") >= limit]
+    return examples.take(training), examples.take(held_out)
