@@ -8,6 +8,7 @@ hints only, and are ignored where the element holds much of the page's prose.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser
@@ -23,8 +24,12 @@ _MIN_SENTENCE_WEIGHT: Final = 20  # of a block with sentence punctuation; in hal
 _MIN_LONG_WEIGHT: Final = 100  # of a block without
 _MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
 _MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element that its name says is no main text
-_MIN_MAIN_FRACTION: Final = 0.9  # of the prose of its parent, in the element that is descended into
-_MIN_SEMANTIC_FRACTION: Final = 0.5  # of the page's prose, in <article>, <main>, itemprop=articleBody, "entry-content"
+_MAX_HIDDEN_FRACTION: Final = 0.6  # likewise, in an element that is hidden until a script shows it
+_MIN_MAIN: Final = 0.4  # of the prose, in <main>
+_MIN_ARTICLE: Final = 0.3  # of the prose in there, in the only <article>
+_MIN_ARTICLE_BODY: Final = 0.15  # of the prose in there, in the only element named as the body of an article
+_MIN_SEVERAL: Final = 0.6  # of the prose, where there are several: forum posts, a list of entries, but also teasers
+_MIN_CHILD: Final = 0.9  # of the prose of its parent, in the element that is descended into
 
 _SKIPPED: Final = frozenset(
     "script style noscript template svg math iframe object embed applet audio video canvas select textarea button input "
@@ -35,28 +40,42 @@ _BLOCKS: Final = frozenset(
     "h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary table tbody td "
     "tfoot th thead tr ul caption listing xmp plaintext".split()
 )
-_BOILERPLATE_TAGS: Final = frozenset({"nav", "footer", "aside", "header", "menu", "search"})
+_MAIN, _ARTICLE, _ARTICLE_BODY, _BOILERPLATE, _HIDDEN = 1, 2, 3, 4, 5
+_TAG_HINTS: Final = {
+    "main": _MAIN,
+    "article": _ARTICLE,
+    **dict.fromkeys(("nav", "footer", "aside", "header", "menu", "search"), _BOILERPLATE),
+}
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _CONTAINERS: Final = frozenset(
     "body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details".split()
 )
 _PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})
 
-_BOILERPLATE_NAME: Final = re.compile(
-    r"nav(?:i|bar|igation|s)?\b|[gl]navi?|globalnav|side(?:bar|nav|menu|-|_|s?\b|col|area|block|contents?)|bread-?_?crumb"
-    r"|topic-?_?path|pankuzu|\bfoot(?:er|-|_|\b)|footer|\bheader|head(?:er)?-?_?(?:area|nav|menu|inner)|\bmenu|menu\b"
-    r"|relat(?:ed|ion)|recommend|rank(?:ing)?\b|\bshar(?:e|ing)|share\b|\bsns|sns\b|social|tweet|comment|respond\b|trackback"
-    r"|pager|paginat|paging|page-?_?nav|\btags?\b|tag-?_?list|\badvert|\bads?\b|\bads?[-_]|[-_]ads?\b|banner|\bbnr|sponsor"
-    r"|promo|popup|modal|cookie|log-?in|widget|copyright|\bcopy\b|\bprev\b|\bnext\b|recent|popular|calendar|newsletter"
-    r"|subscri|archive-?_?list|skip|author-?_?(?:box|info|bio)|profile|byline|toolbar|masthead|navheader|navfooter|sphinxsidebar"
-    r"|headerlink|editsection|catlinks|printfooter|mw-jump|toc\b|language|locale",
+# Words of class and id names: hints only.
+_BOILERPLATE_WORDS: Final = frozenset(
+    "nav navi navs navbar gnav gnavi lnav globalnav globalnavi navigation sidebar sidenav sidemenu sidebox sidecol sidearea "
+    "breadcrumb breadcrumbs crumb crumbs topicpath pankuzu foot footer footers header menu menus submenu related relation "
+    "relate recommend recommended recommends recommendation recommendations ranking share shares sharing sharer sns social "
+    "tweet comments comment respond trackback trackbacks pager pagination paginate paging pagenavi tags taglist tagcloud "
+    "advert advertisement ad ads adsense banner banners bnr bnrs sponsor sponsored promo popup modal cookie cookies login "
+    "signin copyright copyrights prev next recent popular calendar newsletter subscribe subscription skip profile byline "
+    "toolbar masthead navheader navfooter sphinxsidebar headerlink editsection catlinks printfooter toc rightbar leftbar "
+    "pickup bookmark bookmarks socialbutton pagetop totop colophon".split()
+)
+_BOILERPLATE_TOKENS: Final = frozenset(
+    "side sub widget right-column copy author archive archives search tag lang".split()
+)
+_STATES: Final = frozenset("has no with without is not js wp-singular".split())
+_ARTICLE_TOKEN: Final = re.compile(
+    r"(?:article|entry|post|story|news|blog|detail|single|c?ms)[-_]?(?:main[-_]?)?(?:body|text|contents?|txt|detail)(?:[-_]?(?:inner|body|area))?"
+    r"|honbun|main[-_]?(?:text|txt)|markdown-body|wysiwyg|body[-_]?text",
     re.IGNORECASE,
 )
-_MAIN_NAME: Final = re.compile(
-    r"\b(?:article|entry|post|story|news|blog|page|main|detail)[-_]?(?:body|text|content|contents|main|detail|txt)\b"
-    r"|\barticlebody\b|\bentrybody\b|\bpostbody\b|\bhonbun\b|\bmain_text\b|\bmarkdown-body\b|\bwysiwyg\b",
-    re.IGNORECASE,
+_MAIN_TOKEN: Final = re.compile(
+    r"(?:main|page|contents?|site)[-_]?(?:contents?|main|body|area|column|col)|main|contents?", re.IGNORECASE
 )
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SENTENCE_END: Final = re.compile(r"[、。！？．，｡､]|[.,!?;:](?=\s|$)")
 _SPACE: Final = re.compile(r"[ \t\n\r\f\v\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff]+")
@@ -90,16 +109,31 @@ class Extracted(NamedTuple):
     robots: str | None
 
 
+@lru_cache(maxsize=1 << 14)
+def _hint(token: str) -> int:
+    """What the name of a class or an id hints at: a `_LEVEL...`, _BOILERPLATE or 0."""
+    if _ARTICLE_TOKEN.fullmatch(token) is not None:
+        return _ARTICLE_BODY
+    if _MAIN_TOKEN.fullmatch(token) is not None:
+        return _MAIN
+    # Utility classes (lg:toc-hidden, max-w-[20rem]) and ids made of a sentence aren't names.
+    if ":" in token or "[" in token or len(token) > 48:
+        return 0
+    words = _CAMEL.sub("-", token).lower().replace("_", "-").split("-")
+    if len(words) > 4 or words[0] in _STATES:
+        return 0
+    return _BOILERPLATE if token.lower() in _BOILERPLATE_TOKENS or not _BOILERPLATE_WORDS.isdisjoint(words) else 0
+
+
 class _Element:
     """A block-level element, with sums over the blocks below it."""
 
-    __slots__ = ("boilerplate", "dropped", "linked", "num_blocks", "parent", "prose", "semantic", "tag", "weight")
+    __slots__ = ("dropped", "hint", "linked", "num_blocks", "parent", "prose", "tag", "weight")
 
-    def __init__(self, parent: int, tag: str, boilerplate: bool, semantic: bool) -> None:
+    def __init__(self, parent: int, tag: str, hint: int) -> None:
         self.parent = parent
         self.tag = tag
-        self.boilerplate = boilerplate
-        self.semantic = semantic
+        self.hint = hint
         self.weight = 0
         self.linked = 0
         self.prose = 0
@@ -178,7 +212,7 @@ def _line(text: str) -> str:
 
 def _walk(root: Any, everything: bool) -> tuple[list[_Element], list[_Block]]:
     """The page's block-level elements in document order, and its blocks. Iterative: pages nest without end."""
-    elements = [_Element(-1, "html", False, False)]
+    elements = [_Element(-1, "html", 0)]
     blocks: list[_Block] = []
     parts: list[str] = []
     linked = 0  # characters of the current block that are link text
@@ -202,22 +236,14 @@ def _walk(root: Any, everything: bool) -> tuple[list[_Element], list[_Block]]:
             parts.append(_BREAK)
         elif tag in _BLOCKS:
             attributes = node.attributes
-            if everything or not _is_hidden(attributes):
+            if True:
                 if parts:
                     _flush(elements, blocks, parts, linked, current)
                     linked = 0
-                names = f"{attributes.get('class') or ''} {attributes.get('id') or ''} {attributes.get('role') or ''}"
-                semantic = (
-                    tag == "article"
-                    or tag == "main"
-                    or attributes.get("itemprop") == "articleBody"
-                    or attributes.get("role") == "main"
-                    or (len(names) > 2 and _MAIN_NAME.search(names) is not None)
-                )
-                boilerplate = not semantic and (
-                    tag in _BOILERPLATE_TAGS or (len(names) > 2 and _BOILERPLATE_NAME.search(names) is not None)
-                )
-                elements.append(_Element(current, tag, boilerplate, semantic))
+                hint = _TAG_HINTS.get(tag, 0)
+                if attributes:
+                    hint = _attribute_hint(attributes, hint)
+                elements.append(_Element(current, tag, hint))
                 current = len(elements) - 1
                 pre_depth += tag in _PREFORMATTED
                 descend = True
@@ -252,6 +278,30 @@ def _walk(root: Any, everything: bool) -> tuple[list[_Element], list[_Block]]:
                 return elements, blocks
             node, tag = stack.pop()
             closing = True
+
+
+def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
+    """The hint of an element's attributes, or `hint` of its tag."""
+    style = attributes.get("style")
+    if "hidden" in attributes or (style is not None and _HIDDEN_STYLE.search(style) is not None):
+        return _HIDDEN
+    if attributes.get("itemprop") == "articleBody":
+        return _ARTICLE_BODY
+    role = attributes.get("role")
+    if role == "main":
+        return _MAIN
+    if role == "navigation" or role == "banner" or role == "contentinfo" or role == "complementary":
+        return _BOILERPLATE
+    if hint:
+        return hint
+    for name in (attributes.get("id"), attributes.get("class")):
+        if name:
+            for token in name.split():
+                if token_hint := _hint(token):
+                    if token_hint != _BOILERPLATE:
+                        return token_hint
+                    hint = _BOILERPLATE
+    return hint
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
@@ -300,14 +350,15 @@ def _main_blocks(elements: list[_Element], blocks: list[_Block], everything: boo
     total = elements[0].prose
     # Elements that their name says are no main text, unless they hold much of the page's prose.
     for element in elements[1:]:
-        parent = elements[element.parent]
-        element.dropped = parent.dropped or (element.boilerplate and element.prose <= _MAX_HINTED_FRACTION * total)
+        element.dropped = elements[element.parent].dropped or (
+            (element.hint == _BOILERPLATE and element.prose <= _MAX_HINTED_FRACTION * total)
+            or (element.hint == _HIDDEN and element.prose <= _MAX_HIDDEN_FRACTION * total)
+        )
     kept = [block for block in blocks if not elements[block.element].dropped]
     if not kept:
         return [block.text for block in blocks]
     _sum_up(elements, kept)
-    main = _main_element(elements)
-    inside = _descendants(elements, main)
+    inside = _inside_main(elements)
     texts = _without_link_lists(elements, [block for block in kept if inside[block.element]])
     return texts or [block.text for block in kept]
 
@@ -330,31 +381,50 @@ def _sum_up(elements: list[_Element], blocks: list[_Block]) -> None:
         parent.num_blocks += element.num_blocks
 
 
-def _main_element(elements: list[_Element]) -> int:
-    """The innermost element that holds most of the prose: named ones (article, main, ...) need less of it."""
-    best_child = [0] * len(elements)
-    for index in range(1, len(elements)):
+def _inside_main(elements: list[_Element]) -> list[bool]:
+    """For each element, whether it is main text: below the elements that are named so, and there in the innermost one
+    that holds most of the prose."""
+    inside = [True] * len(elements)
+    prose = elements[0].prose
+    mains = [0]
+    for hint, fraction in ((_MAIN, _MIN_MAIN), (_ARTICLE, _MIN_ARTICLE), (_ARTICLE_BODY, _MIN_ARTICLE_BODY)):
+        named: list[int] = []
+        below = [False] * len(elements)
+        for index in range(1, len(elements)):
+            element = elements[index]
+            if below[element.parent]:
+                below[index] = True
+            elif element.hint == hint and inside[index] and element.prose > 0 and not element.dropped:
+                below[index] = True
+                named.append(index)
+        found = sum(elements[index].prose for index in named)
+        if found > (fraction if len(named) == 1 else _MIN_SEVERAL) * prose:
+            inside, mains, prose = below, named, found
+    if len(mains) == 1:
+        inside = _below(elements, _innermost(elements, mains[0]))
+    return inside
+
+
+def _innermost(elements: list[_Element], main: int) -> int:
+    """The innermost element in `main` that is reached through elements holding most of their parent's prose."""
+    best_child: dict[int, int] = {}
+    for index in range(main + 1, len(elements)):
         element = elements[index]
-        if element.tag in _CONTAINERS and element.prose > elements[best_child[element.parent]].prose * bool(
-            best_child[element.parent]
-        ):
-            best_child[element.parent] = index
-    total = elements[0].prose
-    main = 0
-    for index, element in enumerate(elements):
-        if element.semantic and not element.dropped and element.prose > _MIN_SEMANTIC_FRACTION * total:
-            main = index
-    while (child := best_child[main]) and elements[child].prose >= _MIN_MAIN_FRACTION * elements[main].prose > 0:
+        if element.tag in _CONTAINERS and element.prose:
+            best = best_child.get(element.parent)
+            if best is None or element.prose > elements[best].prose:
+                best_child[element.parent] = index
+    while (child := best_child.get(main)) is not None and elements[child].prose >= _MIN_CHILD * elements[main].prose:
         main = child
     return main
 
 
-def _descendants(elements: list[_Element], ancestor: int) -> list[bool]:
-    inside = [False] * len(elements)
-    inside[ancestor] = True
+def _below(elements: list[_Element], ancestor: int) -> list[bool]:
+    below = [False] * len(elements)
+    below[ancestor] = True
     for index in range(ancestor + 1, len(elements)):
-        inside[index] = inside[elements[index].parent]
-    return inside
+        below[index] = below[elements[index].parent]
+    return below
 
 
 def _without_link_lists(elements: list[_Element], blocks: list[_Block]) -> list[str]:
