@@ -1,0 +1,69 @@
+"""How many characters of which script."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from swallow_spark.kernels.features.texts import Codes, Column, Feature, Texts, counts, ratio, ratios
+from swallow_spark.kernels.utf8 import Offsets
+
+_KINDS: Final = ("hiragana", "katakana", "kanji", "kuten", "toten")
+
+
+def _compute(texts: Texts) -> list[Column]:
+    kinds = _count(texts.codes, texts.offsets)
+    japanese = kinds.sum(axis=0)
+    letters = np.diff(texts.offsets)
+    return [letters, *kinds, japanese, *(ratio(kind, japanese) for kind in kinds), ratio(japanese, letters)]
+
+
+def num_japanese_letters(texts: Texts) -> npt.NDArray[np.int64]:
+    """Hiragana, katakana, kanji, and Japanese full stops and commas of each text."""
+    japanese: npt.NDArray[np.int64] = _count(texts.codes, texts.offsets).sum(axis=0)
+    return japanese
+
+
+FEATURE: Final = Feature(
+    name="letters",
+    version=1,
+    schema=pa.schema(
+        counts(
+            "num_letters",
+            "num_hiragana_letters",
+            "num_katakana_letters",
+            "num_kanji_letters",
+            "num_kuten",
+            "num_toten",
+            "num_japanese_letters",
+        )
+        + ratios(*(f"{kind}_fraction" for kind in _KINDS), "japanese_fraction")
+    ),
+    compute=_compute,
+)
+
+
+@njit(cache=True, nogil=True)
+def _count(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
+    """int64 (kinds, texts). ー, ・, ゝ and half-width kana are none of them."""
+    n = offsets.size - 1
+    result = np.zeros((5, n), np.int64)
+    for i in range(n):
+        hiragana = katakana = kanji = kuten = toten = 0
+        for c in codes[offsets[i] : offsets[i + 1]]:
+            hiragana += 0x3041 <= c <= 0x3096
+            katakana += 0x30A1 <= c <= 0x30FA
+            kanji += (
+                (0x3400 <= c <= 0x9FFF)
+                | (0xF900 <= c <= 0xFAFF)
+                | (0x20000 <= c <= 0x2FFFF)
+                | (c == 0x3005)  # 々
+                | (c == 0x3007)  # 〇
+                | (c == 0x303B)  # 〻
+            )
+            kuten += (c == 0x3002) | (c == 0xFF0E) | (c == 0xFF01) | (c == 0xFF1F)  # 。．！？
+            toten += (c == 0x3001) | (c == 0xFF0C)  # 、，
+        result[0, i], result[1, i], result[2, i], result[3, i], result[4, i] = hiragana, katakana, kanji, kuten, toten
+    return result

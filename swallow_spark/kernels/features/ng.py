@@ -1,0 +1,22 @@
+"""How much of a text are NG expressions, such as obscene words of a list that the user names."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from swallow_spark.kernels.features.letters import num_japanese_letters
+from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio
+
+
+def _compute(texts: Texts) -> list[Column]:
+    if texts.ng_words is None:
+        return [pa.nulls(len(texts.array), pa.float64())]
+    return [ratio(texts.ng_words.matched_chars(texts.array), num_japanese_letters(texts))]
+
+
+FEATURE: Final = Feature(
+    name="ng",
+    version=1,
+    schema=pa.schema([pa.field("ng_fraction", pa.float64())]),  # null: no list was given
+    compute=_compute,
+)

@@ -1,0 +1,140 @@
+"""What every feature is computed from: a batch of texts, decoded once; and what a feature is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from swallow_spark.kernels.ngwords import Matcher
+from swallow_spark.kernels.utf8 import Bytes, Offsets, utf8_buffers
+
+Codes = npt.NDArray[np.uint32]
+Column: TypeAlias = npt.NDArray[Any] | pa.Array
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A batch of texts. The code points of text i are `codes[offsets[i] : offsets[i + 1]]`."""
+
+    array: pa.Array
+    codes: Codes
+    offsets: Offsets
+    ng_words: Matcher | None = None
+
+    @classmethod
+    def decode(cls, array: Any, ng_words: Matcher | None = None) -> "Texts":
+        codes, offsets = _decode(*utf8_buffers(array))
+        return cls(array, codes, offsets, ng_words)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One or more numbers of a text that are computed together.
+
+    `version` goes up whenever a value changes for the same text. `compute` gives the columns of `schema`, in its order.
+    """
+
+    name: str
+    version: int
+    schema: pa.Schema
+    compute: Callable[[Texts], Sequence[Column]]
+
+
+def counts(*names: str) -> list[pa.Field]:
+    """Fields of whole numbers."""
+    return [pa.field(name, pa.int32(), nullable=False) for name in names]
+
+
+def ratios(*names: str) -> list[pa.Field]:
+    """Fields of fractions and averages: float64, so that comparing with a threshold gives what Python gives."""
+    return [pa.field(name, pa.float64(), nullable=False) for name in names]
+
+
+def ratio(numerators: npt.NDArray[Any], denominators: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """numerators / denominators in float64; 0 where a denominator is 0."""
+    result = np.zeros(len(numerators), np.float64)
+    np.divide(numerators, denominators, out=result, where=denominators != 0)
+    return result
+
+
+def without_blank_lines(texts: Any) -> pa.Array:
+    """The texts (as large_string) without the lines that are empty or hold nothing but blanks (`str.isspace`).
+
+    Lines end at line feeds only. The lines that stay are joined by line feeds, none at the end.
+    """
+    data, offsets = _without_blank_lines(*utf8_buffers(texts))
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
+    """The code point at `at`, and where the next one begins.
+
+    For valid UTF-8, which is what Arrow promises; of anything else it makes some code points, within bounds.
+    """
+    first = np.int64(data[at])
+    if first < 0x80:
+        return first, at + 1
+    if 0xE0 <= first < 0xF0 and at + 3 <= end:
+        return (first & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | (np.int64(data[at + 2]) & 0x3F), at + 3
+    if 0xC0 <= first < 0xE0 and at + 2 <= end:
+        return (first & 0x1F) << 6 | (np.int64(data[at + 1]) & 0x3F), at + 2
+    if first >= 0xF0 and at + 4 <= end:
+        high = (first & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
+        return high | (np.int64(data[at + 2]) & 0x3F) << 6 | (np.int64(data[at + 3]) & 0x3F), at + 4
+    return np.int64(0xFFFD), at + 1
+
+
+@njit(cache=True, nogil=True)
+def _decode(data: Bytes, offsets: Offsets) -> tuple[Codes, Offsets]:
+    codes = np.empty(offsets[-1] - offsets[0], np.uint32)  # pages that stay unused are never touched
+    ends = np.zeros(offsets.size, np.int64)
+    count = 0
+    for i in range(offsets.size - 1):
+        at, end = offsets[i], offsets[i + 1]
+        while at < end:
+            code, at = _code_point(data, at, end)
+            codes[count] = code
+            count += 1
+        ends[i + 1] = count
+    return codes[:count], ends
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_space(code: int) -> bool:
+    """What `str.isspace` and `str.strip` take for blank (Unicode 15: bidirectional WS, B, S, or category Zs)."""
+    if code < 0x80:
+        return 0x09 <= code <= 0x0D or 0x1C <= code <= 0x20
+    if code < 0x2000:
+        return code == 0x85 or code == 0xA0 or code == 0x1680
+    return code <= 0x200A or code in (0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+
+
+@njit(cache=True, nogil=True)
+def _without_blank_lines(data: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
+    kept = np.empty(offsets[-1] - offsets[0], np.uint8)
+    ends = np.zeros(offsets.size, np.int64)
+    size = 0
+    for i in range(offsets.size - 1):
+        at, end = offsets[i], offsets[i + 1]
+        while at < end:
+            line, blank = at, True
+            while at < end and data[at] != 0x0A:
+                if blank:
+                    code, at = _code_point(data, at, end)
+                    blank = is_space(int(code))
+                else:
+                    at += 1
+            if not blank:
+                if size > ends[i]:
+                    kept[size] = 0x0A
+                    size += 1
+                kept[size : size + at - line] = data[line:at]
+                size += at - line
+            at += 1  # the line feed
+        ends[i + 1] = size
+    return kept[:size], ends
