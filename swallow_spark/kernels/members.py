@@ -1,0 +1,204 @@
+"""A file's bytes for framing records in them: as they are, or as gzip members that may be damaged.
+
+Gzip framing (RFC 1952) is done here on raw deflate, for zlib's own says neither where a member with a wrong checksum
+ends, nor gives out what comes before an error. Nothing is held but a window of the file and one chunk inflated.
+"""
+
+import zlib
+from typing import BinaryIO, Final
+
+GZIP_MAGIC: Final = b"\x1f\x8b\x08"
+READ_BYTES: Final = 256 << 10  # asked of the stream at once
+CHUNK_BYTES: Final = 16 << 10  # compressed bytes taken, and bytes inflated, at once
+MAX_GZIP_HEAD_BYTES: Final = 64 << 10
+
+
+class Window:
+    """A stream's bytes by position, from `start` on; the stream itself is only read forwards, never sought.
+
+    Bytes stay until `release`: what has been read may have to be read again in another way.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.start = 0
+        self._ended = False
+        self._stream = stream
+        self._held = bytearray()
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self._held)
+
+    def at(self, position: int, size: int) -> bytes:
+        """The bytes from `position` on: `size` of them, fewer only at the end of the stream."""
+        while self.end < position + size and not self._ended:
+            data = self._stream.read(READ_BYTES)
+            self._ended = not data
+            self._held += data
+        if position < self.start:
+            raise ValueError(f"bytes before {self.start} are gone, asked for {position}")
+        return bytes(memoryview(self._held)[position - self.start : position - self.start + size])
+
+    def release(self, position: int) -> None:
+        """Let go of the bytes before `position`."""
+        if position > self.start:
+            position = min(position, self.end)
+            del self._held[: position - self.start]
+            self.start = position
+
+
+class BrokenMemberError(Exception):
+    """A gzip member that cannot be inflated to its end; `resume` is where to look for the next one."""
+
+    def __init__(self, reason: str, detail: str, resume: int) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        self.resume = resume
+        self.told = False  # a Damage row says so already
+
+
+class Source:
+    """Bytes to frame records in; `tell` counts those taken or skipped."""
+
+    def __init__(self, window: Window, start: int) -> None:
+        self.window = window
+        self.start = start
+        self.tell = 0
+        self._buffer = bytearray()
+
+    def more(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        raise NotImplementedError
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        while len(self._buffer) < size and (data := self.more()):
+            self._buffer += data
+        return bytes(memoryview(self._buffer)[:size])
+
+    def take(self, size: int) -> bytes:
+        data = self.peek(size)
+        del self._buffer[: len(data)]
+        self.tell += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Pass over `size` bytes, fewer only at the end, holding none of them; how many there were."""
+        left = size
+        while left and self.peek(1):
+            step = min(left, len(self._buffer))
+            del self._buffer[:step]
+            self.tell += step
+            left -= step
+        return size - left
+
+    def skip_line_ends(self) -> int:
+        """Pass over line ends; how many bytes they were."""
+        before, size = self.tell, 4
+        while data := self.peek(size):
+            rest = data.lstrip(b"\r\n")
+            self.skip(len(data) - len(rest))
+            if rest:
+                break
+            size = CHUNK_BYTES
+        return self.tell - before
+
+    def put_back(self, data: bytes) -> None:
+        self._buffer[:0] = data
+        self.tell -= len(data)
+
+
+class Plain(Source):
+    """An uncompressed file from `start` to its end."""
+
+    def more(self) -> bytes:
+        data = self.window.at(self.start + self.tell + len(self._buffer), CHUNK_BYTES)
+        self.window.release(self.start + self.tell + len(self._buffer) + len(data))
+        return data
+
+
+class Member(Source):
+    """A gzip member, inflated a chunk at a time whatever it inflates to. Raises BrokenMemberError."""
+
+    def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
+        super().__init__(window, start)
+        self.end: int | None = None
+        self._max_held_bytes = max_held_bytes
+        self._next = start + _gzip_head_length(window, start)
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._crc = 0
+        self._size = 0
+        self._broken: BrokenMemberError | None = None  # raised once the bytes before it have been given out
+
+    def more(self) -> bytes:
+        while self.end is None or self._broken:
+            if self._broken:
+                raise self._broken
+            deflated = self._inflater.unconsumed_tail
+            if not deflated:
+                deflated = self.window.at(self._next, CHUNK_BYTES)
+                self._next += len(deflated)
+                # the search behind a broken member begins right behind its start, or as far back as memory allows
+                self.window.release(self._next - self._max_held_bytes)
+            at_end = not deflated
+            try:
+                data = self._inflater.decompress(deflated, CHUNK_BYTES)
+            except zlib.error as error:
+                self._broken = BrokenMemberError("bad_gzip", str(error), self.start + 1)
+                data = b"" if self._size else _inflate_to_error(deflated)
+            self._crc = zlib.crc32(data, self._crc)
+            self._size += len(data)
+            if self._inflater.eof:
+                self._finish(self._next - len(self._inflater.unused_data))
+            elif at_end and not data and not self._broken:
+                detail = f"the file ends {self._next - self.start} bytes into the member"
+                self._broken = BrokenMemberError("truncated", detail, self._next)
+            if data:
+                return data
+        return b""
+
+    def _finish(self, trailer: int) -> None:
+        """Check the member's trailer: CRC-32 and size of what was inflated."""
+        self.end = trailer + 8
+        expected = self.window.at(trailer, 8)
+        if len(expected) < 8:
+            self._broken = BrokenMemberError(
+                "truncated", "the file ends in the trailer of the member", trailer + len(expected)
+            )
+        elif expected != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
+            self._broken = BrokenMemberError(
+                "bad_crc", "the checksum of the gzip member does not fit what it holds", self.end
+            )
+
+
+def _inflate_to_error(deflated: bytes) -> bytes:
+    """What can be inflated of bytes that are damaged somewhere; zlib gives nothing of a piece that has an error."""
+    inflater, inflated = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
+    try:
+        for at in range(len(deflated)):
+            inflated += inflater.decompress(deflated[at : at + 1], CHUNK_BYTES)
+    except zlib.error:
+        pass  # the caller has it
+    return bytes(inflated)
+
+
+def _gzip_head_length(window: Window, start: int) -> int:
+    """The length of the head of the gzip member at `start` (RFC 1952, 2.3)."""
+    head = window.at(start, 10)
+    flags = head[3] if len(head) > 3 else 0
+    at = 10
+    if flags:
+        head = window.at(start, MAX_GZIP_HEAD_BYTES)
+    if flags & 4:  # FEXTRA
+        at += 2 + int.from_bytes(head[at : at + 2], "little")
+    for flag in (8, 16):  # FNAME, FCOMMENT: each up to a zero byte
+        if flags & flag:
+            at = head.find(b"\0", at) + 1 or MAX_GZIP_HEAD_BYTES + 1
+    if flags & 2:  # FHCRC
+        at += 2
+    if flags & 0xE0 or at > MAX_GZIP_HEAD_BYTES:
+        raise BrokenMemberError("bad_gzip", "not the head of a gzip member", start + 1)
+    if at > len(head):
+        raise BrokenMemberError("truncated", "the file ends in the head of the member", start + len(head))
+    return at
