@@ -29,6 +29,8 @@ _MIN_MAIN: Final = 0.4  # of the prose, in <main>
 _MIN_ARTICLE: Final = 0.3  # of the prose in there, in the only <article>
 _MIN_ARTICLE_BODY: Final = 0.15  # of the prose in there, in the only element named as the body of an article
 _MIN_SEVERAL: Final = 0.6  # of the prose, where there are several: forum posts, a list of entries, but also teasers
+_MIN_LINK_LIST_DENSITY: Final = 0.6  # of the characters of a list of links
+_MAX_BOILERPLATE_LINE: Final = 200  # half-width characters of a line that is dropped for its words
 _MIN_CHILD: Final = 0.9  # of the prose of its parent, in the element that is descended into
 
 _SKIPPED: Final = frozenset(
@@ -47,6 +49,7 @@ _TAG_HINTS: Final = {
     **dict.fromkeys(("nav", "footer", "aside", "header", "menu", "search"), _BOILERPLATE),
 }
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_ITEMS: Final = frozenset({"li", "dd", "dt", "p", "td", "div"})
 _CONTAINERS: Final = frozenset(
     "body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details".split()
 )
@@ -83,9 +86,14 @@ _SPACE: Final = re.compile(r"[ \t\n\r\f\v\xa0\u2000-\u200b\u2028\u2029\u202f\u20
 _WIDE: Final = r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f]"
 _WIDE_BREAK: Final = re.compile(rf"(?<={_WIDE})[ \t]*[\r\n]\s*(?={_WIDE})")
 _BOILERPLATE_LINE: Final = re.compile(
-    r"(?:©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|この記事は会員限定|関連(?:記事|リンク|キーワード|ニュース)[:：]?$"
-    r"|(?:ツイート|シェア|いいね|ブックマーク|はてブ|LINEで送る|Tweet|Share|Pocket|この記事をシェア.*|印刷(?:する)?|PR|広告)$"
-    r"|(?:ページの?)?(?:先頭|トップ|TOP)(?:へ|に戻る|へ戻る)$|続きを読む$|もっと見る$|一覧(?:へ|を見る|に戻る)?$)",
+    r"©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|(?:この記事は|続きは)会員限定|この記事をシェア"
+    r"|関連(?:記事|リンク|キーワード|ニュース)[:：]?$|(?:ツイート|シェア|いいね|ブックマーク|はてブ|LINEで送る|Tweet|Share|Pocket|PR|広告)!?$"
+    r"|印刷(?:する)?$|(?:この)?(?:ページの?)?(?:先頭|トップ|TOP)(?:へ|に戻る|へ戻る)$|(?:続きを読む|もっと見る|一覧(?:へ|を見る|に戻る)?)$",
+    re.IGNORECASE,
+)
+_RELATED: Final = re.compile(
+    r"関連|おすすめ|オススメ|お薦め|人気|ランキング|最新|新着|最近の|カテゴリ|アーカイブ|タグ|合わせて読|あわせて読|よく読まれ|バックナンバー"
+    r"|\b(?:related|recommended|popular|recent|latest|categories|archives|tags|more from|you may|see also)\b",
     re.IGNORECASE,
 )
 # Marks in a block while it is gathered: a line break, and space that is kept.
@@ -428,22 +436,30 @@ def _below(elements: list[_Element], ancestor: int) -> list[bool]:
 
 
 def _without_link_lists(elements: list[_Element], blocks: list[_Block]) -> list[str]:
-    """The texts of blocks without lists of links, lines that no article consists of, and headings left alone."""
+    """The texts of blocks without lists of links that stand before the prose, outweigh it, or follow a heading of
+    related pages; without lines that no article consists of; without headings that nothing follows.
+
+    In the named body of an article a list of links is the author's own and stays.
+    """
+    prose = sum(block.prose for block in blocks)
     texts: list[str] = []
     headings: list[str] = []
+    prose_seen = False
     for block in blocks:
         element = elements[block.element]
-        if _BOILERPLATE_LINE.match(block.text) and block.weight < 200:
+        if block.weight < _MAX_BOILERPLATE_LINE and _BOILERPLATE_LINE.match(block.text) is not None:
             continue
         if element.tag in _HEADINGS:
             headings.append(block.text)
             continue
-        if not block.prose:
-            list_element = _enclosing_list(elements, block.element)
+        prose_seen |= block.prose > 0
+        if block.linked > _MAX_LINK_DENSITY * block.weight:
+            links = elements[element.parent] if element.tag in _ITEMS and element.parent >= 0 else element
             if (
-                list_element.num_blocks > 1
-                and list_element.linked > 0.6 * list_element.weight
-                and not list_element.prose
+                links.num_blocks > 1
+                and links.linked > _MIN_LINK_LIST_DENSITY * links.weight
+                and not _is_in_article_body(elements, block.element)
+                and (not prose_seen or links.weight > prose or (headings and _RELATED.search(headings[-1]) is not None))
             ):
                 continue
         texts += headings
@@ -452,9 +468,9 @@ def _without_link_lists(elements: list[_Element], blocks: list[_Block]) -> list[
     return texts
 
 
-def _enclosing_list(elements: list[_Element], index: int) -> _Element:
-    """The element's list, or its parent."""
-    element = elements[index]
-    if element.tag in ("li", "dd", "dt", "p") and element.parent >= 0:
-        return elements[element.parent]
-    return element
+def _is_in_article_body(elements: list[_Element], index: int) -> bool:
+    while index > 0:
+        if elements[index].hint == _ARTICLE_BODY:
+            return True
+        index = elements[index].parent
+    return False
