@@ -23,8 +23,8 @@ def evaluate(task: str, model: Path, inputs: Sequence[Path]) -> dict[str, Any]:
 
     `documents`, `accuracy` (of the most probable class), `accuracy_first_100_chars` and `…_200_chars`, `labels`,
     `confusion` (a row for each true class, a column for each predicted one); for edu also `accuracy_4` (the same as
-    `accuracy`), `rmse` and `mae` of the expected value, and `accuracy_2` (expected value against 1.5). Raises InputError,
-    ModelError.
+    `accuracy`), `rmse` and `mae` of the expected value, and `accuracy_2` (expected value against 1.5). Raises
+    InputError, ModelError.
     """
     found = find_task(task)
     return measure(found, fasttext.load(model), read_examples(found, inputs))
@@ -59,7 +59,7 @@ def measure(task: Task, model: fasttext.Model, examples: Examples) -> dict[str, 
 
 
 def match_labels(task: Task, model: fasttext.Model) -> list[str]:
-    """The model's label for each class of the task: ours, or those of released models (`__label__pos…`; ending in 0..3).
+    """The model's label for each class of the task: ours, or those of released models (`__label__pos…`; ends in 0..3).
 
     Raises ModelError where the model has other labels.
     """

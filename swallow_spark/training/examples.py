@@ -144,8 +144,8 @@ _END_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))</s>(?=[{_BLANKS}]|$)")
 def prepare_text(text: str) -> str:
     """A text as one line of a fastText training file.
 
-    Newlines become blanks, and what fastText would take for a label of the example or for its end is treated as prediction
-    treats it: tokens with the prefix of labels vanish, `</s>` ends the text.
+    Newlines become blanks, and what fastText would take for a label of the example or for its end is treated as
+    prediction treats it: tokens with the prefix of labels vanish, `</s>` ends the text.
     """
     text = _END_TOKEN.split(text, maxsplit=1)[0]
     return _LABEL_TOKEN.sub("", text).replace("\n", " ")
