@@ -16,7 +16,7 @@ from swallow_spark.kernels.members import GZIP_MAGIC, READ_BYTES, Window
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "find_record", "raw_record", "read"]
 
-MAX_RECORD_BYTES: Final = 32 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
+MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
 # A record may only be given out when nothing can come to light about it any more. The checksum of its member is checked
 # when FastWARC goes on to the next record; and a second record in the same member betrays itself by having the offset

@@ -1,0 +1,125 @@
+"""From a WARC record to a page of the corpus, or to the reason why it is none."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from swallow_spark.kernels import charset, html, http, japanese
+from swallow_spark.kernels.framing import Record
+from swallow_spark.kernels.urls import host_of
+
+__all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]
+
+VERSION: Final = 1  # raise it where another page, or none, may come out of the same record
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_SNIFF_BYTES: Final = 1024
+_HTML_START: Final = re.compile(
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a record and a page may have at most."""
+
+    max_record_bytes: int = 64 << 20
+    """Bytes of a WARC record's block as framed (`warc.read`)."""
+    max_html_bytes: int = 8 << 20
+    """Bytes after removing HTTP encodings."""
+    max_replaced_fraction: float = 0.05
+    """Of the decoded page's characters, U+FFFD put in for unreadable bytes: 0 to 1."""
+
+
+class Page(NamedTuple):
+    """A row of `tables.PAGES` without its doc_id."""
+
+    url: str | None
+    host: str | None
+    date: datetime | None
+    title: str
+    text: str
+    charset: str
+    language_score: float
+    num_chars: int
+    record_length: int
+    payload_sha1: str
+    """As WARC-Payload-Digest writes it, `sha1:` and base 32, but always of the body without HTTP encodings."""
+    robots: str | None
+    """X-Robots-Tag headers and meta robots, joined by `; `."""
+
+
+class PassedOver(NamedTuple):
+    """A sound record that is no Japanese page; `reason`: not_a_response, status, not_html, no_text,
+    no_sign_of_japanese or not_japanese."""
+
+    reason: str
+
+
+class Failure(NamedTuple):
+    """A record that might be a page, if it could be read; `reason`: bad_http, too_large, undecodable or parse_error."""
+
+    reason: str
+    detail: str
+
+
+def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
+    """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear."""
+    if record.record_type != "response" or not _is_http(record.content_type):
+        return PassedOver("not_a_response")
+    try:
+        response = http.parse(record.block)
+    except http.BadHttpError as error:
+        return Failure("bad_http", str(error))
+    if response.status != 200:
+        return PassedOver("status")
+    content_type = response.content_type
+    if content_type is not None and http.media_type(content_type) not in _HTML_TYPES:
+        return PassedOver("not_html")
+    try:
+        body = http.body(response, limits.max_html_bytes)
+    except http.TooLargeError as error:
+        return Failure("too_large", str(error))
+    except http.BadHttpError as error:
+        return Failure("bad_http", str(error))
+    if not body.strip():
+        return PassedOver("no_text")
+    if content_type is None and _HTML_START.search(body, 0, _SNIFF_BYTES) is None:
+        return PassedOver("not_html")
+    if not japanese.may_be_japanese(body, content_type):
+        return PassedOver("no_sign_of_japanese")
+    try:
+        extracted = html.extract(body, content_type)
+    except Exception as error:  # noqa: BLE001  # whatever a parser makes of hostile HTML costs that page only
+        return Failure("parse_error", f"{type(error).__name__}: {error}")
+    if extracted.num_replaced:
+        num_decoded = len(charset.decode(body, content_type).text)
+        if extracted.num_replaced > limits.max_replaced_fraction * num_decoded:
+            detail = f"{extracted.num_replaced} of {num_decoded} characters cannot be read as {extracted.charset}"
+            return Failure("undecodable", detail)
+    if not extracted.text.strip():
+        return PassedOver("no_text")
+    if not japanese.is_japanese(extracted.text):
+        return PassedOver("not_japanese")
+    robots = response.values("x-robots-tag") + ([extracted.robots] if extracted.robots else [])
+    return Page(
+        url=record.url,
+        host=host_of(record.url) if record.url else None,
+        date=record.date,
+        title=extracted.title,
+        text=extracted.text,
+        charset=extracted.charset,
+        language_score=japanese.language_score(extracted.text),
+        num_chars=len(extracted.text),
+        record_length=record.length,
+        payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
+        robots="; ".join(robots) or None,
+    )
+
+
+def _is_http(content_type: str | None) -> bool:
+    """Whether a response record holds HTTP (others hold DNS answers, FTP files); most say so."""
+    return content_type is None or http.media_type(content_type) in ("application/http", "message/http")
