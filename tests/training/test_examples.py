@@ -1,0 +1,102 @@
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.training.examples import EDU, WIKI, find_task, prepare_text, read_examples, split
+
+
+def test_parquet_and_jsonl_give_the_same_examples(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"本文{i}\n二行目" + "長" * 100_000 * (i == 3), "score": i % 4, "source": f"s: {i}"} for i in range(8)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines))
+    with pa.CompressedOutputStream(str(tmp_path / "a.jsonl.zst"), "zstd") as file:
+        file.write(lines)
+    expected = read_examples(EDU, [tmp_path / "a.parquet"])
+    assert expected.classes.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert expected.texts.to_pylist() == [row["text"] for row in rows]
+    assert expected.sources[7] == "s: 7"
+    assert expected.licenses == ["unknown"] * 8
+    for name in ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst"):
+        found = read_examples(EDU, [tmp_path / name])
+        assert found.texts.equals(expected.texts)
+        assert found.classes.tolist() == expected.classes.tolist()
+    assert len(read_examples(EDU, [tmp_path / "a.jsonl", tmp_path / "a.parquet"])) == 16
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"text": ["a"], "score": [1]}, "no column 'label'; there is text, score"),
+        ({"body": ["a"], "label": ["positive"]}, "no column 'text'"),
+        ({"text": ["a"], "label": ["good"]}, "holds good; allowed is negative, positive"),
+        ({"text": ["a", None], "label": ["positive", "negative"]}, "column 'text' holds nulls"),
+        ({"text": [1], "label": ["positive"]}, "'text' is int64"),
+        ({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}, "no examples"),
+    ],
+)
+def test_wrong_examples_name_the_file(table: dict[str, list[object]], message: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table(table), tmp_path / "wrong.parquet")
+    with pytest.raises(InputError, match=message) as error:
+        read_examples(WIKI, [tmp_path / "wrong.parquet"])
+    assert "wrong.parquet" in str(error.value)
+
+
+def test_unreadable_files_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    (tmp_path / "cut.jsonl").write_text('{"text": "a", "label":')
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b"x" * 1000)[:20])
+    (tmp_path / "other.csv").write_text("text,label\n")
+    for name in ("cut.parquet", "cut.jsonl", "cut.jsonl.gz", "other.csv", "absent.parquet", "absent.jsonl"):
+        with pytest.raises(InputError, match=name):
+            read_examples(WIKI, [tmp_path / name])
+    with pytest.raises(InputError, match="no examples"):
+        read_examples(WIKI, [])
+    with pytest.raises(UsageError, match="one of wiki, edu"):
+        find_task("news")
+
+
+def test_scores_may_be_whole_floats_only(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "score": [3.0, 0.0]}), tmp_path / "a.parquet")
+    assert read_examples(EDU, [tmp_path / "a.parquet"]).classes.tolist() == [3, 0]
+    pq.write_table(pa.table({"text": ["a", "b"], "score": [2.5, 0.0]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"holds 2\.5"):
+        read_examples(EDU, [tmp_path / "a.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("一行\n二行", "一行 二行"),
+        ("__label__positive 本文", " 本文"),
+        ("本文 __label__a\t__label__b", "本文 \t"),
+        ("本文__label__a　__label__b", "本文__label__a　__label__b"),
+        ("前 </s> 後", "前 "),
+        ("前</s> 後</s>", "前</s> 後</s>"),
+        ("</s>", ""),
+    ],
+)
+def test_prepared_texts_are_one_line_without_labels(text: str, line: str) -> None:
+    assert prepare_text(text) == line
+
+
+def test_the_split_depends_on_the_texts_alone(tmp_path: Path) -> None:
+    rows = [{"text": f"本文{i // 2}", "label": "positive"} for i in range(2000)]  # each text twice
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[::-1]), tmp_path / "b.parquet")
+    training, held_out = split(read_examples(WIKI, [tmp_path / "a.parquet"]), 0.2)
+    assert len(training) + len(held_out) == 2000
+    assert 300 < len(held_out) < 500
+    assert not set(training.texts.to_pylist()) & set(held_out.texts.to_pylist())
+    again, again_held_out = split(read_examples(WIKI, [tmp_path / "b.parquet"]), 0.2)
+    assert again.texts.equals(training.texts)
+    assert again_held_out.texts.equals(held_out.texts)
+    assert len(split(read_examples(WIKI, [tmp_path / "a.parquet"]), 0.0)[1]) == 0

@@ -1,0 +1,189 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import fasttext as peer
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from swallow_spark.errors import InputError, ModelError, UsageError
+from swallow_spark.kernels import fasttext
+from swallow_spark.training.evaluate import evaluate
+from swallow_spark.training.examples import EDU
+from swallow_spark.training.train import train
+
+ROOT = Path(__file__).parents[2]
+KINDS = ["売れた安い話題", "設定を開く方法", "手引きと解説書", "歴史学の研究論"]
+SMALL: dict[str, Any] = {"buckets": 2000, "kept_buckets": 500, "epochs": 40, "dim": 4}
+
+
+def sentences(kind: int, number: int) -> str:
+    rng = np.random.default_rng([kind, number])
+    return "。\n".join("".join(rng.choice(list(KINDS[kind]), 20)) for _ in range(4))
+
+
+@pytest.fixture(scope="module")
+def edu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("examples") / "edu.parquet"
+    rows = [
+        {"text": sentences(kind, i), "score": kind, "source": f"made up: {i}", "license": "CC0-1.0"}
+        for i in range(60)
+        for kind in range(4)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_training_learns_and_describes_itself(edu: Path, tmp_path: Path) -> None:
+    summary = train("edu", [edu], tmp_path / "new" / "edu.bin", demonstration=True, **SMALL)
+    model = tmp_path / "new" / "edu.bin"
+    assert summary["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert sum(summary["examples"].values()) + summary["metrics"]["documents"] == 240
+    assert summary["metrics"]["accuracy_4"] == 1.0
+    assert summary["metrics"]["rmse"] < 0.2
+    assert sorted(fasttext.load(model).labels) == EDU.labels
+    card = json.loads((tmp_path / "new" / "edu.bin.card.json").read_text())
+    assert card["sources"] == {"made up": 240}
+    assert card["licenses"] == {"CC0-1.0": 240}
+    assert card["metrics"] == summary["metrics"]
+    assert "demonstration model" in (tmp_path / "new" / "edu.bin.card.md").read_text()
+    assert sorted(path.name for path in model.parent.iterdir()) == ["edu.bin", "edu.bin.card.json", "edu.bin.card.md"]
+
+
+@pytest.mark.parametrize("suffix", ["bin", "ftz"])
+def test_the_same_examples_give_the_same_bytes(suffix: str, edu: Path, tmp_path: Path) -> None:
+    table = pq.read_table(edu)
+    pq.write_table(table.slice(100), tmp_path / "b.parquet")
+    pq.write_table(table.slice(0, 100), tmp_path / "c.parquet")
+    train("edu", [edu], tmp_path / "one" / f"m.{suffix}", **SMALL)
+    train("edu", [tmp_path / "b.parquet", tmp_path / "c.parquet"], tmp_path / "two" / f"m.{suffix}", **SMALL)
+    for name in (f"m.{suffix}", f"m.{suffix}.card.json", f"m.{suffix}.card.md"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_labels_in_a_text_do_not_label_it(tmp_path: Path) -> None:
+    rows = [{"text": f"__label__negative {KINDS[3]}{i} </s> {KINDS[0]}", "label": "positive"} for i in range(50)] + [
+        {"text": f"__label__positive {KINDS[0]}{i} __label__other", "label": "negative"} for i in range(50)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    train("wiki", [tmp_path / "a.parquet"], tmp_path / "m.bin", held_out_fraction=0, **SMALL)
+    model = fasttext.load(tmp_path / "m.bin")
+    assert sorted(model.labels) == ["__label__negative", "__label__positive"]
+    score = fasttext.expected_score(
+        model, model.probabilities(pa.array([KINDS[3], KINDS[0]])), {"__label__positive": 1}
+    )
+    assert score[0] > 0.9
+    assert score[1] < 0.1
+
+
+def test_evaluate_measures_what_swallow_measured(edu: Path, tmp_path: Path) -> None:
+    train("edu", [edu], tmp_path / "m.ftz", **SMALL)
+    # Labels moved by one for every third document, so that the measures are not those of a perfect model.
+    table = pq.read_table(edu)
+    true = np.array([min(3, score + (i % 3 == 0)) for i, score in enumerate(table["score"].to_pylist())])
+    pq.write_table(pa.table({"text": table["text"], "score": true}), tmp_path / "moved.parquet")
+    result = evaluate("edu", tmp_path / "m.ftz", [tmp_path / "moved.parquet"])
+    whole = peer.load_model(str(tmp_path / "m.ftz"))
+    predicted, expected = [], []
+    for text in table["text"].to_pylist():
+        labels, values = (part[0] for part in whole.predict([text.replace("\n", " ")], k=-1))
+        scores = [int(label.removeprefix("__label__")) for label in labels]
+        predicted.append(scores[0])
+        expected.append(sum(score * value for score, value in zip(scores, values, strict=True)))
+    difference = np.array(expected) - true
+    assert result["documents"] == 240
+    assert result["accuracy"] == result["accuracy_4"] == pytest.approx((np.array(predicted) == true).mean())
+    assert result["accuracy_4"] < 0.9
+    assert result["rmse"] == pytest.approx(np.sqrt((difference**2).mean()), abs=1e-4)
+    assert result["mae"] == pytest.approx(np.abs(difference).mean(), abs=1e-4)
+    assert result["accuracy_2"] == pytest.approx(((np.array(expected) >= 1.5) == (true >= 1.5)).mean())
+    confusion = [[int(((true == t) & (np.array(predicted) == p)).sum()) for p in range(4)] for t in range(4)]
+    assert result["confusion"] == confusion
+
+
+def test_released_label_names_are_understood_and_others_refused(edu: Path, tmp_path: Path) -> None:
+    for name, labels in {
+        "released": ("__label__neg", "__label__pos"),
+        "reversed": ("__label__positive", "__label__negative"),
+        "other": ("__label__ja", "__label__en"),
+    }.items():
+        (tmp_path / "lines.txt").write_text("".join(f"{labels[i % 2]} {KINDS[i % 2 * 3]}{i}\n" for i in range(100)))
+        peer.train_supervised(
+            str(tmp_path / "lines.txt"), dim=4, bucket=2000, minn=2, maxn=3, epoch=40, lr=0.5, thread=1, verbose=0
+        ).save_model(str(tmp_path / f"{name}.bin"))
+    pq.write_table(
+        pa.table({"text": [KINDS[0], KINDS[3]], "label": ["negative", "positive"]}), tmp_path / "wiki.parquet"
+    )
+    assert evaluate("wiki", tmp_path / "released.bin", [tmp_path / "wiki.parquet"])["accuracy"] == 1.0
+    assert evaluate("wiki", tmp_path / "reversed.bin", [tmp_path / "wiki.parquet"])["accuracy"] == 0.0
+    with pytest.raises(ModelError, match=r"no model for the task wiki: its labels are .*__label__en"):
+        evaluate("wiki", tmp_path / "other.bin", [tmp_path / "wiki.parquet"])
+    with pytest.raises(ModelError, match="no model for the task edu"):
+        evaluate("edu", tmp_path / "released.bin", [edu])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"buckets": 100}, "buckets is 100; allowed is 256"),
+        ({"minn": 4, "maxn": 3}, "minn is 4; allowed is 1 to 3"),
+        ({"held_out_fraction": 1.0}, "held_out_fraction is 1.0"),
+        ({"kept_buckets": 100}, "kept_buckets is 100"),
+    ],
+)
+def test_impossible_parameters_are_refused_before_any_work(
+    parameters: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train("edu", [tmp_path / "absent.parquet"], tmp_path / "m.ftz", **parameters)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_wrong_uses(edu: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.bin"):
+        train("edu", [edu], tmp_path / "model")
+    pq.write_table(pq.read_table(edu).slice(0, 1), tmp_path / "one.parquet")
+    with pytest.raises(InputError, match="no training example of score 1, 2, 3"):
+        train("edu", [tmp_path / "one.parquet"], tmp_path / "m.bin", held_out_fraction=0)
+
+
+def test_a_diverged_model_is_never_written(edu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Diverged:
+        def get_input_matrix(self) -> np.ndarray:
+            return np.array([[0.0, np.nan]])
+
+        def get_output_matrix(self) -> np.ndarray:
+            return np.zeros((4, 2))
+
+    monkeypatch.setattr(peer, "train_supervised", lambda *_, **__: Diverged())
+    with pytest.raises(ModelError, match="lower learning rate"):
+        train("edu", [edu], tmp_path / "m.bin", **SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", ["wiki", "edu"])
+def test_demonstration_models_are_what_their_cards_say(task: str) -> None:
+    model = ROOT / "conf" / "models" / f"demo-{task}.ftz"
+    card = json.loads(model.with_name(f"{model.name}.card.json").read_text())
+    assert card["demonstration"]
+    assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert model.stat().st_size < 500_000
+    assert evaluate(task, model, [ROOT / "demo" / "classifiers" / f"{task}.parquet"])["accuracy"] > 0.95
+
+
+def test_a_demonstration_model_is_reproduced(tmp_path: Path) -> None:
+    """By the documented call. Other processors may round otherwise, so the bytes are compared through the scores."""
+    examples = ROOT / "demo" / "classifiers" / "wiki.parquet"
+    train("wiki", [examples], tmp_path / "demo-wiki.ftz")
+    texts = pq.read_table(examples)["text"].combine_chunks()
+    again, shipped = (
+        fasttext.load(tmp_path / "demo-wiki.ftz"),
+        fasttext.load(ROOT / "conf" / "models" / "demo-wiki.ftz"),
+    )
+    assert again.labels == shipped.labels
+    np.testing.assert_allclose(again.probabilities(texts), shipped.probabilities(texts), rtol=0, atol=1e-3)
