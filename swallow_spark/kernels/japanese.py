@@ -12,9 +12,9 @@ from numba import njit
 
 from swallow_spark.kernels import charset
 
-__all__ = ["MIN_LANGUAGE_SCORE", "is_japanese", "language_score", "may_be_japanese"]
+__all__ = ["is_japanese", "language_score", "may_be_japanese"]
 
-MIN_LANGUAGE_SCORE: Final = 0.05  # kana among letters; measured: finds every Japanese body of the development pages
+_MIN_JAPANESE_FRACTION: Final = 0.05  # kana and Chinese characters among letters; more in all but untranslated pages
 _MIN_JAPANESE_LETTERS: Final = 400  # a page with so many is Japanese whatever else it holds
 _MIN_KANA_IN_JAPANESE: Final = 0.10  # kana among kana and kanji: 0.3 to 0.7 in prose; Chinese that quotes kana is lower
 _MIN_UTF8_KANA: Final = 3  # on raw bytes; other languages have の, or ー, once
@@ -164,13 +164,13 @@ def language_score(text: str) -> float:
 
 
 def is_japanese(text: str) -> bool:
-    """Whether a text is Japanese: more than `MIN_LANGUAGE_SCORE` kana among its letters, or 400 Japanese letters.
+    """Whether a text is Japanese: kana and Chinese characters are more than 1/20 of its letters, or 400 of them.
 
-    In both cases kana must be a fair part of the Japanese letters, so that Chinese with a few kana isn't. A text of
-    kanji alone isn't Japanese: nothing tells it from Chinese. There is no lower bound on length.
+    In both cases kana must be a fair part of these, so that Chinese with a few kana isn't Japanese, nor is a text of
+    Chinese characters alone: nothing tells it from Chinese. There is no lower bound on length.
     """
     letters, han, kana = _letters(text)
     japanese = han + kana
     if kana == 0 or kana < _MIN_KANA_IN_JAPANESE * japanese:
         return False
-    return kana > MIN_LANGUAGE_SCORE * letters or japanese >= _MIN_JAPANESE_LETTERS
+    return japanese > _MIN_JAPANESE_FRACTION * letters or japanese >= _MIN_JAPANESE_LETTERS
