@@ -30,7 +30,7 @@ from swallow_spark.config import NAME_PATTERN
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.outputs import Outputs
 from swallow_spark.storage import Root
-from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO
+from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
 
 _FORMAT: Final = 1
 _MARKER: Final = "corpus.json"
@@ -38,17 +38,6 @@ _LOCK: Final = "lock.json"
 _MANIFESTS: Final = "manifests"
 # Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
 _UNIT_DIRECTORY: Final = re.compile(r".*-[0-9a-f]{12}$")
-
-
-class InputFile(NamedTuple):
-    """An input as found, not yet numbered. `key` names it whatever the mirror or scheme that it came by."""
-
-    key: str
-    path: str
-    bytes: int
-    etag: str | None
-    format: str  # warc, jsonl or parquet
-    line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
 
 
 class NumberedFile(NamedTuple):
@@ -301,7 +290,7 @@ class Corpus:
         fingerprint: str,
         meaning: Mapping[str, Any],
         upstream: str,
-        written: Iterable[Mapping[str, Any]],
+        written: Iterable[Any],
         *,
         counts: Mapping[str, int] | None = None,
         covers: Sequence[tuple[int, int]] = (),

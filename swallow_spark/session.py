@@ -1,4 +1,4 @@
-"""Opening a Spark session: what spark-submit gives, else a local one, with a bundled Java where the machine has none."""
+"""Opening a Spark session: what spark-submit gives, else a local one, on a bundled Java where the machine has none."""
 
 import os
 import shutil
@@ -25,14 +25,13 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     """
     builder = SparkSession.builder.appName(name)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if master or not submitted:
+        builder = builder.master(master or "local[*,4]")
     if not submitted:
         _ensure_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
-        builder = builder.master(master or "local[*,4]")
         for key, value in {**packaged_defaults(), **(settings or {})}.items():
             builder = builder.config(key, value)
-    elif master:
-        raise UsageError("--master: under spark-submit, give it to spark-submit")
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session

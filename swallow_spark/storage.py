@@ -3,12 +3,15 @@
 A location is a local path or a URI that `pyarrow.fs` understands (`s3://`, `hdfs://`); inputs may also be `http(s)://`.
 """
 
+import contextlib
+import hashlib
 import io
 import os
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
 from pyarrow import fs
@@ -75,6 +78,25 @@ class Root:
 
     def open_input(self, relative: str) -> Any:
         return self._place[0].open_input_file(self._path(relative))
+
+    def local_copy(self, relative: str) -> Path:
+        """A file or directory as a local path: itself where the root is local, else one copy per machine."""
+        if self.is_local:
+            return self.local_path(relative)
+        cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
+        cache.mkdir(mode=0o700, exist_ok=True)
+        copy = cache / hashlib.sha256(f"{self.location}\n{relative}".encode()).hexdigest()[:32]
+        if not copy.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                fresh = Path(scratch) / "copy"
+                fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
+                with contextlib.suppress(OSError):  # another process of this machine was first
+                    fresh.rename(copy)
+        return copy
+
+    def upload(self, source: Path, relative: str) -> None:
+        """Copies a local file or directory below the root."""
+        fs.copy_files(str(source), self._path(relative), destination_filesystem=self._place[0])
 
     def open_output(self, relative: str) -> Any:
         """A stream into a new file; the directory is made where needed."""
@@ -152,15 +174,24 @@ class _Plain(io.RawIOBase):
         super().close()
 
 
-def open_input(location: str) -> IO[bytes]:
+def open_input(location: str) -> BinaryIO:
     """An input as a stream of its stored bytes, read forward only. Raises InputError where it can't be opened."""
     try:
         if location.startswith(_HTTP):
-            return io.BufferedReader(_Plain(_http_get(location)), 1 << 20)
+            return cast(BinaryIO, io.BufferedReader(_Plain(_http_get(location)), 1 << 20))
         if is_uri(location):
             filesystem_, path = filesystem(location)
-            return io.BufferedReader(_Plain(filesystem_.open_input_file(path)), 1 << 20)
+            return cast(BinaryIO, io.BufferedReader(_Plain(filesystem_.open_input_file(path)), 1 << 20))
         return open(location, "rb", buffering=1 << 20)
+    except OSError as error:
+        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+
+
+def open_random_access(location: str) -> Any:
+    """An input as a PyArrow file that can seek. Raises InputError where it can't be opened."""
+    try:
+        filesystem_, path = filesystem(location)
+        return filesystem_.open_input_file(path)
     except OSError as error:
         raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
 

@@ -23,6 +23,18 @@ INPUTS: Final = pa.schema(
     ]
 )
 
+
+class InputFile(NamedTuple):
+    """An input as found, not yet numbered. `key` names it whatever the mirror or scheme that it came by."""
+
+    key: str
+    path: str
+    bytes: int  # -1 where it isn't known
+    etag: str | None
+    format: str  # warc, jsonl or parquet
+    line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
+
+
 PAGES: Final = pa.schema(
     [
         pa.field("doc_id", pa.int64(), nullable=False),

@@ -1,0 +1,25 @@
+"""The whole pipeline on one screen.
+
+    inputs -> ingest -> pages -> annotate -> sketches -> deduplicate -> groups -+-> score -> select -> subsets
+                                         \\-> features ------------> decide -> verdicts
+
+A step does what is not done yet (steps/run.py tells how that is known), by a stage: a function on DataFrames.
+"""
+
+from swallow_spark.steps.annotate import annotate
+from swallow_spark.steps.decide import decide
+from swallow_spark.steps.deduplicate import deduplicate
+from swallow_spark.steps.ingest import ingest
+from swallow_spark.steps.run import Run
+from swallow_spark.steps.score import score
+from swallow_spark.steps.select import select
+
+
+def build(run: Run, crawl: str) -> None:
+    """From a crawl's registered inputs to the subsets of the whole corpus."""
+    ingest(run, crawl)  # WARC records -> Japanese pages, failures, ledger
+    annotate(run)  # text -> sketches and features, in one scan
+    deduplicate(run)  # sketches -> duplicates, groups: over all pairs that share a bucket
+    decide(run)  # features, hosts -> verdicts on what dedup keeps
+    score(run)  # text of the accepted -> scores of all classifiers, in one scan
+    select(run)  # scores -> top-k% subsets, with text

@@ -1,0 +1,1 @@
+"""What a corpus amounts to: the summary, the tables for people, the report."""

@@ -1,0 +1,77 @@
+"""The summary of a corpus: the numbers of every stage, from the manifests alone."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from swallow_spark.corpus import Corpus, Manifest
+
+
+def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str]) -> dict[str, Any]:
+    """The keys of `build --json`, as far as the stages have come, with characters beside.
+
+    records = pages + the sum of passed_over + the sum of failures; pages = duplicates + survivors.
+    """
+    ingested = corpus.manifests("ingest")
+    sums = _sums(ingested)
+    summary: dict[str, Any] = {
+        "records": sums["records"],
+        "pages": sums["page"],
+        "pages_characters": sums["chars"],
+        "passed_over": _by_reason(sums, "passed_over:"),
+        "failures": _by_reason(sums, "failure:"),
+        "file_failures": _by_reason(sums, "file_failure:"),
+        "files": sum(last - first + 1 for manifest in ingested for first, last in manifest.covers),
+    }
+    if deduplicated := corpus.manifests("deduplicate"):
+        summary["duplicates"] = sum(manifest.rows("duplicates") for manifest in deduplicated)
+        summary["survivors"] = sum(manifest.rows("groups") for manifest in deduplicated)
+    if decided := corpus.manifests("decide", f"preset={preset}/"):
+        sums = _sums(decided)
+        summary["preset"] = preset
+        summary["survivors_characters"] = sums["survivors_chars"]
+        summary["accepted"] = sums["accepted"]
+        summary["accepted_characters"] = sums["accepted_chars"]
+        summary["rejected"] = _by_reason(sums, "rejected:")
+    scored = {name: corpus.manifests("score", f"classifier={name}/") for name in classifiers}
+    if any(scored.values()):
+        summary["scores"] = {
+            name: sum(file.rows for m in manifests for file in m.files) for name, manifests in scored.items()
+        }
+    if cuts := corpus.manifests("select", "cuts"):
+        summary["thresholds"] = _thresholds(cuts[0])
+        summary["subsets"] = _subsets(corpus, cuts[0])
+    return summary
+
+
+def _sums(manifests: Iterable[Manifest]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for manifest in manifests:
+        total.update(manifest.counts)
+    return total
+
+
+def _by_reason(sums: Counter[str], prefix: str) -> dict[str, int]:
+    """Reasons with their counts, the most frequent first."""
+    found = [(name.removeprefix(prefix), number) for name, number in sums.items() if name.startswith(prefix) and number]
+    return dict(sorted(found, key=lambda entry: (-entry[1], entry[0])))
+
+
+def _thresholds(cuts: Manifest) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for cut in cuts.details["cuts"]:
+        found.setdefault(cut["classifier"], {})[cut["band"]] = cut["lower"] and cut["lower"]["score"]
+    return found
+
+
+def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
+    batches = corpus.manifests("select", "crawl=")
+    sums = _sums(batches)
+    names = [f"{cut['classifier']}-{cut['band']}" for cut in cuts.details["cuts"]]
+    return {
+        name: {
+            "documents": sum(manifest.rows(f"subsets/{name}") for manifest in batches),
+            "characters": sums[f"chars:subsets/{name}"],
+        }
+        for name in names
+    }

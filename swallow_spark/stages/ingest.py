@@ -1,0 +1,163 @@
+"""Ingest: input files to pages, failures and the ledger, in one pass."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.errors import InputError
+from swallow_spark.kernels import imported, warc
+from swallow_spark.kernels.page import Limits, Page, PassedOver, read_page
+from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
+from swallow_spark.storage import open_input, open_random_access
+from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, pack_doc_id
+
+TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
+_ROWS_HELD: Final = 256
+_BYTES_HELD: Final = 8 << 20
+
+Ticker = Callable[[int, int], None]  # files, pages
+
+
+class Source(NamedTuple):
+    """An input file with its number."""
+
+    file_no: int
+    path: str
+    format: str
+
+
+def ingest(
+    spark: SparkSession,
+    tasks: Sequence[Sequence[Source]],
+    crawl_no: int,
+    limits: Limits,
+    outputs: Outputs,
+    tick: Ticker,
+) -> DataFrame:
+    """Reads each task's files and writes TABLES; a frame of what was written (outputs.WRITTEN).
+
+    The ledger's sums are `records`, as counted where they are read, and the number of each outcome; the pages' are
+    `chars`; the failures' `file_failure:REASON` for those that are no record's.
+    """
+    work = partial(_ingest_task, tasks=tasks, crawl_no=crawl_no, limits=limits, outputs=outputs, tick=tick)
+    return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _ingest_task(
+    numbers: Iterator[pa.RecordBatch],
+    tasks: Sequence[Sequence[Source]],
+    crawl_no: int,
+    limits: Limits,
+    outputs: Outputs,
+    tick: Ticker,
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in numbers:
+            for number in batch.column(0).to_pylist():
+                for source in tasks[number]:
+                    pages = _Ingested(source, crawl_no, opened).read(limits)
+                    tick(1, pages)
+        yield opened.written()
+
+
+class _Ingested:
+    """What becomes of one input file."""
+
+    def __init__(self, source: Source, crawl_no: int, opened: OpenOutputs) -> None:
+        self._source = source
+        self._crawl_no = crawl_no
+        self._opened = opened
+        self._records = 0
+        self._outcomes: Counter[tuple[int, str]] = Counter()
+        self._pages: list[dict[str, Any]] = []
+        self._held_bytes = 0
+        self._failures: list[dict[str, Any]] = []
+
+    def read(self, limits: Limits) -> int:
+        """Reads the file to its end, or as far as it can be read; the number of pages."""
+        try:
+            if self._source.format == "warc":
+                self._read_warc(limits)
+            else:
+                self._read_rows(limits)
+        except (OSError, InputError, pa.ArrowException) as error:
+            self._fail(0, "file", "unreadable", str(error))
+        self._flush_pages()
+        self._flush_failures()
+        rows = [
+            {"file_no": file_no, "outcome": outcome, "num_records": number}
+            for (file_no, outcome), number in sorted(self._outcomes.items())
+        ]
+        sums: Counter[str] = Counter({"records": self._records})
+        for (_, outcome), number in self._outcomes.items():
+            sums[outcome] += number
+        self._opened.write("ledger", pa.RecordBatch.from_pylist(rows, LEDGER), sums)
+        return sums["page"]
+
+    def _read_warc(self, limits: Limits) -> None:
+        with open_input(self._source.path) as stream:
+            for item in warc.read(stream, max_record_bytes=limits.max_record_bytes):
+                if isinstance(item, warc.Damage):
+                    self._records += item.scope == "record"
+                    self._fail(item.offset, item.scope, item.reason, item.detail)
+                    continue
+                self._records += 1
+                result = read_page(item, limits)
+                if isinstance(result, Page):
+                    self._keep(item.offset, result._asdict())
+                elif isinstance(result, PassedOver):
+                    self._count(item.offset, f"passed_over:{result.reason}")
+                else:
+                    self._fail(item.offset, "record", result.reason, result.detail)
+
+    def _read_rows(self, limits: Limits) -> None:
+        with open_random_access(self._source.path) as stream:
+            for row in imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes):
+                self._records += 1
+                if row.problem:
+                    self._fail(row.number, "record", *row.problem)
+                elif columns := imported.page_columns(row):
+                    self._keep(row.number, columns)
+                else:
+                    self._count(row.number, "passed_over:no_text")
+
+    def _file_no(self, offset: int) -> int:
+        return self._source.file_no + offset // BYTES_PER_FILE_NO
+
+    def _count(self, offset: int, outcome: str) -> None:
+        self._outcomes[self._file_no(offset), outcome] += 1
+
+    def _keep(self, offset: int, columns: dict[str, Any]) -> None:
+        doc_id = pack_doc_id(self._crawl_no, self._file_no(offset), offset % BYTES_PER_FILE_NO)
+        self._count(offset, "page")
+        self._pages.append({"doc_id": doc_id, **columns})
+        self._held_bytes += columns["num_chars"] * 3
+        if len(self._pages) >= _ROWS_HELD or self._held_bytes >= _BYTES_HELD:
+            self._flush_pages()
+
+    def _fail(self, offset: int, scope: str, reason: str, detail: str) -> None:
+        if scope == "record":
+            self._count(offset, f"failure:{reason}")
+        row = {"scope": scope, "stage": "ingest", "reason": reason, "detail": detail[:1000]}
+        self._failures.append({"file_no": self._file_no(offset), "offset": offset % BYTES_PER_FILE_NO, **row})
+        if len(self._failures) >= _ROWS_HELD:
+            self._flush_failures()
+
+    def _flush_pages(self) -> None:
+        if self._pages:
+            batch = pa.RecordBatch.from_pylist(self._pages, PAGES)
+            self._opened.write("pages", batch, {"chars": sum(page["num_chars"] for page in self._pages)})
+            self._pages, self._held_bytes = [], 0
+
+    def _flush_failures(self) -> None:
+        if self._failures:
+            sums = Counter(f"file_failure:{row['reason']}" for row in self._failures if row["scope"] != "record")
+            self._opened.write("failures", pa.RecordBatch.from_pylist(self._failures, FAILURES), sums)
+            self._failures = []

@@ -1,0 +1,60 @@
+"""Verdicts of the preset on the pages that dedup keeps, crawl by crawl."""
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from swallow_spark.corpus import Manifest, Unit, lineage
+from swallow_spark.stages import decide as stage
+from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.steps.run import Fingerprints, Run, complete, deduplicated, write
+from swallow_spark.tables import GROUPS, VERDICTS
+
+
+def decide(run: Run) -> None:
+    """A verdict of the preset on each page that dedup keeps, crawl by crawl."""
+    corpus, config = run.corpus, run.config
+    prints = Fingerprints(config)
+    kept = deduplicated(run, prints)
+    complete(run, "measure", prints.measure)
+    preset = config.rules.preset
+    for crawl_no, crawl in corpus.crawls().items():
+        measured = corpus.manifests("measure", f"crawl={crawl}/")
+        unit, upstream = Unit("decide", f"preset={preset}/crawl={crawl}"), lineage([*measured, kept])
+        if not measured or corpus.is_finished(unit, prints.decide, upstream):
+            continue
+        with run.progress.stage("decide"):
+            table = f"verdicts/preset={preset}"
+            rows = corpus.read(run.spark, "features", FEATURES, measured)
+            survivors = corpus.read(run.spark, "groups", GROUPS, [_of_crawl(kept, crawl)])
+            verdicts = stage.decide(rows, survivors, _blocked(run, rows), config.rules)
+            outputs = corpus.outputs(unit, {table: VERDICTS}, {crawl_no: crawl})
+            written = write(verdicts, table, outputs, sums=_sum_verdicts)
+            corpus.commit(unit, prints.decide, config.rules.meaning(), upstream, written)
+
+
+def _of_crawl(manifest: Manifest, crawl: str) -> Manifest:
+    """The part of a corpus-wide unit that lies in one crawl."""
+    files = [file for file in manifest.files if f"/crawl={crawl}/" in file.path]
+    return manifest.model_copy(update={"files": tuple(files)})
+
+
+def _blocked(run: Run, rows: DataFrame) -> DataFrame:
+    rules = run.config.rules
+    lines = list(rules.hosts)
+    for path in rules.host_lists:
+        lines.extend(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    domains = run.spark.createDataFrame(pa.table({"value": pa.array(lines, pa.string())}))
+    return stage.blocked_hosts(rows.select("host").distinct(), stage.normalised_domains(domains))
+
+
+def _sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:
+    accepted, chars = batch.column("accepted"), batch.column("num_chars")
+    sums = {
+        "survivors": batch.num_rows,
+        "survivors_chars": pa.compute.sum(chars).as_py() or 0,
+        "accepted": pa.compute.sum(accepted).as_py() or 0,
+        "accepted_chars": pa.compute.sum(chars.filter(accepted)).as_py() or 0,
+    }
+    for reason in pa.compute.value_counts(batch.column("reasons").flatten()).to_pylist():
+        sums[f"rejected:{reason['values']}"] = reason["counts"]
+    return sums

@@ -1,0 +1,73 @@
+"""Registered inputs to pages, failures and the ledger, batch by batch."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from swallow_spark.corpus import NumberedFile, Unit, lineage
+from swallow_spark.errors import LedgerError
+from swallow_spark.kernels import page
+from swallow_spark.stages import ingest as stage
+from swallow_spark.steps.run import Fingerprints, Run, in_flight
+
+
+def ingest(run: Run, crawl: str) -> None:
+    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger."""
+    corpus, execution = run.corpus, run.config.execution
+    pending = corpus.pending(crawl)
+    if not pending:
+        return
+    crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
+    batches = _batches(pending, execution.files_per_batch)
+    with run.progress.stage("ingest", total=len(pending)) as tick:
+        in_flight(execution.batches_in_flight, partial(_ingest_batch, run, crawl, crawl_no, tick), batches)
+
+
+def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
+    section = run.config.ingest
+    unit = Unit("ingest", f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}")
+    outputs = run.corpus.outputs(unit, stage.TABLES, {crawl_no: crawl})
+    tasks = _tasks(files, run.spark.sparkContext.defaultParallelism, run.config.execution.files_per_task)
+    limits = page.Limits(**section.model_dump())
+    written = stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick).collect()
+    covers = [(file.file_no, file.last_file_no) for file in files]
+    prints = Fingerprints(run.config)
+    _check_ledger(unit, written)
+    run.corpus.commit(unit, prints.ingest, section.meaning(), lineage([]), written, covers=_merged(covers))
+
+
+def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
+    """Records read = pages + passed over + failures, where each side was counted by itself."""
+    sums: dict[str, int] = {}
+    for row in written:
+        for name, value in dict(row["sums"]).items():
+            sums[name] = sums.get(name, 0) + value
+    outcomes = sum(value for name, value in sums.items() if name.startswith(("passed_over:", "failure:")))
+    pages = sum(row["rows"] for row in written if row["table"] == "pages")
+    if sums.get("records", 0) != pages + outcomes or sums.get("page", 0) != pages:
+        raise LedgerError(f"{unit.name}: {sums.get('records', 0)} records read, but {pages} pages + {outcomes} others")
+
+
+def _batches(files: Sequence[NumberedFile], size: int) -> list[Sequence[NumberedFile]]:
+    return [files[start : start + size] for start in range(0, len(files), size)]
+
+
+def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:
+    """Files shared out evenly by size: as many tasks as keep all cores busy to the end, and files large."""
+    number = min(len(files), max(2 * cores, -(-len(files) // files_per_task)))
+    tasks: list[tuple[int, list[NumberedFile]]] = [(0, []) for _ in range(number)]
+    for file in sorted(files, key=lambda file: (-file.bytes, file.file_no)):
+        lightest = min(range(number), key=lambda task: tasks[task][0])
+        load, members = tasks[lightest]
+        tasks[lightest] = load + max(file.bytes, 1), [*members, file]
+    return [[stage.Source(file.file_no, file.path, file.format) for file in sorted(members)] for _, members in tasks]
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and merged[-1][1] + 1 == first:
+            merged[-1] = merged[-1][0], last
+        else:
+            merged.append((first, last))
+    return merged
