@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 __all__ = ["Decoded", "decode", "detect"]
 
 _DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
+_SAMPLE_BYTES: Final = 1 << 16  # enough to tell which charset a damaged page is in
 _MIN_KANA_FRACTION: Final = (
     0.15  # of the non-ASCII characters; Japanese prose has 0.4 and more, misread text under 0.02
 )
@@ -69,6 +70,7 @@ _META_CHARSET: Final = re.compile(rb"""<meta\b[^>]{0,512}?\bcharset\s*=\s*["']?\
 _XML_ENCODING: Final = re.compile(rb"""^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE)
 _COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
 _KANA: Final = re.compile("[ぁ-んァ-ヶ]+")
+_LONG_KATAKANA: Final = re.compile("[ァ-ヶ]ー")
 _NON_ASCII: Final = re.compile("[^\x00-\x7f]+")
 JIS_ESCAPE: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\([DOQ]|\x1b\(I")
 # Any escape, and the shifts to half-width kana and back (SO, SI).
@@ -135,28 +137,24 @@ def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
     """Bytes that are neither ASCII, UTF-8 nor UTF-16."""
     japanese = {charset: text for charset in ("shift_jis", "euc-jp") if (text := _strict(html, charset)) is not None}
     kana = {charset: _kana_fraction(text) for charset, text in japanese.items()}
-    # Kana of Shift_JIS are no text in any other charset; kana of EUC-JP are the same bytes in GB 2312 (and near-kana
-    # in no other), so there the declaration decides.
+    # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, where only ー isn't.
     best = max(kana, key=kana.__getitem__, default=None)
-    if best is not None and kana[best] >= _MIN_KANA_FRACTION and not (best == "euc-jp" and "gb18030" in declared):
-        return Decoded(japanese[best], best, 0)
+    if best is not None and kana[best] >= _MIN_KANA_FRACTION:
+        may_be_gb2312 = best == "euc-jp" and "gb18030" in declared and _LONG_KATAKANA.search(japanese[best]) is None
+        if not may_be_gb2312:
+            return Decoded(japanese[best], best, 0)
     for charset in declared:
         if charset in _MULTIBYTE and (text := japanese.get(charset) or _strict(html, charset)) is not None:
             return Decoded(text, charset, 0)
-    # A few broken bytes, by far most often in UTF-8: from here on nothing is valid, so the least damage wins.
-    utf8 = _replacing(html, "utf-8")
-    if utf8.num_replaced <= _MAX_REPLACED_FRACTION * _num_non_ascii(utf8.text):
-        return utf8
-    candidates = dict.fromkeys([c for c in declared if c in _MULTIBYTE and c != "utf-8"] + ["shift_jis", "euc-jp"])
-    damaged = [_replacing(html, charset) for charset in candidates]
-    readable = [
-        d
-        for d in damaged
-        if d.num_replaced <= _MAX_REPLACED_FRACTION * _num_non_ascii(d.text)
-        and (d.charset in declared or _kana_fraction(d.text) >= _MIN_KANA_FRACTION)
-    ]
-    if readable:
-        return max(readable, key=lambda d: (_kana_fraction(d.text) >= _MIN_KANA_FRACTION, -d.num_replaced))
+    # From here on nothing is valid: a few broken bytes, most often in UTF-8, or no text at all. A sample decides.
+    sample = html[:_SAMPLE_BYTES]
+    candidates = ["utf-8", *(c for c in declared if c in _MULTIBYTE), "shift_jis", "euc-jp"]
+    for charset in dict.fromkeys(candidates):
+        guess = _replacing(sample, charset)
+        if guess.num_replaced <= _MAX_REPLACED_FRACTION * _num_non_ascii(guess.text) and (
+            charset == "utf-8" or charset in declared or _kana_fraction(guess.text) >= _MIN_KANA_FRACTION
+        ):
+            return _replacing(html, charset)
     single_byte = [charset for charset in declared if charset not in _MULTIBYTE and charset != "iso-2022-jp"]
     for charset in single_byte:
         if (text := _strict(html, charset)) is not None:

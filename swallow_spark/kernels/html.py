@@ -106,7 +106,7 @@ def _without_long_tags(source: str) -> str:
     if max(map(len, chunks)) < 2 * MAX_ATTRIBUTES:  # an attribute and a space are two characters at least
         return source
     for index, chunk in enumerate(chunks):
-        if len(chunk) >= 2 * MAX_ATTRIBUTES:
+        if index and chunk[:1].isalpha() and len(chunk) >= 2 * MAX_ATTRIBUTES:
             tag, end, text = chunk.partition(">")
             if len(tag) >= 2 * MAX_ATTRIBUTES and len(_QUOTED.sub("", tag).split()) > MAX_ATTRIBUTES:
                 chunks[index] = tag.split(maxsplit=1)[0] + (end or ">") + text
@@ -135,7 +135,7 @@ def _metadata(head: Any, h1: str) -> tuple[str, str | None]:
     node = None if head is None else head.first_child
     while node is not None:
         if node.tag == "title" and not title:
-            title = _line(node.text_content or "")
+            title = _line(node.text())
         elif node.tag == "meta":
             attributes = node.attributes
             name = (attributes.get("name") or attributes.get("property") or "").lower()
