@@ -16,6 +16,7 @@ from swallow_spark.kernels.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberE
 
 MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real ones are below 4 kB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
+_BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _START: Final = re.compile(rb"\x1f\x8b\x08|WARC/")
 _HEAD_LINE: Final = re.compile(rb"(?:\A|\n)(WARC/\d+\.\d+[ \t]*\r?\n)")
@@ -83,22 +84,14 @@ def parse_head(head: bytes) -> dict[str, str] | None:
     name = ""
     for line in head.decode("utf-8", "replace").split("\n")[1:]:
         if line[:1] in (" ", "\t") and name:  # folded
-            headers[name] += " " + line.strip()
+            headers[name] += " " + line.strip(_BLANKS)
         elif ":" in line:
             name, _, value = line.partition(":")
-            name = name.strip().lower()
-            headers[name] = value.strip()
+            name = name.strip(_BLANKS).lower()
+            headers[name] = value.strip(_BLANKS)
     length = headers.get("content-length", "")
     usable = headers.get("warc-type") and length.isascii() and length.isdigit() and len(length) <= 18
     return headers if usable else None
-
-
-def _peek_head(source: Source) -> bytes | None:
-    """The head that `source` is at, with the empty line that ends it; None where it has no end."""
-    for size in (2048, MAX_HEAD_BYTES):
-        if found := _HEAD_END.search(data := source.peek(size)):
-            return data[: found.end()]
-    return None
 
 
 def _skip_to_record(source: Source) -> bool:
@@ -145,7 +138,7 @@ class CarefulReader:
                 except BrokenMemberError as broken:
                     if not broken.told:
                         self._open_gap(position, broken.reason)
-                    resume = self._find_start(max(broken.resume, window.start))
+                    resume = self._resume_behind(position, broken)
             elif head == b"WARC/" and not self._compressed:
                 yield from self._frame(Plain(window, position))
                 resume = None
@@ -172,7 +165,7 @@ class CarefulReader:
                 return
             begin = source.tell
             place = source.start if isinstance(source, Member) else source.start + begin
-            head = _peek_head(source) if start == b"WARC/" else None
+            head = source.peek_through(_HEAD_END, MAX_HEAD_BYTES) if start == b"WARC/" else None
             if head is None and (start != b"WARC/" or len(source.peek(MAX_HEAD_BYTES)) < MAX_HEAD_BYTES):
                 cut = b"WARC/".startswith(start)
                 source.skip(1)
@@ -235,6 +228,12 @@ class CarefulReader:
             if isinstance(source, Member) and source.end is not None and alone and not following:
                 size = source.end - source.start
             yield Record(offset, size, headers, block), head
+
+    def _resume_behind(self, position: int, broken: BrokenMemberError) -> int | None:
+        """Where the next record begins behind the broken member at `position`."""
+        if broken.end is not None and (self._is_start(broken.end) or not self._window.at(broken.end, 1)):
+            return broken.end
+        return self._find_start(max(position + 1, self._window.start))
 
     def _find_start(self, position: int) -> int | None:
         """The first place from `position` on where a record begins; None where there is none. Once a record has been

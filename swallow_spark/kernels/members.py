@@ -4,6 +4,7 @@ Gzip framing (RFC 1952) is done here on raw deflate, for zlib's own says neither
 ends, nor gives out what comes before an error. Nothing is held but a window of the file and one chunk inflated.
 """
 
+import re
 import zlib
 from typing import BinaryIO, Final
 
@@ -48,13 +49,16 @@ class Window:
 
 
 class BrokenMemberError(Exception):
-    """A gzip member that cannot be inflated to its end; `resume` is where to look for the next one."""
+    """A gzip member that cannot be inflated to its end, or not to what was compressed.
 
-    def __init__(self, reason: str, detail: str, resume: int) -> None:
+    `end` is where it seems to end (a damaged one may seem to run on into the next), None where it does not.
+    """
+
+    def __init__(self, reason: str, detail: str, end: int | None = None) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
-        self.resume = resume
+        self.end = end
         self.told = False  # a Damage row says so already
 
 
@@ -76,6 +80,15 @@ class Source:
         while len(self._buffer) < size and (data := self.more()):
             self._buffer += data
         return bytes(memoryview(self._buffer)[:size])
+
+    def peek_through(self, pattern: re.Pattern[bytes], max_bytes: int) -> bytes | None:
+        """The next bytes up to the end of the first match; None where none ends within `max_bytes`."""
+        while True:
+            if found := pattern.search(self._buffer, 0, max_bytes):
+                return bytes(memoryview(self._buffer)[: found.end()])
+            if len(self._buffer) >= max_bytes or not (data := self.more()):
+                return None
+            self._buffer += data
 
     def take(self, size: int) -> bytes:
         data = self.peek(size)
@@ -145,7 +158,7 @@ class Member(Source):
             try:
                 data = self._inflater.decompress(deflated, CHUNK_BYTES)
             except zlib.error as error:
-                self._broken = BrokenMemberError("bad_gzip", str(error), self.start + 1)
+                self._broken = BrokenMemberError("bad_gzip", str(error))
                 data = b"" if self._size else _inflate_to_error(deflated)
             self._crc = zlib.crc32(data, self._crc)
             self._size += len(data)
@@ -153,7 +166,7 @@ class Member(Source):
                 self._finish(self._next - len(self._inflater.unused_data))
             elif at_end and not data and not self._broken:
                 detail = f"the file ends {self._next - self.start} bytes into the member"
-                self._broken = BrokenMemberError("truncated", detail, self._next)
+                self._broken = BrokenMemberError("truncated", detail)
             if data:
                 return data
         return b""
@@ -163,9 +176,7 @@ class Member(Source):
         self.end = trailer + 8
         expected = self.window.at(trailer, 8)
         if len(expected) < 8:
-            self._broken = BrokenMemberError(
-                "truncated", "the file ends in the trailer of the member", trailer + len(expected)
-            )
+            self._broken = BrokenMemberError("truncated", "the file ends in the trailer of the member")
         elif expected != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
             self._broken = BrokenMemberError(
                 "bad_crc", "the checksum of the gzip member does not fit what it holds", self.end
@@ -198,7 +209,7 @@ def _gzip_head_length(window: Window, start: int) -> int:
     if flags & 2:  # FHCRC
         at += 2
     if flags & 0xE0 or at > MAX_GZIP_HEAD_BYTES:
-        raise BrokenMemberError("bad_gzip", "not the head of a gzip member", start + 1)
+        raise BrokenMemberError("bad_gzip", "not the head of a gzip member")
     if at > len(head):
-        raise BrokenMemberError("truncated", "the file ends in the head of the member", start + len(head))
+        raise BrokenMemberError("truncated", "the file ends in the head of the member")
     return at

@@ -89,12 +89,17 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return PassedOver("no_text")
     if content_type is None and _HTML_START.search(body, 0, _SNIFF_BYTES) is None:
         return PassedOver("not_html")
-    if not japanese.may_be_japanese(body, content_type):
-        return PassedOver("no_sign_of_japanese")
     try:
-        extracted = html.extract(body, content_type)
+        return _japanese_page(record, response, body, limits)
     except Exception as error:  # noqa: BLE001  # whatever a parser makes of hostile HTML costs that page only
         return Failure("parse_error", f"{type(error).__name__}: {error}")
+
+
+def _japanese_page(record: Record, response: http.Response, body: bytes, limits: Limits) -> Page | PassedOver | Failure:
+    content_type = response.content_type
+    if not japanese.may_be_japanese(body, content_type):
+        return PassedOver("no_sign_of_japanese")
+    extracted = html.extract(body, content_type)
     if extracted.num_replaced:
         num_decoded = len(charset.decode(body, content_type).text)
         if extracted.num_replaced > limits.max_replaced_fraction * num_decoded:

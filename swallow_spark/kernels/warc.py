@@ -16,6 +16,7 @@ from swallow_spark.kernels.members import GZIP_MAGIC, READ_BYTES, Window
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "find_record", "raw_record", "read"]
 
+VERSION: Final = 1  # raise it where other records, or damages, may come out of the same bytes
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
 # A record may only be given out when nothing can come to light about it any more. The checksum of its member is checked
@@ -62,8 +63,11 @@ def _read_intact(window: Window, max_record_bytes: int) -> Iterator[Record]:
             found = next(records, None)
             if found is None or not 0 <= found.content_length <= max_record_bytes:
                 break
-            headers = {name.lower(): value for name, value in found.headers.items()}
-            if "warc-type" not in headers or headers.get("content-length") != str(found.content_length):
+            values = found.headers.values()
+            headers = dict(zip(map(str.lower, found.headers.keys()), values, strict=True))
+            if not headers.get("warc-type") or headers.get("content-length") != str(found.content_length):
+                break
+            if "\n" in "".join(values):  # bare LF: FastWARC reads on to the next CR LF, even into the next record
                 break
             record = Record(found.stream_pos, 0, headers, found.reader.read(found.content_length))
         except OSError:  # inflating or framing failed; FastWARC says no more, the careful reader will
