@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Decoded", "decode", "detect"]
 
+VERSION: Final = 1  # raise it where any page may be decoded in another way
 _DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
 _SAMPLE_BYTES: Final = 1 << 16  # enough to tell which charset a damaged page is in
 _MIN_KANA_FRACTION: Final = (
@@ -137,7 +138,7 @@ def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
     """Bytes that are neither ASCII, UTF-8 nor UTF-16."""
     japanese = {charset: text for charset in ("shift_jis", "euc-jp") if (text := _strict(html, charset)) is not None}
     kana = {charset: _kana_fraction(text) for charset, text in japanese.items()}
-    # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, where only ー isn't.
+    # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, but for ー.
     best = max(kana, key=kana.__getitem__, default=None)
     if best is not None and kana[best] >= _MIN_KANA_FRACTION:
         may_be_gb2312 = best == "euc-jp" and "gb18030" in declared and _LONG_KATAKANA.search(japanese[best]) is None

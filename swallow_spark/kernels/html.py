@@ -46,7 +46,7 @@ _MIN_CHILD: Final = 0.9  # of the prose of its parent, in the element that is de
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ITEMS: Final = frozenset({"li", "dd", "dt", "p", "td", "div"})
 _CONTAINERS: Final = words(
-    "body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details"
+    "html body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details"
 )
 _BOILERPLATE_LINE: Final = re.compile(
     r"©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|(?:この記事は|続きは)会員限定|この記事をシェア"
