@@ -147,7 +147,7 @@ def _inflate(data: bytes, window_bits: int) -> Iterator[bytes]:
             part = inflater.decompress(data, _CHUNK_BYTES)
             data = inflater.unconsumed_tail
             if not part and not data and not inflater.eof:
-                return  # cut
+                raise zlib.error("cut")
             yield part
         data = inflater.unused_data
         if window_bits < 16 or not data.startswith(b"\x1f\x8b"):  # gzip may have several members

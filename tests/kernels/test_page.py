@@ -1,0 +1,160 @@
+"""From records to pages: the order of tests, the reasons, the columns, and the truth about the demo's pages."""
+
+import base64
+import csv
+import hashlib
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from swallow_spark import tables
+from swallow_spark.kernels import html, japanese
+from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.warc import Record, read
+
+DEMO = Path(__file__).parents[2] / "demo" / "pages"
+BODY = (
+    "<html><head><title>猫の話</title><meta name=robots content=noarchive></head><body><p>"
+    + "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。" * 5
+    + "</p></body></html>"
+)
+ENGLISH = b"<html><body><p>" + b"There is nothing in Japanese on this page. " * 9 + b"</p></body></html>"
+
+
+def record(
+    body: bytes, *headers: str, status: str = "HTTP/1.1 200 OK", kind: str = "response", **warc_headers: str
+) -> Record:
+    block = "\r\n".join([status, *headers, "", ""]).encode() + body
+    named = {name.replace("_", "-"): value for name, value in warc_headers.items()}
+    return Record(7, 1234, {"warc-type": kind, "content-type": "application/http; msgtype=response", **named}, block)
+
+
+def test_columns_of_a_page() -> None:
+    body = BODY.encode("cp932")
+    page = read_page(
+        record(
+            body,
+            "content-type: text/html",
+            "X-Robots-Tag: noai",
+            "x-robots-tag: bot: nofollow",
+            warc_target_uri="https://User@Www.XN--Eckwd4c7c.example.:8080/a?b",
+            warc_date="2025-08-12T03:11:00Z",
+        ),
+        Limits(),
+    )
+    assert isinstance(page, Page)
+    assert page == Page(
+        url="https://User@Www.XN--Eckwd4c7c.example.:8080/a?b",
+        host="www.xn--eckwd4c7c.example",
+        date=datetime(2025, 8, 12, 3, 11, tzinfo=UTC),
+        title="猫の話",
+        text="吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。" * 5,
+        charset="shift_jis",
+        language_score=japanese.language_score(page.text),
+        num_chars=33 * 5,
+        record_length=1234,
+        payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body).digest()).decode(),
+        robots="noai; bot: nofollow; noarchive",
+    )
+    assert ["doc_id", *Page._fields] == tables.PAGES.names
+
+
+def test_page_without_url_date_and_robots() -> None:
+    page = read_page(record(BODY.replace("noarchive", "").encode()), Limits())
+    assert isinstance(page, Page)
+    assert (page.url, page.host, page.date, page.robots) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (record(BODY.encode(), kind="revisit"), "not_a_response"),
+        (record(BODY.encode(), kind="conversion"), "not_a_response"),
+        (record(b"20250812 192.0.2.1", kind="response", content_type="text/dns"), "not_a_response"),
+        (record(BODY.encode(), status="HTTP/1.1 404 Not Found"), "status"),
+        (record(BODY.encode(), status="HTTP/2 206"), "status"),
+        (record(BODY.encode(), "Content-Type: text/plain; charset=utf-8"), "not_html"),
+        (record(b"\x89PNG"), "not_html"),
+        (record("ただの文章です。".encode()), "not_html"),
+        (record(b"", "Content-Type: text/html"), "no_text"),
+        (record(b" \r\n "), "no_text"),
+        (record("<html lang=ja><title>日本語</title></html>".encode(), "Content-Type: text/html"), "no_text"),
+        (record(ENGLISH, "Content-Type: text/html"), "no_sign_of_japanese"),
+        (record(ENGLISH.replace(b"<html", b"<html lang=ja"), "Content-Type: text/html"), "not_japanese"),
+    ],
+)
+def test_records_that_are_passed_over(found: Record, reason: str) -> None:
+    assert read_page(found, Limits()) == PassedOver(reason)
+
+
+@pytest.mark.parametrize("content_type", [None, "Text/HTML;charset=x", "application/xhtml+xml", "html"])
+def test_html_by_its_type_or_its_looks(content_type: str | None) -> None:
+    headers = [f"Content-Type: {content_type}"] if content_type else []
+    assert isinstance(read_page(record(BODY.encode(), *headers), Limits()), Page)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "detail"),
+    [
+        (record(b"", status="nonsense"), "bad_http", "no HTTP status line"),
+        (record(BODY.encode() + b" " * 2_000), "too_large", "over the limit of 2000"),
+        (
+            record(BODY.encode().replace("猫".encode(), b"\xff\xfe\x80\x81") * 2),
+            "undecodable",
+            "characters cannot be read",
+        ),
+    ],
+)
+def test_failures(found: Record, reason: str, detail: str) -> None:
+    result = read_page(found, Limits(max_html_bytes=2_000))
+    assert isinstance(result, Failure)
+    assert result.reason == reason
+    assert detail in result.detail
+
+
+def test_some_unreadable_bytes_are_borne() -> None:
+    body = BODY.encode().replace("見当".encode(), b"\xe8\xa6", 1)
+    assert isinstance(read_page(record(body), Limits()), Page)
+    assert isinstance(read_page(record(body), Limits(max_replaced_fraction=0.0)), Failure)
+
+
+def test_parser_that_fails_costs_that_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(html, "extract", fail)
+    assert read_page(record(BODY.encode()), Limits()) == Failure("parse_error", "RecursionError: too deep")
+
+
+def test_truth_about_the_demo_pages() -> None:
+    with (DEMO / "manifest.tsv").open(encoding="utf-8", newline="") as lines:
+        truth = {row["record_id"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    outcomes: Counter[str] = Counter()
+    for path in sorted(DEMO.glob("*.warc.gz")):
+        with path.open("rb") as stream:
+            for found in read(stream):
+                assert isinstance(found, Record)
+                row = truth.pop(found.headers["warc-record-id"], None)
+                result = read_page(found, Limits())
+                assert not isinstance(result, Failure)
+                outcome = "page" if isinstance(result, Page) else result.reason
+                outcomes[outcome] += 1
+                if row is None:
+                    assert found.record_type == "warcinfo"
+                    continue
+                assert (row["file"], row["url"]) == (path.name, found.url)
+                oddity = row["oddity"]
+                if outcome == "page":
+                    outcomes["page, not Japanese"] += not row["lang"].startswith("ja")
+                    if not oddity.startswith("truncated"):
+                        assert row["encoding"] == "ascii" or result.charset == row["encoding"], row  # type: ignore[union-attr]
+                assert (outcome == "not_a_response") == (row["warc_type"] != "response")
+                assert (outcome == "status") == oddity.startswith(("http 3", "http 4", "http 5", "204", "304"))
+                assert (outcome == "not_html") == oddity.startswith("not html")
+                assert (outcome == "no_text") == (oddity in ("200 empty", "200 spaces"))
+    assert not truth
+    # Of the 900 Japanese pages some have nothing Japanese but headings and navigation.
+    assert outcomes["page"] >= 820
+    assert outcomes["page, not Japanese"] <= 3
