@@ -73,8 +73,10 @@ _MAIN_TOKEN: Final = re.compile(
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SENTENCE_END: Final = re.compile(r"[、。！？．，｡､]|[.,!?;:](?=\s|$)")
-# White space and control characters, but not the ideographic space, which Japanese paragraphs begin with.
-SPACE: Final = re.compile(r"[\x03-\x20\x7f-\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff]+")
+# White space and control characters, but not the ideographic space, which Japanese paragraphs begin with. A single
+# space doesn't match: nothing is to be done about it.
+_SPACES: Final = r"\x03-\x1f\x7f-\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff"
+SPACE: Final = re.compile(rf"[{_SPACES}][ {_SPACES}]*| [ {_SPACES}]+")
 # A line break in the source between two wide characters is no space (CSS Text 3, section 4.1.3).
 _WIDE: Final = r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f]"
 _WIDE_BREAK: Final = re.compile(rf"(?<={_WIDE})[ \t]*[\r\n]\s*(?={_WIDE})")
@@ -132,10 +134,12 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
         descend = False
         if tag == "-text":
             text = node.text_content
-            if text:
-                parts.append(text.translate(_KEEP) if pre_depth else text)
-                if link_depth:
-                    linked += _weight(text.strip())
+            if pre_depth:
+                parts.append(text.translate(_KEEP))
+            elif parts or not text.isspace():
+                parts.append(text)
+            if link_depth:
+                linked += _weight(text.strip())
         elif tag == "br":
             parts.append(_BREAK)
         elif tag in _BLOCKS:
