@@ -186,7 +186,12 @@ class CarefulReader:
             headers = parse_head(head) if head else None
             if head is None or headers is None:
                 source.skip(5)
-                _skip_to_record(source)
+                try:
+                    _skip_to_record(source)
+                except BrokenMemberError as broken:
+                    broken.told = True
+                    yield Damage(offset, "record", broken.reason, broken.detail), b""
+                    raise
                 detail = "WARC-Type or a usable Content-Length is missing" if head else "the record's head does not end"
                 yield Damage(offset, "record", "bad_header", detail), b""
                 continue
@@ -207,14 +212,15 @@ class CarefulReader:
                 block = source.take(length)
                 num_read = len(block)
             line_ends = source.skip_line_ends()
-            following = source.peek(5)
+            sound = num_read == length and b"WARC/".startswith(following := source.peek(5))
+            if not sound:
+                source.put_back(block + b"\n" * line_ends)
+                found = _skip_to_record(source)
         except BrokenMemberError as broken:
             broken.told = True
             yield Damage(offset, "record", broken.reason, broken.detail), head
             raise
-        if num_read < length or not b"WARC/".startswith(following):
-            source.put_back(block + b"\n" * line_ends)
-            found = _skip_to_record(source)
+        if not sound:
             if num_read < length and not found and isinstance(source, Plain):
                 yield Damage(offset, "record", "truncated", f"the file ends {num_read} bytes into {length}"), head
             else:

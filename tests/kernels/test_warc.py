@@ -321,6 +321,15 @@ def test_any_flipped_bit_costs_the_record_it_is_in_and_nothing_is_raised() -> No
         assert num_damages == (0 if blocks == bodies else 1)
 
 
+def test_framed_record_of_a_broken_member_is_counted_whatever_else_is_wrong_with_it() -> None:
+    for odd in (record(length=3), record(length=500), record(length=-1), record(tail=b"junk")):
+        bad_crc = bytearray(zipped(odd))
+        bad_crc[-5] ^= 1
+        items = everything(zipped(record()) + bytes(bad_crc) + zipped(record()))
+        assert outline(items)[1:2] == [(len(zipped(record())), "record", "bad_crc")]
+        assert len(items) == 3
+
+
 class Dripping(io.RawIOBase):
     """A stream that gives a few bytes at a time and cannot be sought."""
 
