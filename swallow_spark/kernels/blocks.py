@@ -13,6 +13,7 @@ __all__ = [
     "HIDDEN",
     "MAIN",
     "MAX_LINK_DENSITY",
+    "SIDEBAR",
     "SPACE",
     "Block",
     "Element",
@@ -40,11 +41,12 @@ _BLOCKS: Final = words(
     "tbody td tfoot th thead tr ul caption listing xmp plaintext"
 )
 # What an element's tag, role, itemprop and names hint at.
-MAIN, ARTICLE, ARTICLE_BODY, BOILERPLATE, HIDDEN = 1, 2, 3, 4, 5
+MAIN, ARTICLE, ARTICLE_BODY, BOILERPLATE, SIDEBAR, HIDDEN = 1, 2, 3, 4, 5, 6
 _TAG_HINTS: Final = {
     "main": MAIN,
     "article": ARTICLE,
-    **dict.fromkeys(("nav", "footer", "aside", "header", "menu", "search"), BOILERPLATE),
+    "aside": SIDEBAR,
+    **dict.fromkeys(("nav", "footer", "header", "menu", "search"), BOILERPLATE),
 }
 _PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})
 
@@ -205,9 +207,9 @@ def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
         if name:
             for token in name.split():
                 if token_hint := _hint(token):
-                    if token_hint != BOILERPLATE:
+                    if token_hint in (MAIN, ARTICLE_BODY):
                         return token_hint
-                    hint = BOILERPLATE
+                    hint = token_hint
     return hint
 
 
@@ -251,7 +253,7 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
 
 @lru_cache(maxsize=1 << 14)
 def _hint(token: str) -> int:
-    """What the name of a class or an id hints at: MAIN, ARTICLE_BODY, BOILERPLATE or 0."""
+    """What the name of a class or an id hints at: MAIN, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
     if _ARTICLE_TOKEN.fullmatch(token) is not None:
         return ARTICLE_BODY
     if _MAIN_TOKEN.fullmatch(token) is not None:
@@ -259,6 +261,8 @@ def _hint(token: str) -> int:
     # Utility classes (lg:toc-hidden, max-w-[20rem]) and ids made of a sentence aren't names.
     if ":" in token or "[" in token or len(token) > 48:
         return 0
+    if token == "sidebar":
+        return SIDEBAR
     words = _CAMEL.sub("-", token).lower().replace("_", "-").split("-")
     if len(words) > 4 or words[0] in _STATES:
         return 0

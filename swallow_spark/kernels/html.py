@@ -20,6 +20,7 @@ from swallow_spark.kernels.blocks import (
     HIDDEN,
     MAIN,
     MAX_LINK_DENSITY,
+    SIDEBAR,
     SPACE,
     Block,
     Element,
@@ -35,6 +36,7 @@ MAX_DEPTH: Final = 5_000  # the parser's time grows with the square of the depth
 MAX_ATTRIBUTES: Final = 5_000  # of one tag; likewise: 17 s at 100,000
 _MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element that its name says is no main text
 _MAX_HIDDEN_FRACTION: Final = 0.6  # likewise, in an element that is hidden until a script shows it
+_MIN_SIDEBAR_PROSE: Final = 0.7  # of the characters of a sidebar that belongs to the text
 _MIN_MAIN: Final = 0.4  # of the prose, in <main>
 _MIN_ARTICLE: Final = 0.3  # of the prose in there, in the only <article>
 _MIN_ARTICLE_BODY: Final = 0.15  # of the prose in there, in the only element named as the body of an article
@@ -163,10 +165,7 @@ def _main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
     total = elements[0].prose
     # Elements that their name says are no main text, unless they hold much of the page's prose.
     for element in elements[1:]:
-        element.dropped = elements[element.parent].dropped or (
-            (element.hint == BOILERPLATE and element.prose <= _MAX_HINTED_FRACTION * total)
-            or (element.hint == HIDDEN and element.prose <= _MAX_HIDDEN_FRACTION * total)
-        )
+        element.dropped = elements[element.parent].dropped or _is_boilerplate(element, total)
     kept = [block for block in blocks if not elements[block.element].dropped]
     if not kept:
         return [block.text for block in blocks]
@@ -174,6 +173,15 @@ def _main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
     inside = _inside_main(elements)
     texts = _without_link_lists(elements, [block for block in kept if inside[block.element]])
     return texts or [block.text for block in kept]
+
+
+def _is_boilerplate(element: Element, total: int) -> bool:
+    """Whether an element is what its names hint at; `total` is the page's prose."""
+    if element.hint == HIDDEN:
+        return element.prose <= _MAX_HIDDEN_FRACTION * total
+    if element.hint == SIDEBAR and element.prose >= _MIN_SIDEBAR_PROSE * element.weight:
+        return False  # a box in a manual or a magazine's article: the sidebar of a site is mostly lists and links
+    return element.hint in (BOILERPLATE, SIDEBAR) and element.prose <= _MAX_HINTED_FRACTION * total
 
 
 def _sum_up(elements: list[Element], blocks: list[Block]) -> None:

@@ -55,6 +55,13 @@ def test_a_name_is_ignored_where_the_element_holds_the_text(name: str) -> None:
     assert text_of(f'<div class="{name}">{paragraphs(FIRST, SECOND)}</div>') == f"{FIRST}\n{SECOND}"
 
 
+@pytest.mark.parametrize("tag", ["aside", "div class=sidebar"])
+def test_a_box_of_prose_in_a_manual_stays(tag: str) -> None:
+    box = f"<{tag}><p>基本に戻る</p><p>{SECOND}</p></{tag.split()[0]}>"
+    body = f"<div><p>{FIRST}</p>{box}<p>{THIRD}{FIRST}{FIRST}</p></div>"
+    assert text_of(body) == f"{FIRST}\n基本に戻る\n{SECOND}\n{THIRD}{FIRST}{FIRST}"
+
+
 def test_forum_posts_are_all_kept() -> None:
     posts = "".join(f"<article><p>{text}</p></article>" for text in (FIRST, SECOND, THIRD))
     assert text_of(f"<div>{posts}</div><div>{MENU}</div>") == f"{FIRST}\n{SECOND}\n{THIRD}"
