@@ -238,13 +238,17 @@ def packaged_names() -> list[str]:
     return sorted(path.stem for path in packaged_directory().glob("*.toml"))
 
 
-def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """The configuration in a file, or the packaged one of that name, with `section.key=value` overrides.
+def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a file, the packaged one of that name, or that of an earlier run, with
+    `section.key=value` overrides.
 
     Raises ConfigError: in one line the key, the file, and what is allowed.
     """
-    path = _find(name_or_path, relative_to=None)
-    values = _read(path)
+    if isinstance(source, Mapping):
+        path, values = Path("the last run's configuration"), dict(source)
+    else:
+        path = _find(source, relative_to=None)
+        values = _read(path)
     for override in overrides:
         _override(values, override)
     try:

@@ -6,6 +6,7 @@
 A step does what is not done yet (steps/run.py tells how that is known), by a stage: a function on DataFrames.
 """
 
+from swallow_spark.report.report import write_report
 from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
 from swallow_spark.steps.deduplicate import deduplicate
@@ -13,6 +14,8 @@ from swallow_spark.steps.ingest import ingest
 from swallow_spark.steps.run import Run
 from swallow_spark.steps.score import score
 from swallow_spark.steps.select import select
+
+__all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "report", "score", "select"]
 
 
 def build(run: Run, crawl: str) -> None:
@@ -23,3 +26,10 @@ def build(run: Run, crawl: str) -> None:
     decide(run)  # features, hosts -> verdicts on what dedup keeps
     score(run)  # text of the accepted -> scores of all classifiers, in one scan
     select(run)  # scores -> top-k% subsets, with text
+    report(run)  # everything so far -> one page of HTML
+
+
+def report(run: Run) -> None:
+    """Writes the report below the corpus."""
+    with run.progress.stage("report"):
+        write_report(run.spark, run.corpus, run.config)

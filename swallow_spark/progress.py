@@ -30,7 +30,7 @@ class Progress:
     """Tells how far the run is. `stages` gets each stage's wall seconds, for the run's manifest."""
 
     def __init__(self, spark: SparkSession, console: Console | None = None) -> None:
-        self._spark = spark
+        self.spark = spark
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.seconds: dict[str, float] = {}
 
@@ -40,7 +40,7 @@ class Progress:
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Ticker]:
         """Shows the progress of a stage: of `total` files where given, else of Spark's tasks."""
-        context = self._spark.sparkContext
+        context = self.spark.sparkContext
         ticker = Ticker(context.accumulator(0), context.accumulator(0))
         started = time.monotonic()
         ended = threading.Event()
@@ -73,7 +73,7 @@ class Progress:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
 
     def _tasks(self) -> str:
-        tracker = self._spark.sparkContext.statusTracker()
+        tracker = self.spark.sparkContext.statusTracker()
         infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         known = [info for info in infos if info]
         return f"{sum(i.numCompletedTasks for i in known)} of {sum(i.numTasks for i in known)} tasks"

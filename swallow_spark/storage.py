@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,8 +57,9 @@ class Root:
         return isinstance(self._place[0], fs.LocalFileSystem)
 
     def spark_path(self, relative: str) -> str:
-        """How Spark's own readers name it."""
-        return Path(self._path(relative)).as_uri() if self.is_local else f"{self.location.rstrip('/')}/{relative}"
+        """How Spark's own readers name it: they expand globs, but know no percent-encoding."""
+        path = f"file://{self._path(relative)}" if self.is_local else f"{self.location.rstrip('/')}/{relative}"
+        return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
     def local_path(self, relative: str) -> Path:
         """For showing to people; a remote root has none and gives its URI's text."""

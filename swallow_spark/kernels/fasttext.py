@@ -25,7 +25,7 @@ from swallow_spark.errors import ModelError
 from swallow_spark.kernels.fasttext_file import ModelFile, read
 from swallow_spark.kernels.utf8 import utf8_buffers
 
-VERSION: Final = "1"
+VERSION: Final = 1
 ARTEFACT: Final = 1e-5  # fastText reports p + 1e-5: it takes the logarithm of that sum and its exponential again
 END_OF_LINE: Final = b"</s>"
 LABEL_PREFIX: Final = b"__label__"

@@ -1,0 +1,64 @@
+# make demo and make test need nothing but Python (3.11 or later) and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORPUS ?= demo-corpus
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format models lock package clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pages
+	$(BIN)/swallow-spark build --corpus $(CORPUS) --config demo --crawl demo demo/pages/*.warc.gz
+	@echo
+	@echo "What to try next:"
+	@echo "  open $(CORPUS)/report/index.html in a browser"
+	@echo "  $(BIN)/swallow-spark decide --corpus $(CORPUS) --config swallow-v1     # other rules: no text is read"
+	@echo "  $(BIN)/swallow-spark explain --corpus $(CORPUS) --url $$(sed -n 's/^url=//p' demo/pages/example.txt)"
+	@echo "  $(BIN)/swallow-spark --help"
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(BIN)/pytest
+
+check: lint test ## What CI runs: lint and tests
+
+lint: $(VENV)/.installed-dev ## ruff, mypy --strict, the import rule, the lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/models)
+	$(BIN)/swallow-spark train --task wiki --demonstration --input demo/classifiers/wiki.parquet --model conf/models/demo-wiki.ftz
+	$(BIN)/swallow-spark train --task edu --demonstration --input demo/classifiers/edu.parquet --model conf/models/demo-edu.ftz
+
+lock: ## Pin the dependencies of pyproject.toml again, with hashes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet pip-tools
+	for extra in "" --extra=dev; do \
+	  build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-find-links --no-header $$extra --output-file requirements$${extra:+-dev}.lock pyproject.toml; \
+	done
+
+package: $(VENV)/.installed ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Delete the environment, the demo corpus and caches
+	rm -rf $(VENV) $(CORPUS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
