@@ -25,7 +25,7 @@ _HTML_LANG: Final = re.compile(rb"""<html\b[^>]{0,1024}?\blang\s*=\s*["']?\s*ja\
 _TITLE: Final = re.compile(rb"<title\b[^>]{0,256}>(.{0,1024}?)</title", re.IGNORECASE | re.DOTALL)
 _KANA: Final = re.compile("[ぁ-ゖァ-ヺーｦ-ﾟ]")
 # Character references of U+3041 to U+30FF, and of half-width kana.
-_REFERENCE_STARTS: Final = (b"&#12", b"&#65", b"&#x", b"&#X")
+_REFERENCE_STARTS: Final = (b"&#12", b"&#653", b"&#654", b"&#x30", b"&#xff", b"&#xFF", b"&#X")
 _KANA_REFERENCE: Final = re.compile(
     rb"&#(?:x30[4-9a-f]|xff[6-9]|12(?:35[3-9]|3[6-9]\d|4\d\d|5[0-3]\d|54[0-3])(?!\d)|65(?:38[2-9]|39\d|4[0-3]\d)(?!\d))",
     re.IGNORECASE,
