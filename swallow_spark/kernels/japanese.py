@@ -78,7 +78,7 @@ def may_be_japanese(html: bytes, content_type: str | None = None) -> bool:
     if b"\x00" in head or (b"\x1b" in html and charset.JIS_ESCAPE.search(html) is not None):
         return _has_kana(html, content_type)
     # A plain search is ten times as fast as the regular expression.
-    if any(start in html for start in _REFERENCE_STARTS) and _KANA_REFERENCE.search(html) is not None:
+    if b"&#" in html and any(start in html for start in _REFERENCE_STARTS) and _KANA_REFERENCE.search(html):
         return True
     if html.isascii():
         return False
