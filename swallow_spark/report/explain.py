@@ -120,7 +120,7 @@ def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str |
 
 
 def _row(table: DataFrame, doc_id: int) -> dict[str, Any] | None:
-    rows = table.where(F.col("doc_id") == F.lit(doc_id)).limit(1).collect()
+    rows = table.where(F.col("doc_id").isin(doc_id)).limit(1).collect()
     return rows[0].asDict() if rows else None
 
 
