@@ -1,1 +1,21 @@
 """Kernels: Arrow arrays in, Arrow or NumPy arrays out. They know no Spark."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def _place_for_compiled_kernels() -> None:
+    """Numba keeps compiled kernels beside the sources, else in the user's cache, and fails where it can write neither,
+    as in an executor without a home. It gets a directory of this user's own then."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME") or "/nonexistent")
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(__path__[0], os.W_OK) or os.access(home, os.W_OK):
+        return
+    own = Path(tempfile.gettempdir()) / f"swallow-spark-numba-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.stat().st_uid != os.getuid() or own.stat().st_mode & 0o022:  # what Numba loads from there, it executes
+        own = Path(tempfile.mkdtemp(prefix="swallow-spark-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(own)
+
+
+_place_for_compiled_kernels()

@@ -73,7 +73,7 @@ def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str |
     """
     pages = corpus.read(spark, "pages", PAGES, corpus.manifests("ingest"))
     if doc_id is None:
-        found = pages.where(F.col("url") == url).agg(F.min("doc_id")).collect()
+        found = pages.where(F.col("url").isin(url)).agg(F.min("doc_id")).collect()
         doc_id = found[0][0]
     page = _row(pages, doc_id) if doc_id is not None else None
     if page is None or doc_id is None:

@@ -26,7 +26,7 @@ def annotate(run: Run, *, sketch: bool = True, measure: bool = True) -> None:
             work.append((pages, units))
     if work:
         with run.progress.stage("annotate"):
-            in_flight(config.execution.batches_in_flight, partial(_annotate_batch, run), work)
+            in_flight(run, partial(_annotate_batch, run), work)
 
 
 def _annotate_batch(run: Run, item: tuple[Manifest, dict[str, tuple[Unit, str, Section]]]) -> None:

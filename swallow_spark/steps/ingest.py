@@ -20,7 +20,7 @@ def ingest(run: Run, crawl: str) -> None:
     crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
     batches = _batches(pending, execution.files_per_batch)
     with run.progress.stage("ingest", total=len(pending)) as tick:
-        in_flight(execution.batches_in_flight, partial(_ingest_batch, run, crawl, crawl_no, tick), batches)
+        in_flight(run, partial(_ingest_batch, run, crawl, crawl_no, tick), batches)
 
 
 def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:

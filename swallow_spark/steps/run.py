@@ -188,16 +188,17 @@ def _write_task(
         yield opened.written()
 
 
-def in_flight(number: int, work: Callable[[Any], None], items: Sequence[Any]) -> None:
-    """Works on several items at once, so that the stragglers of one leave no core idle. The first error stops all that
-    hasn't started."""
-    with ThreadPoolExecutor(number) as pool:
+def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> None:
+    """Works on several items at once, so that the stragglers of one leave no core idle. The first error, or Ctrl-C,
+    stops what runs and what hasn't started."""
+    with ThreadPoolExecutor(run.config.execution.batches_in_flight) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in futures:
                 future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            run.spark.sparkContext.cancelAllJobs()
             raise
 
 

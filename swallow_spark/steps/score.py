@@ -34,7 +34,7 @@ def score(run: Run) -> None:
             shipped = lookups.ship(accepted, corpus.root, "accepted", decision.counts.get("accepted", 0))
             models = {name: _ship_model(run, name) for name in config.classifiers}
             one = partial(_score_batch, run, prints, decision, shipped, models)
-            in_flight(config.execution.batches_in_flight, one, work)
+            in_flight(run, one, work)
             corpus.root.delete(shipped.directory)
 
 

@@ -96,7 +96,7 @@ def _write_subsets(run: Run, prints: Fingerprints, cuts: Manifest, scores: dict[
     if pending:
         shipped = lookups.ship(_members(run, cuts, scores), corpus.root, "members", 1)
         one = partial(_write_batch, run, prints, cuts, shipped, tables, list(scores))
-        in_flight(run.config.execution.batches_in_flight, one, pending)
+        in_flight(run, one, pending)
         corpus.root.delete(shipped.directory)
     for directory in corpus.root.directories("subsets"):
         if directory.count("/") == 1 and directory not in tables:
