@@ -1,0 +1,103 @@
+"""What is finished of a corpus, as the report's queries read it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus, Manifest
+from swallow_spark.report.summary import summarise
+from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, SCORES, VERDICTS
+
+
+class Finished:
+    """The finished units of a corpus, and their tables as frames."""
+
+    def __init__(self, spark: SparkSession, corpus: Corpus, config: Config) -> None:
+        self.corpus = corpus
+        self.config = config
+        self._spark = spark
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        return summarise(self.corpus, self.config.rules.preset, self.config.classifiers)
+
+    @cached_property
+    def crawls(self) -> dict[int, str]:
+        return self.corpus.crawls()
+
+    @cached_property
+    def files_pending(self) -> int:
+        return sum(len(self.corpus.pending(crawl)) for crawl in self.crawls.values())
+
+    @cached_property
+    def ingested(self) -> list[Manifest]:
+        return self.corpus.manifests("ingest")
+
+    @cached_property
+    def deduplicated(self) -> list[Manifest]:
+        return self.corpus.manifests("deduplicate")
+
+    @cached_property
+    def decided(self) -> list[Manifest]:
+        return self.corpus.manifests("decide", f"preset={self.config.rules.preset}/")
+
+    @cached_property
+    def cuts(self) -> list[dict[str, Any]]:
+        """As select writes them: classifier, band, and the documents `upper` and `lower` (documents, score, doc_id)."""
+        found = self.corpus.manifests("select", "cuts")
+        return list(found[0].details["cuts"]) if found else []
+
+    def pages(self) -> DataFrame:
+        return self._read("pages", PAGES, self.ingested)
+
+    def failures(self, crawl: str) -> DataFrame | None:
+        """None where a crawl has none."""
+        manifests = self.corpus.manifests("ingest", f"crawl={crawl}/")
+        found = any(manifest.rows("failures") for manifest in manifests)
+        return self._read("failures", FAILURES, manifests) if found else None
+
+    def groups(self) -> DataFrame:
+        return self._read("groups", GROUPS, self.deduplicated)
+
+    def duplicates(self) -> DataFrame:
+        return self._read("duplicates", DUPLICATES, self.deduplicated)
+
+    def verdicts(self) -> DataFrame:
+        return self._read(f"verdicts/preset={self.config.rules.preset}", VERDICTS, self.decided)
+
+    def scores(self, classifier: str) -> DataFrame:
+        manifests = self.corpus.manifests("score", f"classifier={classifier}/")
+        return self._read(f"scores/classifier={classifier}", SCORES, manifests)
+
+    def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
+        return self.corpus.read(self._spark, table, schema, manifests)
+
+
+def is_any_of(column: str, values: Sequence[int]) -> Column:
+    """Whether the column has one of the values, as alternatives of equalities.
+
+    Those reach the Parquet reader one by one, so it skips the row groups that hold none of them; a long `isin` reaches
+    it as one range, which would read nearly all.
+    """
+    if not values:
+        return F.lit(False)
+    if len(values) == 1:
+        return F.col(column).eqNullSafe(values[0])
+    middle = len(values) // 2  # a balanced tree: hundreds of values would make too deep a chain
+    return is_any_of(column, values[:middle]) | is_any_of(column, values[middle:])
+
+
+def day(micros: int | None) -> str:
+    """The UTC day of microseconds since 1970, as 2025-08-12; empty where there is none."""
+    if micros is None:
+        return ""
+    try:
+        return (datetime(1970, 1, 1) + timedelta(microseconds=micros)).strftime("%Y-%m-%d")
+    except OverflowError:
+        return "?"

@@ -1,0 +1,50 @@
+"""A corpus to a report's contents."""
+
+import platform
+from typing import Any, Final
+
+import pyspark
+from pyspark.sql import SparkSession
+
+from swallow_spark import __version__
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus
+from swallow_spark.report import counts, samples
+from swallow_spark.report.contents import Contents
+from swallow_spark.report.finished import Finished
+from swallow_spark.report.state import runs, stages
+
+_PAGE_KEYS: Final = {"doc_id", "witness"}
+
+
+def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
+    """The contents of a corpus's report, as far as its stages have come."""
+    have = Finished(spark, corpus, config)
+    chosen, largest = samples.chosen(have), samples.largest_groups(have)
+    doc_ids = {row[key] for rows in (*chosen.values(), largest) for row in rows for key in row.keys() & _PAGE_KEYS}
+    pages = samples.pages_of(have, doc_ids)
+    return Contents(
+        corpus=corpus.root.location,
+        funnel=counts.funnel(have),
+        ledger=counts.ledger(have),
+        stages=stages(corpus, config, have.files_pending),
+        configuration=_configuration(config),
+        versions={
+            "swallow-spark": __version__,
+            "Spark": spark.version,
+            "PySpark": pyspark.__version__,
+            "Python": platform.python_version(),
+        },
+        runs=runs(corpus),
+        dedup=counts.dedup(have, largest, pages) if have.deduplicated else None,
+        rules=counts.rules(have) if have.decided else None,
+        scores=counts.scores(have),
+        subsets=counts.subsets(have),
+        samples=samples.samples(have, chosen, pages),
+        sample_seed=config.report.seed,
+        sources=counts.sources(have) if have.ingested else None,
+    )
+
+
+def _configuration(config: Config) -> dict[str, Any]:
+    return {name: value for name, value in config.model_dump(mode="json").items() if value not in ({}, [])}

@@ -1,0 +1,237 @@
+"""The report's plots, as SVG to be set into an HTML page.
+
+Colours are CSS variables of the page, so that plots follow its light or dark mode; the palette is that of Okabe and
+Ito, which people with any kind of colour vision can tell apart. Text stays text. The same values give the same bytes.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from swallow_spark.kernels.lsh import collision_probability
+from swallow_spark.report.contents import Dedup, GroupSize, Histogram, Ledger, Rule, Scores, Step
+
+# Colours that stand for the page's CSS variables while matplotlib draws; no other colour may be used.
+_INK: Final = "#010101"
+_FAINT: Final = "#020202"
+_MAIN: Final = "#030303"
+_SECOND: Final = "#040404"
+_THIRD: Final = "#050505"
+_VARIABLES: Final = {_INK: "--ink", _FAINT: "--line", _MAIN: "--main", _SECOND: "--second", _THIRD: "--third"}
+
+# Inches that give text of the same size in figures of the page's full width and of a column.
+_WIDE: Final = 12.0
+_COLUMN: Final = 5.8
+
+_SETTINGS: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.parse_math": False,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "axes.formatter.useoffset": False,
+}
+_ID: Final = re.compile(r'<g id="[^"]*"')
+_REFERENCE: Final = re.compile(r'(id="|url\(#|href="#)([A-Za-z0-9_]+)')
+
+
+def _draw(name: str, label: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
+    """An SVG element. `name` keeps its ids apart from those of the page's other plots; `label` says what it shows."""
+    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        paint(figure)
+        sink = io.StringIO()
+        figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = sink.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)  # would hold for the whole page
+    svg = _ID.sub("<g", svg)
+    svg = _REFERENCE.sub(rf"\g<1>{name}-\g<2>", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)  # the page's own font
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', svg, count=1
+    )
+    return svg.strip()
+
+
+def short(number: float) -> str:
+    """1234567 as 1.2 M."""
+    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= unit:
+            scale = 1e3 if name == "k" else unit
+            return f"{number / scale:.3g} {name}" if number / scale < 1000 else f"{number / scale:.0f} {name}"
+    return f"{number:,.0f}"
+
+
+def _counts(axis: Any) -> None:
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def _bars(axes: Axes, names: Sequence[str], widths: Sequence[float], labels: Sequence[str], colour: Any) -> None:
+    """Horizontal bars from top to bottom, with a label behind each."""
+    places = range(len(names))
+    axes.barh(places, widths, color=colour, height=0.68)
+    axes.set_yticks(places, names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    for place, width, label in zip(places, widths, labels, strict=True):
+        axes.annotate(
+            label, (width, place), xytext=(5, 0), textcoords="offset points", va="center", annotation_clip=False
+        )
+
+
+def funnel(steps: Sequence[Step]) -> str:
+    """Documents and characters of the steps from the Japanese pages on, in percent of those."""
+    shown = steps[1:]
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, title, values in (
+            (left, "documents", [step.documents for step in shown]),
+            (right, "characters", [step.characters for step in shown]),
+        ):
+            percents = [100 * (value or 0) / (values[0] or 1) for value in values]
+            labels = [
+                "not counted yet" if value is None else f"{short(value)} · {percent:.1f} %"
+                for value, percent in zip(values, percents, strict=True)
+            ]
+            colours = [_SECOND if step.is_subset else _MAIN for step in shown]
+            _bars(axes, [step.name for step in shown], percents, labels, colours)
+            axes.set(title=title, xlim=(0, 140), xticks=range(0, 101, 25), xlabel="% of the Japanese pages")
+        right.tick_params(labelleft=False)
+
+    return _draw("funnel", "Documents and characters after each step", (_WIDE, 1.1 + 0.36 * len(shown)), paint)
+
+
+def outcomes(ledger: Ledger) -> str:
+    """What became of the records that were read."""
+    rows = [("Japanese pages", ledger.pages, _MAIN)]
+    rows += [(reason.replace("_", " "), number, _SECOND) for reason, number in ledger.passed_over.items()]
+    rows += [(f"failure: {reason.replace('_', ' ')}", number, _THIRD) for reason, number in ledger.failures.items()]
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        labels = [f"{number:,} · {100 * number / max(1, ledger.records):.1f} %" for _, number, _ in rows]
+        _bars(axes, [name for name, _, _ in rows], [number for _, number, _ in rows], labels, [c for _, _, c in rows])
+        axes.set(xlabel="records", xlim=(0, 1.45 * max(1, *(number for _, number, _ in rows))))
+        _counts(axes.xaxis)
+
+    return _draw("outcomes", "Records by what became of them", (_COLUMN, 0.9 + 0.32 * len(rows)), paint)
+
+
+def rules(found: Sequence[Rule], survivors: int) -> str:
+    """Pages that each rule rejects; the dark part are those that no other rule rejects."""
+    shown = sorted((rule for rule in found if rule.rejected), key=lambda rule: (-rule.rejected, rule.reason))
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        labels = [f"{rule.rejected:,} · {100 * rule.rejected / max(1, survivors):.1f} %" for rule in shown]
+        _bars(axes, [rule.reason for rule in shown], [rule.rejected for rule in shown], labels, _SECOND)
+        axes.barh(range(len(shown)), [rule.alone for rule in shown], color=_MAIN, height=0.68)
+        axes.set(xlabel="pages rejected", xlim=(0, 1.3 * max(1, *(rule.rejected for rule in shown))))
+        _counts(axes.xaxis)
+        handles = [matplotlib.patches.Patch(color=colour) for colour in (_MAIN, _SECOND)]
+        axes.legend(handles, ["by this rule alone", "by other rules too"], loc="lower right")
+
+    return _draw("rules", "Pages rejected by each rule", (_WIDE, 1.1 + 0.34 * max(1, len(shown))), paint)
+
+
+def group_sizes(sizes: Sequence[GroupSize]) -> str:
+    """Groups of duplicates by size, with a logarithmic count."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        names = [f"{s.smallest:,}" if s.smallest == s.largest else f"{s.smallest:,}–{s.largest:,}" for s in sizes]
+        axes.bar(names, [size.groups for size in sizes], color=_MAIN, width=0.75)
+        for place, size in enumerate(sizes):
+            axes.annotate(short(size.groups), (place, size.groups), (0, 3), textcoords="offset points", ha="center")
+        axes.set(yscale="log", ylim=(0.7, 3 * max(1, *(s.groups for s in sizes))), xlabel="pages in the group")
+        axes.set_ylabel("groups (log scale)")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value) if value >= 1 else ""))
+        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        axes.grid(visible=False, axis="x")
+        if len(sizes) > 6:
+            axes.tick_params(axis="x", rotation=40)
+
+    return _draw("sizes", "Groups of duplicates by size", (_COLUMN, 3.4), paint)
+
+
+def _columns(axes: Axes, histogram: Histogram, colour: str) -> None:
+    width = (histogram.high - histogram.low) / len(histogram.counts)
+    starts = [histogram.low + width * number for number in range(len(histogram.counts))]
+    axes.bar(starts, histogram.counts, width=width * 0.92, align="edge", color=colour)
+    axes.set_xlim(histogram.low, histogram.high)
+    axes.grid(visible=False, axis="x")
+
+
+def similarities(dedup: Dedup) -> str:
+    """Estimated similarity of duplicates to their witnesses, below the chance that such a pair meets in a bucket."""
+
+    def paint(figure: Figure) -> None:
+        curve, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.2])
+        points = [number / 200 for number in range(201)]
+        setting = {"bands": dedup.bands, "rows_per_band": dedup.rows_per_band}
+        curve.plot(points, [collision_probability(point, **setting) for point in points], color=_SECOND, linewidth=2)
+        half = (1 - 0.5 ** (1 / dedup.bands)) ** (1 / dedup.rows_per_band)
+        curve.plot([half], [0.5], "o", color=_SECOND)
+        curve.annotate(f"0.5 at {half:.2f}", (half, 0.5), (-8, 0), textcoords="offset points", ha="right", va="center")
+        curve.set(ylim=(0, 1.03), ylabel="P(shared bucket)", yticks=(0, 0.5, 1))
+        _columns(axes, dedup.similarities, _MAIN)
+        axes.set(xlabel="Jaccard similarity (below: as estimated from the sketches)", ylabel="duplicates")
+        _counts(axes.yaxis)
+
+    return _draw("similarities", "Similarity of duplicates, and the chance to be found", (_COLUMN, 3.9), paint)
+
+
+def scores(found: Scores) -> str:
+    """A classifier's scores, with the cuts of the bands."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        _columns(axes, found.histogram, _MAIN)
+        top = 1.3 * max(1, *found.histogram.counts)
+        span = found.histogram.high - found.histogram.low
+        for number, cut in enumerate(sorted(found.cuts, key=lambda cut: -cut.score)):
+            axes.axvline(cut.score, color=_SECOND, linewidth=1.6)
+            is_right = cut.score > found.histogram.low + span / 2
+            axes.annotate(
+                f"{cut.band}: {cut.score:.3f}",
+                (cut.score, top * (0.97 - 0.08 * (number % 4))),
+                xytext=(-5 if is_right else 5, 0),
+                textcoords="offset points",
+                ha="right" if is_right else "left",
+                va="top",
+            )
+        axes.set(xlabel="score", ylabel="pages", ylim=(0, top))
+        _counts(axes.yaxis)
+
+    return _draw(f"scores-{found.classifier}", f"Scores of the classifier {found.classifier}", (_COLUMN, 3.0), paint)

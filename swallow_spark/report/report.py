@@ -1,0 +1,20 @@
+"""The run report of a corpus: one HTML page that needs nothing else."""
+
+from typing import Final
+
+from pyspark.sql import SparkSession
+
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus
+from swallow_spark.report.gather import gather
+from swallow_spark.report.render import render
+
+PATH: Final = "report/index.html"
+
+
+def write_report(spark: SparkSession, corpus: Corpus, config: Config) -> str:
+    """Writes the report of what is there of a corpus; its path below the corpus root."""
+    html = render(gather(spark, corpus, config))
+    # A lone surrogate can't be written in UTF-8; none comes from Parquet, but a file's name may hold one.
+    corpus.root.write_atomically(PATH, html.encode("utf-8", "replace"))
+    return PATH
