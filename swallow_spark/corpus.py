@@ -189,9 +189,8 @@ class Corpus:
         """
         if not re.match(NAME_PATTERN, crawl) or crawl.endswith("."):
             raise UsageError(f"--crawl {crawl}: a name is made of letters, digits, '.', '_' and '-', at most 100")
-        table = self._inputs()
-        rows = table.to_pylist()
-        known = {row["key"]: row for row in rows if row["crawl"] == crawl and row["base_offset"] == 0}
+        rows = self._inputs(crawl).to_pylist()
+        known = {row["key"]: row for row in rows if row["base_offset"] == 0}
         for file in found:
             if (row := known.get(file.key)) and row["bytes"] != file.bytes:
                 raise InputError(
@@ -201,9 +200,9 @@ class Corpus:
         new = sorted({file.key: file for file in found if file.key not in known}.values())
         if not new:
             return 0
-        crawl_nos = {row["crawl"]: row["crawl_no"] for row in rows}
-        crawl_no = crawl_nos.get(crawl) or max(crawl_nos.values(), default=0) + 1
-        file_no = max((row["file_no"] for row in rows if row["crawl"] == crawl), default=-1) + 1
+        numbers = {name: number for number, name in self.crawls().items()}
+        crawl_no = numbers.get(crawl) or max(numbers.values(), default=0) + 1
+        file_no = max((row["file_no"] for row in rows), default=-1) + 1
         added = []
         for file in new:
             if file.line is not None:
@@ -214,25 +213,34 @@ class Corpus:
                 file_no += 1
         if crawl_no > MAX_CRAWL_NO or file_no - 1 > MAX_FILE_NO:
             raise CorpusError(f"no numbers left: {MAX_CRAWL_NO} crawls of {MAX_FILE_NO + 1} files at most")
-        taken = [row["file_no"] for row in (*rows, *added) if row["crawl"] == crawl]
+        taken = [row["file_no"] for row in (*rows, *added)]
         if len(set(taken)) < len(taken):
             raise UsageError(f"--crawl {crawl}: files of a cc: listing and other files need crawls of their own")
-        part = len(self.root.files("inputs", ".parquet"))
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist([{n: r[n] for n in INPUTS.names} for r in added], INPUTS), sink)
-        self.root.write_atomically(f"inputs/{part:06d}.parquet", sink.getvalue().to_pybytes())
+        part = sum(name == crawl for _, name, _ in self._input_parts())
+        self.root.write_atomically(f"inputs/{crawl_no:04}-{crawl}-{part:06}.parquet", sink.getvalue().to_pybytes())
         return len(new)
 
-    def _inputs(self, crawl: str | None = None) -> pa.Table:
-        parts = self.root.files("inputs", ".parquet")
-        tables = [pq.read_table(pa.BufferReader(self.root.read_bytes(part)), schema=INPUTS) for part in parts]
-        table = pa.concat_tables(tables) if tables else INPUTS.empty_table()
-        return table if crawl is None else table.filter(pa.compute.equal(table["crawl"], crawl))
+    def _input_parts(self) -> list[tuple[int, str, str]]:
+        """crawl_no, crawl and path of each file of the table `inputs`: the names tell, so that no table of all crawls
+        is ever read to find one."""
+        parts = []
+        for path in self.root.files("inputs", ".parquet"):
+            match = re.fullmatch(r"inputs/(\d{4})-(.*)-\d{6}\.parquet", path)
+            if not match:
+                raise CorpusError(f"{self.root.location}/{path}: not a file of this table")
+            parts.append((int(match[1]), match[2], path))
+        return parts
+
+    def _inputs(self, crawl: str) -> pa.Table:
+        paths = [path for _, name, path in self._input_parts() if name == crawl]
+        tables = [pq.read_table(pa.BufferReader(self.root.read_bytes(path)), schema=INPUTS) for path in paths]
+        return pa.concat_tables(tables) if tables else INPUTS.empty_table()
 
     def crawls(self) -> dict[int, str]:
         """crawl_no -> name, ascending."""
-        table = self._inputs().select(["crawl_no", "crawl"]).group_by(["crawl_no", "crawl"]).aggregate([])
-        return {row["crawl_no"]: row["crawl"] for row in table.sort_by("crawl_no").to_pylist()}
+        return dict(sorted((number, name) for number, name, _ in self._input_parts()))
 
     def inputs(self, crawl: str) -> list[NumberedFile]:
         """The registered inputs of a crawl, by number."""
