@@ -5,7 +5,6 @@ last, atomically, with the list of files. Readers open only what manifests list,
 never read; it is swept away when the next run takes the lock.
 """
 
-import getpass
 import hashlib
 import json
 import os
@@ -141,7 +140,7 @@ class Corpus:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "started": _process_start(os.getpid()),
-            "user": getpass.getuser(),
+            "user": os.environ.get("USER") or str(os.getuid()),  # containers have users without a name
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         content = json.dumps(owner).encode()
@@ -150,11 +149,11 @@ class Corpus:
                 self._refuse_if_held()
                 self.root.delete(_LOCK)
                 if not self.root.create_exclusively(_LOCK, content):
-                    self._refuse_if_held()
-            self._sweep()
+                    raise CorpusError(f"{self.root.location}: another run has just taken it over")
         except OSError as error:
             raise CorpusError(f"{self.root.location}: can't be written: {error.strerror or error}") from None
         try:
+            self._sweep()
             yield
         finally:
             self.root.delete(_LOCK)
