@@ -1,6 +1,7 @@
 """Verdicts of the preset on the pages that dedup keeps, crawl by crawl."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from swallow_spark.corpus import Manifest, Unit, lineage
@@ -51,10 +52,10 @@ def _sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:
     accepted, chars = batch.column("accepted"), batch.column("num_chars")
     sums = {
         "survivors": batch.num_rows,
-        "survivors_chars": pa.compute.sum(chars).as_py() or 0,
-        "accepted": pa.compute.sum(accepted).as_py() or 0,
-        "accepted_chars": pa.compute.sum(chars.filter(accepted)).as_py() or 0,
+        "survivors_chars": pc.sum(chars).as_py() or 0,
+        "accepted": pc.sum(accepted).as_py() or 0,
+        "accepted_chars": pc.sum(chars.filter(accepted)).as_py() or 0,
     }
-    for reason in pa.compute.value_counts(batch.column("reasons").flatten()).to_pylist():
+    for reason in pc.value_counts(batch.column("reasons").flatten()).to_pylist():
         sums[f"rejected:{reason['values']}"] = reason["counts"]
     return sums
