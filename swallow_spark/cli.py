@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import click
+import pyspark
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -264,8 +265,8 @@ def _run(
     with corpus.lock():
         if register:
             corpus.register(register[0], inputs)
-        progress = Progress(open_session(f"swallow-spark {command}", master, settings.spark))
-        run = Run(progress.spark, corpus, settings, progress)
+        progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
+        run = Run(corpus, settings, progress)
         yield run
         summary = summarise(corpus, settings.rules.preset, settings.classifiers)
         _record(run, command, started, summary)
@@ -288,8 +289,7 @@ def _record(run: Run, command: str, started: datetime, summary: dict[str, Any]) 
     manifest = {
         "command": command,
         "version": __version__,
-        "spark": run.spark.version,
-        "master": run.spark.sparkContext.master,
+        "spark": pyspark.__version__,
         "started": started.isoformat(),
         "finished": datetime.now(UTC).isoformat(),
         "seconds": run.progress.seconds,

@@ -6,6 +6,10 @@
 A step does what is not done yet (steps/run.py tells how that is known), by a stage: a function on DataFrames.
 """
 
+from typing import Final
+
+from swallow_spark.config import fingerprint
+from swallow_spark.corpus import Unit, lineage
 from swallow_spark.report.report import write_report
 from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
@@ -16,6 +20,8 @@ from swallow_spark.steps.score import score
 from swallow_spark.steps.select import select
 
 __all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "report", "score", "select"]
+
+_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "select")
 
 
 def build(run: Run, crawl: str) -> None:
@@ -30,6 +36,10 @@ def build(run: Run, crawl: str) -> None:
 
 
 def report(run: Run) -> None:
-    """Writes the report below the corpus."""
-    with run.progress.stage("report"):
-        write_report(run.spark, run.corpus, run.config)
+    """Writes the report below the corpus, unless nothing has changed since."""
+    everything = [m for stage in _REPORTED for m in run.corpus.manifests(stage)]
+    unit, print_, upstream = Unit("report", "index"), fingerprint(run.config.meaning(), {}), lineage(everything)
+    if not run.corpus.is_finished(unit, print_, upstream):
+        with run.progress.stage("report"):
+            write_report(run.spark, run.corpus, run.config)
+        run.corpus.commit(unit, print_, {}, upstream, [])

@@ -3,9 +3,10 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -27,12 +28,19 @@ class Ticker:
 
 
 class Progress:
-    """Tells how far the run is. `stages` gets each stage's wall seconds, for the run's manifest."""
+    """Tells how far the run is. `seconds` gets each stage's wall seconds, for the run's manifest.
 
-    def __init__(self, spark: SparkSession, console: Console | None = None) -> None:
-        self.spark = spark
+    The session is opened when the first stage has work, so a run that finds all done is quick.
+    """
+
+    def __init__(self, session: Callable[[], SparkSession], console: Console | None = None) -> None:
+        self._session = session
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.seconds: dict[str, float] = {}
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        return self._session()
 
     def say(self, message: str) -> None:
         self.console.print(message, markup=False)

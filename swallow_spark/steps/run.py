@@ -38,12 +38,15 @@ SELECT_VERSION: Final = 1
 
 @dataclass(frozen=True)
 class Run:
-    """What every step needs: a session, a corpus whose lock is held, a configuration, and somebody to tell."""
+    """What every step needs: a corpus whose lock is held, a configuration, and what opens the session and tells."""
 
-    spark: SparkSession
     corpus: Corpus
     config: Config
     progress: Progress
+
+    @property
+    def spark(self) -> SparkSession:
+        return self.progress.spark
 
 
 # ---- fingerprints: what each stage's rows depend on

@@ -26,14 +26,14 @@ def select(run: Run) -> None:
     scores = {subset.classifier: _scored(run, prints, subset.classifier) for subset in config.subsets}
     unit = Unit("select", "cuts")
     upstream = lineage(manifest for manifests in scores.values() for manifest in manifests)
-    with run.progress.stage("select"):
-        if not corpus.is_finished(unit, prints.select, upstream):
+    if not corpus.is_finished(unit, prints.select, upstream):
+        with run.progress.stage("select"):
             cuts = _cuts(run, scores)
-            subsets = {"subsets": [subset.meaning() for subset in config.subsets]}
-            corpus.commit(unit, prints.select, subsets, upstream, [], details={"cuts": cuts})
-        found = corpus.manifest(unit)
-        assert found
-        _write_subsets(run, prints, found, scores)
+        subsets = {"subsets": [subset.meaning() for subset in config.subsets]}
+        corpus.commit(unit, prints.select, subsets, upstream, [], details={"cuts": cuts})
+    found = corpus.manifest(unit)
+    assert found
+    _write_subsets(run, prints, found, scores)
     corpus.root.write_atomically("subsets/thresholds.json", json.dumps(thresholds(found), indent=1).encode())
 
 
@@ -94,9 +94,10 @@ def _write_subsets(run: Run, prints: Fingerprints, cuts: Manifest, scores: dict[
     ]
     tables = [f"subsets/{cut['classifier']}-{cut['band']}" for cut in cuts.details["cuts"]]
     if pending:
-        shipped = lookups.ship(_members(run, cuts, scores), corpus.root, "members", 1)
-        one = partial(_write_batch, run, prints, cuts, shipped, tables, list(scores))
-        in_flight(run, one, pending)
+        with run.progress.stage("select"):
+            rows = sum(manifest.rows(table_of(name)) for name, manifests in scores.items() for manifest in manifests)
+            shipped = lookups.ship(_members(run, cuts, scores), corpus.root, "members", rows)
+            in_flight(run, partial(_write_batch, run, prints, cuts, shipped, tables, list(scores)), pending)
         corpus.root.delete(shipped.directory)
     for directory in corpus.root.directories("subsets"):
         if directory.count("/") == 1 and directory not in tables:
