@@ -125,6 +125,9 @@ def rules(have: Finished) -> Rules:
             described[f"{feature}:high"] = f"above {bound.max:g}", bound.source
         if bound.below is not None:
             described[f"{feature}:high"] = f"{bound.below:g} or above", bound.source
+    if have.config.features.ng_words is None and "ng_fraction:high" in described:
+        bound_of, source = described["ng_fraction:high"]
+        described["ng_fraction:high"] = f"{bound_of} (not measured: no NG expressions are configured)", source
     if section.hosts or section.host_lists:
         described["host:blocked"] = "host listed, or below one that is", "configuration: rules.hosts, host_lists"
     for reason in sorted(set(rejected) - set(described)):

@@ -51,6 +51,7 @@ _SETTINGS: Final[dict[Any, Any]] = {
     "ytick.color": _INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.major.pad": 6,
     "legend.frameon": False,
     "axes.formatter.useoffset": False,
 }
@@ -218,20 +219,18 @@ def scores(found: Scores) -> str:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         _columns(axes, found.histogram, _MAIN)
-        top = 1.3 * max(1, *found.histogram.counts)
-        span = found.histogram.high - found.histogram.low
+        styles = ("solid", "dashed", "dotted", "dashdot")
         for number, cut in enumerate(sorted(found.cuts, key=lambda cut: -cut.score)):
-            axes.axvline(cut.score, color=_SECOND, linewidth=1.6)
-            is_right = cut.score > found.histogram.low + span / 2
-            axes.annotate(
-                f"{cut.band}: {cut.score:.3f}",
-                (cut.score, top * (0.97 - 0.08 * (number % 4))),
-                xytext=(-5 if is_right else 5, 0),
-                textcoords="offset points",
-                ha="right" if is_right else "left",
-                va="top",
-            )
-        axes.set(xlabel="score", ylabel="pages", ylim=(0, top))
+            style, label = styles[number % len(styles)], f"end of {cut.band}: {cut.score:.3f}"
+            axes.axvline(cut.score, color=_SECOND, linewidth=1.8, linestyle=style, label=label)
+        if found.cuts:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handlelength=2.4)
+        axes.set(xlabel="score", ylabel="pages")
         _counts(axes.yaxis)
 
-    return _draw(f"scores-{found.classifier}", f"Scores of the classifier {found.classifier}", (_COLUMN, 3.0), paint)
+    return _draw(
+        f"scores-{found.classifier}",
+        f"Scores of the classifier {found.classifier}",
+        (_COLUMN, 3.0 + 0.1 * len(found.cuts)),
+        paint,
+    )

@@ -49,9 +49,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        clean=clean, number=number, percent=percent, link=link, place=place, pretty=pretty, duration=duration
-    )
+    for one in (clean, duration, formula, link, number, percent, place, pretty):
+        environment.filters[one.__name__] = one
     environment.globals["plot"] = {name: _as_markup(getattr(plots, name)) for name in _PLOTS}
     return environment
 
@@ -124,3 +123,9 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def formula(weights: Mapping[str, float]) -> str:
+    """How a score comes from the probabilities of the labels: P(1) + 2 × P(2)."""
+    terms = {label.removeprefix("__label__"): weight for label, weight in weights.items() if weight}
+    return " + ".join(f"{weight:g} × P({label})".removeprefix("1 × ") for label, weight in terms.items()) or "0"
