@@ -49,8 +49,8 @@ def deduplicate(
     copies = boundary("copies", exact_copies(sketches))
     shipped = ship(copies.select("doc_id"))
     passes = [
-        boundary(f"edges-{start}", edges(sketches, shipped, start, min(start + bands_per_pass, num_bands), partitions))
-        for start in range(0, num_bands, bands_per_pass)
+        boundary(f"edges-{start}-{stop}", edges(sketches, shipped, start, stop, partitions))
+        for start, stop in _passes(num_bands, bands_per_pass)
     ]
     all_edges = passes[0]
     for one in passes[1:]:
@@ -59,6 +59,11 @@ def deduplicate(
     ends = representatives(falls, boundary)
     duplicates = with_similarity(falls.join(ends, "doc_id"), sketches)
     return duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends)
+
+
+def _passes(num_bands: int, bands_per_pass: int) -> list[tuple[int, int]]:
+    """(start, stop) of each pass. Both are in a pass's name: a run that goes on may cut the passes otherwise."""
+    return [(start, min(start + bands_per_pass, num_bands)) for start in range(0, num_bands, bands_per_pass)]
 
 
 def exact_copies(sketches: DataFrame) -> DataFrame:
