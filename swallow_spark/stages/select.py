@@ -35,12 +35,16 @@ class Cut(NamedTuple):
 def cut_after(scores: DataFrame, documents: int) -> Cut | None:
     """The cut behind the best `documents` of scores (doc_id, score); None where that is no document.
 
-    Raises ValueError where there are fewer, or a score is not a number.
+    Raises ValueError where there are fewer, or a score is not a finite number.
     """
     if documents == 0:
         return None
-    if not scores.where(F.isnan("score")).isEmpty():
-        raise ValueError("a score is not a number")
+    finite = F.abs("score") < float("inf")  # false for NaN too, which Spark sorts above all numbers
+    rows, good = scores.agg(F.count("*"), F.count_if(finite)).collect()[0]
+    if good < rows:
+        raise ValueError("a score is not a finite number")
+    if rows < documents:
+        raise ValueError(f"a cut after {documents} documents, but there are {rows}")
     descending, rank = _narrow(scores, -F.col("score"), documents)
     tied = scores.where(F.col("score") == -descending)
     doc_id, _ = _narrow(tied, F.col("doc_id"), rank)
