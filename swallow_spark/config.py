@@ -194,7 +194,6 @@ class Execution(Section):
     files_per_batch: int = Field(default=2048, ge=1, description="input files committed together")
     files_per_task: int = Field(default=32, ge=1, description="input files that one task reads, at most")
     batches_in_flight: int = Field(default=2, ge=1, le=16)
-    rows_per_arrow_batch: int = Field(default=1000, ge=1, description="rows handed to a kernel at once, at most")
     shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
     bands_per_pass: int = Field(default=10, ge=1, description="bands of dedup that are shuffled together")
 
@@ -212,6 +211,16 @@ class Config(Section):
     report: Report = Report()
     execution: Execution = Execution()
     spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
+
+    @field_validator("spark")
+    @classmethod
+    def _settings_of_spark(cls, settings: dict[str, str]) -> dict[str, str]:
+        for name in settings:
+            if not name.startswith("spark."):
+                raise ValueError(
+                    f"{name!r} is no setting of Spark: they begin with spark., as in spark.spark.ui.port=0"
+                )
+        return settings
 
     @model_validator(mode="after")
     def _subsets_have_classifiers(self) -> "Config":
@@ -302,6 +311,10 @@ def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    section, _, setting = key.strip().partition(".")
+    if section == "spark" and setting and equals:  # a setting of Spark has dots in its name, and is a string
+        values.setdefault("spark", {})[setting] = text.strip()
+        return
     *sections, last = [part.strip() for part in key.split(".")]
     if not equals or not all((*sections, last)):
         raise ConfigError(f"--set {override}: write it as section.key=value")
