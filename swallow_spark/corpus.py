@@ -191,7 +191,8 @@ class Corpus:
         rows = self._inputs(crawl).to_pylist()
         known = {row["key"]: row for row in rows if row["base_offset"] == 0}
         for file in found:
-            if (row := known.get(file.key)) and row["bytes"] != file.bytes:
+            row = known.get(file.key)
+            if row and -1 not in (row["bytes"], file.bytes) and row["bytes"] != file.bytes:  # -1: size unknown
                 raise InputError(
                     f"{file.path}: {file.bytes} bytes, but it was registered with {row['bytes']}: "
                     "a changed file needs a name of its own"
