@@ -3,6 +3,7 @@
 import glob
 import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,7 @@ def _lines(location: str) -> list[str]:
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{location}: no listing: {error}") from None
 
 
