@@ -40,7 +40,7 @@ def _rules(rules: Rules) -> list[tuple[str, Column]]:
 
 def blocked_hosts(hosts: DataFrame, domains: DataFrame) -> DataFrame:
     """Of distinct hosts (host), those that are one of the domains (domain) or lie below one."""
-    labels = F.split(F.lower("host"), r"\.")
+    labels = F.split(F.regexp_replace(F.lower("host"), r"\.+$", ""), r"\.")
     parents = F.transform(
         F.sequence(F.lit(1), F.size(labels)), lambda start: F.array_join(F.slice(labels, start, F.size(labels)), ".")
     )
