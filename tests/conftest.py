@@ -1,0 +1,40 @@
+"""One Spark session for all tests that need one. Tests of kernels, configuration and storage start no JVM."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from swallow_spark.session import open_session
+
+
+@pytest.fixture(scope="session")
+def event_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session writes down what it runs: tests/stages/test_no_text_shuffle.py reads the plans there."""
+    return tmp_path_factory.mktemp("event-log")
+
+
+@pytest.fixture(scope="session")
+def spark(event_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    settings = {
+        # Quick to start rather than fast for hours: a test's query runs once, before any compiler would pay off.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.memory": "1g",
+        # A task of an empty partition costs as much as one of a small partition: 2, so that there are several at all.
+        "spark.sql.shuffle.partitions": "2",
+        "spark.default.parallelism": "2",
+        # No port is opened, no page is served.
+        "spark.ui.enabled": "false",
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+        # Every query's plans as they ran, with all columns of all nodes: the default leaves out those behind the 25th.
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": event_log.as_uri(),
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.rolling.enabled": "false",
+        "spark.sql.debug.maxToStringFields": "1000",
+    }
+    session = open_session("swallow-spark tests", "local[2,4]", settings)
+    yield session
+    session.stop()
