@@ -76,7 +76,7 @@ class Extracted(NamedTuple):
     """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
 
     `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
-    where the page says nothing.
+    where the page says nothing. `page_text` is all that the page shows, navigation and all, as `text` has it.
     """
 
     title: str
@@ -84,6 +84,7 @@ class Extracted(NamedTuple):
     charset: str
     num_replaced: int
     robots: str | None
+    page_text: str
 
 
 def extract(html: bytes, content_type: str | None = None) -> Extracted:
@@ -95,11 +96,15 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
     root = tree.root
     if root is None:
-        return Extracted("", "", decoded.charset, decoded.num_replaced, None)
+        return Extracted("", "", decoded.charset, decoded.num_replaced, None, "")
     elements, blocks = walk(root)
     title, robots = _metadata(tree.head, next((b.text for b in blocks if elements[b.element].tag == "h1"), ""))
-    main = _main_texts(elements, blocks) or [block.text for block in walk(root, everything=True)[1]]
-    return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots)
+    main = _main_texts(elements, blocks)
+    if not main:
+        _, blocks = walk(root, everything=True)
+        main = [block.text for block in blocks]
+    page_text = "\n".join([block.text for block in blocks])
+    return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text)
 
 
 def _without_long_tags(source: str) -> str:

@@ -13,7 +13,7 @@ from swallow_spark.kernels.urls import host_of
 
 __all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]
 
-VERSION: Final = 1  # raise it where another page, or none, may come out of the same record
+VERSION: Final = 2  # raise it where another page, or none, may come out of the same record
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
@@ -107,7 +107,7 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
             return Failure("undecodable", detail)
     if not extracted.text.strip():
         return PassedOver("no_text")
-    if not japanese.is_japanese(extracted.text):
+    if not japanese.is_japanese_page(extracted.text, extracted.page_text):
         return PassedOver("not_japanese")
     robots = response.values("x-robots-tag") + ([extracted.robots] if extracted.robots else [])
     return Page(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.japanese import is_japanese, language_score, may_be_japanese
+from swallow_spark.kernels.japanese import is_japanese, is_japanese_page, language_score, may_be_japanese
 
 JAPANESE = "東京の天気は晴れです。明日は雨が降るでしょう。"
 CHINESE = "今天北京的天气很好，我们一起去公园散步吧。明天会下雨。"
@@ -125,3 +125,13 @@ def test_four_hundred_japanese_letters_are_japanese_whatever_english_there_is() 
     assert sum(c.isalpha() for c in lesson) >= 400
     assert is_japanese(lesson + ENGLISH * 500)
     assert not is_japanese(JAPANESE * 10 + ENGLISH * 500)
+
+
+def test_an_untranslated_page_of_a_japanese_site_is_japanese() -> None:
+    assert is_japanese_page(JAPANESE, JAPANESE + ENGLISH)
+    assert is_japanese_page(ENGLISH, JAPANESE + ENGLISH * 3)
+    assert is_japanese_page("main()", JAPANESE + "main()")
+    assert not is_japanese_page(ENGLISH, ENGLISH + "日本語 English 中文")
+    assert not is_japanese_page(ENGLISH * 20, "日本語はこちら" + ENGLISH * 20)
+    assert not is_japanese_page(CHINESE * 5, "トップ" + CHINESE * 5)
+    assert not is_japanese_page("", "")
