@@ -28,7 +28,7 @@ from swallow_spark.kernels.blocks import (
     words,
 )
 
-__all__ = ["VERSION", "Extracted", "extract"]
+__all__ = ["VERSION", "Extracted", "depth", "extract"]
 
 VERSION: Final = 1  # raise it where any page's text may change
 
@@ -122,14 +122,19 @@ def _without_long_tags(source: str) -> str:
 
 def _flattened(source: str) -> str:
     """The page; where its elements may nest deeper than MAX_DEPTH, with only paragraphs, cells and items as tags."""
-    if source.count("<") - 2 * source.count("</") < MAX_DEPTH:
-        return source
-    depth = deepest = 0
+    return source if depth(source, MAX_DEPTH) < MAX_DEPTH else _NESTING_TAG.sub("\n", source)
+
+
+def depth(source: str, suspicious: int) -> int:
+    """How deep a page's elements may nest, by its tags alone; 0 where a count shows that it is below `suspicious`."""
+    if source.count("<") - 2 * source.count("</") < suspicious:
+        return 0
+    now = deepest = 0
     for slash, name in _TAG.findall(source):
         if name.lower() not in _UNNESTED:
-            depth += -1 if slash else 1
-            deepest = max(deepest, depth)
-    return source if deepest < MAX_DEPTH else _NESTING_TAG.sub("\n", source)
+            now += -1 if slash else 1
+            deepest = max(deepest, now)
+    return deepest
 
 
 def _metadata(head: Any, h1: str) -> tuple[str, str | None]:

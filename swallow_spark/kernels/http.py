@@ -15,6 +15,7 @@ import pyarrow as pa
 
 MAX_HEAD_BYTES: Final = 256 << 10
 MAX_ENCODINGS: Final = 4  # listed in Content-Encoding; a page has one
+_ANY_RATIO_BYTES: Final = 1 << 20  # up to here a body may inflate by whatever ratio it likes
 _CHUNK_BYTES: Final = 64 << 10
 _STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?![0-9])", re.IGNORECASE)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -27,7 +28,11 @@ class BadHttpError(Exception):
 
 
 class TooLargeError(Exception):
-    """A body that is over the limit, as stored or once decoded."""
+    """A body that is over a limit, as stored or once decoded; `reason`: inflated_size or inflated_ratio."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -80,8 +85,9 @@ def parse(block: bytes) -> Response:
     return Response(int(status_line[1]), headers, block[end.end() :] if end else b"")
 
 
-def body(response: Response, max_bytes: int) -> bytes:
-    """The body without chunks and content encodings (gzip, deflate, br, zstd), at most `max_bytes` long.
+def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
+    """The body without chunks and content encodings (gzip, deflate, br, zstd), at most `max_bytes` long, and at most
+    `max_ratio` times as long as it is stored if it is over a mebibyte.
 
     A body that was cut gives what can be decoded. Raises TooLargeError without decoding more than the limit, and
     BadHttpError where more than `MAX_ENCODINGS` are listed.
@@ -93,10 +99,11 @@ def body(response: Response, max_bytes: int) -> bytes:
     encodings = [e.removeprefix("x-") for e in encodings if e.removeprefix("x-") in _DECODERS]
     if len(encodings) > MAX_ENCODINGS:
         raise BadHttpError(f"{len(encodings)} content encodings")
+    ratio_bytes = max(max_ratio * len(data), _ANY_RATIO_BYTES)
     for encoding in reversed(encodings):
-        data = _decoded(data, encoding, max_bytes)
+        data = _decoded(data, encoding, max_bytes, ratio_bytes)
     if len(data) > max_bytes:
-        raise TooLargeError(f"{len(data)} bytes, over the limit of {max_bytes}")
+        raise TooLargeError("inflated_size", f"{len(data)} bytes, over the limit of {max_bytes}")
     return data
 
 
@@ -121,17 +128,17 @@ def _without_chunks(data: bytes) -> bytes:
     return b"".join(parts) if at or size else data
 
 
-def _decoded(data: bytes, encoding: str, max_bytes: int) -> bytes:
+def _decoded(data: bytes, encoding: str, max_bytes: int, ratio_bytes: int) -> bytes:
     """`data` decoded; data itself where it is not what the header says."""
     parts: list[bytes] = []
     size = 0
     try:
         for part in _DECODERS[encoding](data):
             size += len(part)
-            if size > max_bytes:
-                raise TooLargeError(
-                    f"over the limit of {max_bytes} bytes once decoded ({encoding}, {len(data)} stored)"
-                )
+            if size > min(max_bytes, ratio_bytes):
+                reason = "inflated_size" if size > max_bytes else "inflated_ratio"
+                limit = min(max_bytes, ratio_bytes)
+                raise TooLargeError(reason, f"over {limit} bytes once decoded ({encoding}, {len(data)} stored)")
             parts.append(part)
     except (zlib.error, OSError, pa.ArrowException):
         # Cut, damaged, or never encoded: what came out before is kept, if anything did and the data is no HTML itself.

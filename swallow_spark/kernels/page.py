@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 import re
+import signal
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -20,6 +22,7 @@ _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
     re.IGNORECASE,
 )
+_TEST_HOSTILE: Final = os.environ.get("SWALLOW_SPARK_TEST_HOSTILE") == "1"  # only tests set it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,18 @@ class Limits:
 
     max_record_bytes: int = 64 << 20
     """Bytes of a WARC record's block as framed (`warc.read`)."""
-    max_html_bytes: int = 8 << 20
+    max_inflated_bytes: int = 64 << 20
     """Bytes after removing HTTP encodings."""
+    max_inflated_ratio: int = 200
+    """Of these to the bytes stored, where they are over a mebibyte. Deflate reaches 1,032; pages 10, or 50."""
+    max_html_bytes: int = 16 << 20
+    """Bytes of HTML parsed."""
+    max_tags: int = 500_000
+    """Of a page, by its `<`. A block takes up to 700 bytes of memory while the main text is sought."""
+    max_depth: int = 50_000
+    """Of elements in each other; from html.MAX_DEPTH on they are flattened."""
+    max_seconds_per_page: float = 30.0
+    """Elapsed while parsing; then the process ends (SIGALRM), and a retried task gives up the page."""
     max_replaced_fraction: float = 0.05
     """Of the decoded page's characters, U+FFFD put in for unreadable bytes: 0 to 1."""
 
@@ -60,7 +73,8 @@ class PassedOver(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A record that might be a page, if it could be read; `reason`: bad_http, too_large, undecodable or parse_error."""
+    """A record that might be a page, if it could be read; `reason`: bad_http, inflated_size, inflated_ratio,
+    too_large, too_many_tags, too_deep, undecodable, parse_error; from `confined` also crashed and timed_out."""
 
     reason: str
     detail: str
@@ -80,9 +94,9 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
     if content_type is not None and http.media_type(content_type) not in _HTML_TYPES:
         return PassedOver("not_html")
     try:
-        body = http.body(response, limits.max_html_bytes)
+        body = http.body(response, limits.max_inflated_bytes, limits.max_inflated_ratio)
     except http.TooLargeError as error:
-        return Failure("too_large", str(error))
+        return Failure(error.reason, str(error))
     except http.BadHttpError as error:
         return Failure("bad_http", str(error))
     if not body.strip():
@@ -99,7 +113,19 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
     content_type = response.content_type
     if not japanese.may_be_japanese(body, content_type):
         return PassedOver("no_sign_of_japanese")
-    extracted = html.extract(body, content_type)
+    if len(body) > limits.max_html_bytes:
+        return Failure("too_large", f"{len(body)} bytes of HTML, over the limit of {limits.max_html_bytes}")
+    if (num_tags := body.count(b"<")) > limits.max_tags:
+        return Failure("too_many_tags", f"{num_tags} tags, over the limit of {limits.max_tags}")
+    if (depth := html.depth(body.decode("latin-1"), limits.max_depth)) > limits.max_depth:
+        return Failure("too_deep", f"elements nest {depth} deep, over the limit of {limits.max_depth}")
+    signal.setitimer(signal.ITIMER_REAL, limits.max_seconds_per_page)
+    try:
+        if _TEST_HOSTILE:
+            _obey(body)
+        extracted = html.extract(body, content_type)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     if extracted.num_replaced:
         num_decoded = len(charset.decode(body, content_type).text)
         if extracted.num_replaced > limits.max_replaced_fraction * num_decoded:
@@ -123,6 +149,14 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
         robots="; ".join(robots) or None,
     )
+
+
+def _obey(body: bytes) -> None:
+    """For tests: does to this process what a page's marker says that a parser might."""
+    if b"<!--swallow-spark-test:crash-->" in body:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    while b"<!--swallow-spark-test:hang-->" in body:
+        pass
 
 
 def _is_http(content_type: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +13,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.errors import InputError
 from swallow_spark.kernels import imported, warc
-from swallow_spark.kernels.page import Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.confined import ConfinedReader
+from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
 from swallow_spark.storage import open_input, open_random_access
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, pack_doc_id
@@ -22,6 +24,7 @@ _ROWS_HELD: Final = 256
 _BYTES_HELD: Final = 8 << 20
 
 Ticker = Callable[[int, int], None]  # files, pages
+PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
 
 class Source(NamedTuple):
@@ -67,6 +70,17 @@ def _ingest_task(
         yield opened.written()
 
 
+@contextmanager
+def _page_reader(limits: Limits) -> Iterator[PageReader]:
+    """Reads pages: in this process, and where a page may have ended that of an earlier attempt, in one of their own."""
+    context = TaskContext.get()
+    if context and context.attemptNumber() > 0:
+        with ConfinedReader(limits) as reader:
+            yield reader.read_page
+    else:
+        yield partial(read_page, limits=limits)
+
+
 class _Ingested:
     """What becomes of one input file."""
 
@@ -102,14 +116,14 @@ class _Ingested:
         return sums["page"]
 
     def _read_warc(self, limits: Limits) -> None:
-        with open_input(self._source.path) as stream:
+        with open_input(self._source.path) as stream, _page_reader(limits) as read:
             for item in warc.read(stream, max_record_bytes=limits.max_record_bytes):
                 if isinstance(item, warc.Damage):
                     self._records += item.scope == "record"
                     self._fail(item.offset, item.scope, item.reason, item.detail)
                     continue
                 self._records += 1
-                result = read_page(item, limits)
+                result = read(item)
                 if isinstance(result, Page):
                     self._keep(item.offset, result._asdict())
                 elif isinstance(result, PassedOver):

@@ -98,7 +98,7 @@ def test_content_type(headers: list[str], expected: str | None) -> None:
 def test_encodings(encoding: str, chunks: bool) -> None:
     stored = chunked(ENCODED[encoding]) if chunks else ENCODED[encoding]
     headers = [f"Content-Encoding: {encoding}"] + ["transfer-encoding: Chunked"] * chunks
-    assert body(response(stored, *headers), 1 << 20) == HTML
+    assert body(response(stored, *headers), 1 << 20, 1000) == HTML
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, br"])
@@ -106,12 +106,12 @@ def test_body_that_is_not_what_its_header_says(encoding: str) -> None:
     headers = ["Transfer-Encoding: chunked", f"Content-Encoding: {encoding}", "Content-Encoding: " + encoding]
     for data in (HTML, b"", b"\n <p>", "ただの文".encode("cp932"), b"abc", b"fff\r\n", b"5\r\n<p>5 is no size</p>"):
         expected = data.removeprefix(b"fff\r\n")  # might be the size of a chunk that was cut
-        assert body(response(data, *headers), 1 << 20) == expected
+        assert body(response(data, *headers), 1 << 20, 1000) == expected
 
 
 def test_headers_that_common_crawl_renamed_are_not_applied() -> None:
     found = response(HTML, "X-Crawl-Content-Encoding: gzip", "X-Crawl-Transfer-Encoding: chunked")
-    assert body(found, 1 << 20) == HTML
+    assert body(found, 1 << 20, 1000) == HTML
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
@@ -119,7 +119,7 @@ def test_cut_bodies_give_what_is_there(encoding: str) -> None:
     text = "".join(f"<p>段落{i * i * 7919}</p>" for i in range(40_000)).encode()
     codec = {"br": "brotli", "deflate": None, "gzip": "gzip", "zstd": "zstd"}[encoding]
     stored = compressed(codec, text) if codec else zlib.compress(text)
-    found = body(response(stored[: len(stored) * 9 // 10], f"Content-Encoding: {encoding}"), 1 << 21)
+    found = body(response(stored[: len(stored) * 9 // 10], f"Content-Encoding: {encoding}"), 1 << 21, 1000)
     assert text.startswith(found)
     assert len(found) > len(text) // 2
 
@@ -127,7 +127,7 @@ def test_cut_bodies_give_what_is_there(encoding: str) -> None:
 def test_cut_chunks() -> None:
     stored = chunked(HTML, 1_000)
     for size in range(1, len(stored), 97):
-        assert HTML.startswith(body(response(stored[:size], "Transfer-Encoding: chunked"), 1 << 20)) or size < 6
+        assert HTML.startswith(body(response(stored[:size], "Transfer-Encoding: chunked"), 1 << 20, 1000)) or size < 6
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
@@ -139,16 +139,16 @@ def test_bombs_stop_at_the_limit(encoding: str) -> None:
     tracemalloc.start()
     before = pa.total_allocated_bytes()
     with pytest.raises(TooLargeError):
-        body(found, 1 << 20)
+        body(found, 1 << 20, 1 << 20)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     assert pa.total_allocated_bytes() - before < 16 << 20
     tracemalloc.stop()
 
 
 def test_limit_is_of_the_decoded_body() -> None:
-    assert body(response(HTML), len(HTML)) == HTML
+    assert body(response(HTML), len(HTML), 1000) == HTML
     for stored, *headers in ((HTML,), (ENCODED["gzip"], "Content-Encoding: gzip")):
         with pytest.raises(TooLargeError):
-            body(response(stored, *headers), len(HTML) - 1)
+            body(response(stored, *headers), len(HTML) - 1, 1000)
     with pytest.raises(BadHttpError):
-        body(response(HTML, "Content-Encoding: " + "gzip, " * 50), 1 << 20)
+        body(response(HTML, "Content-Encoding: " + "gzip, " * 50), 1 << 20, 1000)

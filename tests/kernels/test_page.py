@@ -2,11 +2,13 @@
 
 import base64
 import csv
+import gzip
 import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from swallow_spark import tables
@@ -29,6 +31,13 @@ def record(
     block = "\r\n".join([status, *headers, "", ""]).encode() + body
     named = {name.replace("_", "-"): value for name, value in warc_headers.items()}
     return Record(7, 1234, {"warc-type": kind, "content-type": "application/http; msgtype=response", **named}, block)
+
+
+def brotli(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "brotli") as stream:
+        stream.write(data)
+    return sink.getvalue().to_pybytes()
 
 
 def test_columns_of_a_page() -> None:
@@ -112,6 +121,57 @@ def test_failures(found: Record, reason: str, detail: str) -> None:
     assert isinstance(result, Failure)
     assert result.reason == reason
     assert detail in result.detail
+
+
+NESTED = BODY.replace("<p>", "<div>" * 100_000 + "<p>").encode()
+
+
+@pytest.mark.parametrize(
+    ("found", "limits", "reason"),
+    [
+        (record(gzip.compress(BODY.encode() + b" " * (2 << 20)), "Content-Encoding: gzip"), Limits(), "inflated_ratio"),
+        (record(brotli(BODY.encode() + b" " * (2 << 20)), "Content-Encoding: br"), Limits(), "inflated_ratio"),
+        (record(gzip.compress(BODY.encode())), Limits(max_inflated_bytes=100), "inflated_size"),
+        (
+            record(gzip.compress(BODY.encode()), "Content-Encoding: gzip"),
+            Limits(max_inflated_bytes=400),
+            "inflated_size",
+        ),
+        (record(BODY.encode()), Limits(max_html_bytes=400), "too_large"),
+        (record(BODY.encode()), Limits(max_tags=8), "too_many_tags"),
+        (record(NESTED), Limits(), "too_deep"),
+        (record(NESTED), Limits(max_depth=99_999), "too_deep"),
+    ],
+)
+def test_limits(found: Record, limits: Limits, reason: str) -> None:
+    assert read_page(found, limits)[0] == reason
+
+
+def test_just_within_the_limits() -> None:
+    tags, depth = BODY.count("<"), 100_010
+    assert isinstance(read_page(record(BODY.encode()), Limits(max_tags=tags, max_html_bytes=len(BODY.encode()))), Page)
+    assert isinstance(read_page(record(NESTED), Limits(max_depth=depth)), Page)
+    padded = record(gzip.compress(BODY.encode() + b" " * 900_000), "Content-Encoding: gzip")
+    assert isinstance(read_page(padded, Limits(max_inflated_ratio=2)), Page)  # small, whatever its ratio
+
+
+@pytest.mark.parametrize(
+    "html",
+    {
+        "one line": BODY.encode().replace("猫".encode(), "猫である。".encode() * 700_000, 1),
+        "attributes": BODY.encode().replace(b"<p>", b"<p" + b" a=1" * 1_000_000 + b">"),
+        "NUL": BODY.encode().replace(b"<p>", b"<p>" + b"\0" * 1_000_000),
+        "surrogates": BODY.encode().replace(b"<p>", b"<p>&#xd800;&#xdfff;&#55296;&#x110000;&#0;"),
+        "unclosed": BODY.encode().replace(b"<p>", b"<!--" * 100_000 + b"--><p>"),
+    }.items(),
+    ids=lambda named: named[0],
+)
+def test_hostile_pages_are_read(html: tuple[str, bytes]) -> None:
+    page = read_page(record(html[1]), Limits())
+    assert isinstance(page, Page)
+    assert "吾輩は" in page.text
+    assert page.text.encode("utf-8").decode("utf-8") == page.text
+    assert "\0" not in page.text
 
 
 def test_some_unreadable_bytes_are_borne() -> None:

@@ -1,0 +1,127 @@
+"""Pages read in a child process: one that crashes the parser, hangs it or eats memory costs that page only.
+
+`read_page` ends a process that hangs in a page (its watchdog); Spark then tries the task again, and that attempt reads
+its pages here. So the first attempt pays nothing, and gives the same pages.
+"""
+
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from swallow_spark.kernels.framing import Record
+from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
+
+__all__ = ["ConfinedReader"]
+
+MEMORY_BYTES: Final = 1 << 30  # that a page may add to those of a child at rest
+_SIZE_BYTES: Final = 8
+_READY: Final = "ready"
+_WARM_UP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html lang=ja><p>\xe3\x81\x82</p></html>"
+
+
+class ConfinedReader:
+    """`read_page` in a child process, which is started anew when a page has ended it. Used as a context manager.
+
+    The child is a new interpreter, not a fork: the parent has threads (Arrow's), whose locks a fork would copy.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def read_page(self, record: Record) -> Page | PassedOver | Failure:
+        """As `page.read_page`; Failure `crashed` or `timed_out` where the page ended the child.
+
+        Raises RuntimeError where the child can't be started.
+        """
+        child = self._child or self._start()
+        assert child.stdin and child.stdout
+        try:
+            _send(child.stdin, record)
+            answer = _receive(child.stdout)
+        except (EOFError, BrokenPipeError):
+            return self._failure()
+        return answer  # type: ignore[no-any-return]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # The path travels as an argument: a worker's modules may come from archives that only sys.path knows.
+        program = (
+            f"import sys; sys.path[:] = {sys.path!r}; from swallow_spark.kernels import confined; confined.serve()"
+        )
+        child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert child.stdin and child.stdout
+        self._child = child
+        try:
+            _send(child.stdin, asdict(self._limits))
+            ready = _receive(child.stdout)
+        except (EOFError, BrokenPipeError):
+            ready = None
+        if ready != _READY:
+            raise RuntimeError(f"the child process for reading pages did not start (exit status {self._end()})")
+        return child
+
+    def _failure(self) -> Failure:
+        status = self._end()
+        if status == -signal.SIGALRM:
+            return Failure("timed_out", f"parsing took longer than {self._limits.max_seconds_per_page:g} s")
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return Failure("crashed", f"parsing ended the process ({how})")
+
+    def _end(self) -> int:
+        """Ends the child; its exit status, negative for a signal."""
+        child, self._child = self._child, None
+        if child is None:
+            return 0
+        assert child.stdin and child.stdout
+        with suppress(BrokenPipeError):  # it has ended
+            child.stdin.close()  # it ends at the end of its input
+        child.stdout.close()
+        return child.wait()
+
+
+def serve() -> None:
+    """The child: answers each record on standard input, to the end of the input."""
+    records, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever prints must not answer
+    limits = Limits(**_receive(records))
+    read_page(Record(0, 0, {"warc-type": "response"}, _WARM_UP), limits)  # what is loaded or compiled once is now
+    if sys.platform == "linux":
+        with open("/proc/self/statm") as sizes:
+            at_rest = int(sizes.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (at_rest + MEMORY_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _send(answers, _READY)
+    while True:
+        try:
+            record = _receive(records)
+        except EOFError:
+            return
+        _send(answers, read_page(record, limits))
+
+
+def _send(stream: IO[bytes], value: Any) -> None:
+    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    stream.write(len(data).to_bytes(_SIZE_BYTES, "little"))
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    """The next value. Raises EOFError where the other side has ended."""
+    size = stream.read(_SIZE_BYTES)
+    if len(size) < _SIZE_BYTES:
+        raise EOFError
+    data = stream.read(int.from_bytes(size, "little"))
+    return pickle.loads(data)  # of a process of our own; EOFError, too, where it is cut

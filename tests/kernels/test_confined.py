@@ -1,0 +1,102 @@
+"""Pages read in a child process: the same results, and what ends the child costs one page."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swallow_spark.kernels import confined
+from swallow_spark.kernels.confined import ConfinedReader
+from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.warc import Record, read
+
+DEMO = Path(__file__).parents[2] / "demo" / "pages"
+CRASH, HANG = (f"<!--swallow-spark-test:{what}-->" for what in ("crash", "hang"))
+
+
+def record(marker: str = "") -> Record:
+    html = f"<html><title>猫</title><body>{marker}<p>{'吾輩は猫である。名前はまだ無い。' * 9}</p></body></html>"
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + html.encode()
+    return Record(0, len(block), {"warc-type": "response"}, block)
+
+
+def test_same_results_as_in_process() -> None:
+    with sorted(DEMO.glob("*.warc.gz"))[0].open("rb") as stream, ConfinedReader(Limits()) as reader:
+        for found in [item for item in read(stream) if isinstance(item, Record)][:150]:
+            assert reader.read_page(found) == read_page(found, Limits())
+
+
+def test_limits_hold_in_the_child() -> None:
+    with ConfinedReader(Limits(max_html_bytes=100)) as reader:
+        assert reader.read_page(record())[0] == "too_large"
+
+
+def test_a_page_that_ends_the_child_costs_that_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWALLOW_SPARK_TEST_HOSTILE", "1")
+    with ConfinedReader(Limits(max_seconds_per_page=0.5)) as reader:
+        results = [reader.read_page(record(marker)) for marker in ("", CRASH, "", HANG, CRASH, "")]
+    page = read_page(record(), Limits())
+    assert isinstance(page, Page)
+    crashed = Failure("crashed", "parsing ended the process (signal SIGSEGV)")
+    timed_out = Failure("timed_out", "parsing took longer than 0.5 s")
+    lengths = [r.record_length for r in results if isinstance(r, Page)]
+    assert lengths == [page.record_length] * 3
+    assert [r for r in results if isinstance(r, Failure)] == [crashed, timed_out, crashed]
+
+
+def test_markers_are_comments_where_no_test_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SWALLOW_SPARK_TEST_HOSTILE", raising=False)
+    with ConfinedReader(Limits()) as reader:
+        for marker in (CRASH, HANG):
+            assert reader.read_page(record(marker)) == read_page(record(marker), Limits())
+
+
+def test_watchdog_ends_the_process_that_hangs() -> None:
+    program = (
+        "from swallow_spark.kernels.page import *; from swallow_spark.kernels.warc import Record; "
+        f"html = b'HTTP/1.1 200 OK\\r\\n\\r\\n<html lang=ja>{HANG}'; "
+        "read_page(Record(0, 1, {'warc-type': 'response'}, html), Limits(max_seconds_per_page=0.3))"
+    )
+    environment = {**os.environ, "SWALLOW_SPARK_TEST_HOSTILE": "1"}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, timeout=60).returncode == -signal.SIGALRM
+
+
+def test_watchdog_is_off_between_pages() -> None:
+    assert isinstance(read_page(record(), Limits()), Page)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_page_that_eats_memory() -> None:
+    program = (
+        "from swallow_spark.kernels import confined; confined.MEMORY_BYTES = 64 << 20; "
+        "confined.read_page = lambda record, limits: bytearray(record.offset) and None; confined.serve()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin
+    assert child.stdout
+    confined._send(child.stdin, {})
+    assert confined._receive(child.stdout) == "ready"
+    for size, answered in ((1 << 20, True), (1 << 30, False)):
+        confined._send(child.stdin, Record(size, 0, {}, b""))
+        if answered:
+            assert confined._receive(child.stdout) is None
+        else:
+            with pytest.raises(EOFError):
+                confined._receive(child.stdout)
+    child.stdin.close()
+    assert child.wait(10) == 1
+
+
+def test_a_child_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with ConfinedReader(Limits()) as reader, pytest.raises(RuntimeError, match="did not start"):
+        reader.read_page(record())
+
+
+def test_passed_over() -> None:
+    with ConfinedReader(Limits()) as reader:
+        assert reader.read_page(Record(0, 0, {"warc-type": "request"}, b"")) == PassedOver("not_a_response")
