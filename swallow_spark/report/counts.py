@@ -24,7 +24,7 @@ from swallow_spark.report.contents import (
     Step,
     Subset,
 )
-from swallow_spark.report.finished import Finished, day
+from swallow_spark.report.finished import Finished, day, without_secrets
 from swallow_spark.tables import BYTES_PER_FILE_NO
 
 FIRST_FAILURES: Final = 50
@@ -76,7 +76,7 @@ def _first_failures(have: Finished) -> list[Failure]:
             continue
         first = rows.orderBy(rank, "file_no", "offset", "stage", "reason").limit(FIRST_FAILURES).collect()
         inputs = {
-            number: (file.path, (number - file.file_no) * BYTES_PER_FILE_NO)
+            number: (without_secrets(file.path), (number - file.file_no) * BYTES_PER_FILE_NO)
             for file in have.corpus.inputs(crawl)
             for number in range(file.file_no, file.last_file_no + 1)
         }

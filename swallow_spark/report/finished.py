@@ -1,5 +1,6 @@
 """What is finished of a corpus, as the report's queries read it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -101,3 +102,13 @@ def day(micros: int | None) -> str:
         return (datetime(1970, 1, 1) + timedelta(microseconds=micros)).strftime("%Y-%m-%d")
     except OverflowError:
         return "?"
+
+
+def without_secrets(location: str) -> str:
+    """A path or URI without user names, passwords and queries, which may hold keys."""
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return location
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,6 +1,7 @@
 """A corpus to a report's contents."""
 
 import platform
+import re
 from typing import Any, Final
 
 import pyspark
@@ -11,10 +12,11 @@ from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
 from swallow_spark.report import counts, samples
 from swallow_spark.report.contents import Contents
-from swallow_spark.report.finished import Finished
+from swallow_spark.report.finished import Finished, without_secrets
 from swallow_spark.report.state import runs, stages
 
 _PAGE_KEYS: Final = {"doc_id", "witness"}
+_SECRET: Final = re.compile(r"secret|passw|token|credential|access\.?key", re.IGNORECASE)
 
 
 def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
@@ -24,7 +26,7 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
     doc_ids = {row[key] for rows in (*chosen.values(), largest) for row in rows for key in row.keys() & _PAGE_KEYS}
     pages = samples.pages_of(have, doc_ids)
     return Contents(
-        corpus=corpus.root.location,
+        corpus=without_secrets(corpus.root.location),
         funnel=counts.funnel(have),
         ledger=counts.ledger(have),
         stages=stages(corpus, config, have.files_pending),
@@ -47,4 +49,8 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
 
 
 def _configuration(config: Config) -> dict[str, Any]:
-    return {name: value for name, value in config.model_dump(mode="json").items() if value not in ({}, [])}
+    """What is set. The page is made to be shown around, so settings of Spark that are secrets are not told."""
+    sections = {key: value for key, value in config.model_dump(mode="json", exclude_none=True).items() if value}
+    if config.spark:
+        sections["spark"] = {key: "(secret)" if _SECRET.search(key) else value for key, value in config.spark.items()}
+    return sections

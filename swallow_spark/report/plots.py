@@ -143,7 +143,7 @@ def outcomes(ledger: Ledger) -> str:
         axes = figure.subplots()
         labels = [f"{number:,} · {100 * number / max(1, ledger.records):.1f} %" for _, number, _ in rows]
         _bars(axes, [name for name, _, _ in rows], [number for _, number, _ in rows], labels, [c for _, _, c in rows])
-        axes.set(xlabel="records", xlim=(0, 1.45 * max(1, *(number for _, number, _ in rows))))
+        axes.set(xlabel="records", xlim=(0, 1.45 * max([1, *(number for _, number, _ in rows)])))
         _counts(axes.xaxis)
 
     return _draw("outcomes", "Records by what became of them", (_COLUMN, 0.9 + 0.32 * len(rows)), paint)
@@ -158,7 +158,7 @@ def rules(found: Sequence[Rule], survivors: int) -> str:
         labels = [f"{rule.rejected:,} · {100 * rule.rejected / max(1, survivors):.1f} %" for rule in shown]
         _bars(axes, [rule.reason for rule in shown], [rule.rejected for rule in shown], labels, _SECOND)
         axes.barh(range(len(shown)), [rule.alone for rule in shown], color=_MAIN, height=0.68)
-        axes.set(xlabel="pages rejected", xlim=(0, 1.3 * max(1, *(rule.rejected for rule in shown))))
+        axes.set(xlabel="pages rejected", xlim=(0, 1.3 * max([1, *(rule.rejected for rule in shown)])))
         _counts(axes.xaxis)
         handles = [matplotlib.patches.Patch(color=colour) for colour in (_MAIN, _SECOND)]
         axes.legend(handles, ["by this rule alone", "by other rules too"], loc="lower right")
@@ -175,7 +175,7 @@ def group_sizes(sizes: Sequence[GroupSize]) -> str:
         axes.bar(names, [size.groups for size in sizes], color=_MAIN, width=0.75)
         for place, size in enumerate(sizes):
             axes.annotate(short(size.groups), (place, size.groups), (0, 3), textcoords="offset points", ha="center")
-        axes.set(yscale="log", ylim=(0.7, 3 * max(1, *(s.groups for s in sizes))), xlabel="pages in the group")
+        axes.set(yscale="log", ylim=(0.7, 3 * max([1, *(s.groups for s in sizes)])), xlabel="pages in the group")
         axes.set_ylabel("groups (log scale)")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value) if value >= 1 else ""))
         axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())

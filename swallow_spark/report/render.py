@@ -82,7 +82,9 @@ def _is_hostile(character: str) -> bool:
 
 def link(url: str | None) -> str | None:
     """The URL where it may become a link: http or https with a host, without blanks, controls or credentials."""
-    if not url or len(url) > _LONGEST_URL or not _LINK.fullmatch(url) or any(map(_is_hostile, url)):
+    if not url or len(url) > _LONGEST_URL or not _LINK.fullmatch(url):
+        return None
+    if url.split() != [url] or any(map(_is_hostile, url)):
         return None
     try:
         parts = urlsplit(url)

@@ -1,6 +1,7 @@
 """How far a corpus is: the state of each stage, and the runs that made it, from manifests alone."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -84,6 +85,8 @@ def runs(corpus: Corpus) -> tuple[RunEntry, ...]:
         try:
             found = json.loads(corpus.root.read_bytes(path))
             seconds = {str(stage): float(value) for stage, value in found.get("seconds", {}).items()}
+            if not all(map(math.isfinite, seconds.values())):
+                raise ValueError("seconds that are no numbers")
             text = {key: str(found.get(key, "")) for key in ("command", "version", "started")}
             entries.append(RunEntry(name, seconds=seconds, **text))
         except (OSError, ValueError, TypeError, AttributeError) as error:

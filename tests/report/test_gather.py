@@ -1,0 +1,322 @@
+"""The report of small corpora whose every figure is known."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.report.contents import Contents
+from swallow_spark.report.finished import day, is_any_of, without_secrets
+from swallow_spark.report.gather import gather
+from swallow_spark.report.render import render
+from swallow_spark.report.report import write_report
+from swallow_spark.report.state import stages
+from swallow_spark.tables import (
+    DUPLICATES,
+    FAILURES,
+    GROUPS,
+    PAGES,
+    SCORES,
+    VERDICTS,
+    InputFile,
+    pack_doc_id,
+)
+
+SCRIPT = "<script>alert(1)</script>"
+# Pages 0..9 in two files; 1 and 2 are duplicates of 0, 4 of 3; 5 and 6 are rejected, 7 too, for two reasons.
+IDS = [pack_doc_id(1, number % 2, 1000 * number) for number in range(10)]
+TEXTS = [f"{number}番の文章。" + "あ" * 400 for number in range(10)]
+CONFIG = {
+    "rules": {
+        "preset": "p",
+        "bounds": {
+            "num_letters": {"min": 10, "source": "a paper"},
+            "hiragana_fraction": {"min": 0.2, "max": 0.9, "source": "another paper"},
+        },
+        "hosts": ["bad.example"],
+    },
+    "sketch": {"bands": 4, "rows_per_band": 4},
+    "report": {"sample_pages": 3},
+}
+
+
+def commit(
+    corpus: Corpus,
+    unit: Unit,
+    rows: Mapping[str, tuple[pa.Schema, Sequence[Mapping[str, Any]], Mapping[str, int]]],
+    upstream: Sequence[Manifest] = (),
+    meaning: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Manifest:
+    """A unit with these rows (table -> schema, rows, sums), as a step would commit it."""
+    outputs = corpus.outputs(unit, {table: schema for table, (schema, _, _) in rows.items()}, {1: "c"})
+    with outputs.open(0) as opened:
+        for table, (schema, values, sums) in rows.items():
+            opened.write(table, pa.RecordBatch.from_pylist([dict(row) for row in values], schema), sums)
+        written = opened.written().to_pylist()
+    return corpus.commit(unit, "f" * 32, meaning or {}, lineage(upstream), written, **more)
+
+
+def page(number: int) -> dict[str, Any]:
+    return {
+        "doc_id": IDS[number],
+        "url": "javascript:alert(1)" if number == 8 else f"https://host{number % 3}.example/{number}",
+        "host": f"host{number % 3}.example",
+        "date": datetime(2025, 8, 1 + number, tzinfo=UTC),
+        "title": f"{SCRIPT} {number}",
+        "text": TEXTS[number],
+        "charset": "utf-8" if number < 7 else "euc-jp",
+        "language_score": 1.0,
+        "num_chars": len(TEXTS[number]),
+        "record_length": 5000,
+    }
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    model = tmp_path_factory.mktemp("models") / "wiki.ftz"
+    model.write_bytes(b"not read here")
+    classifiers = {"wiki": {"path": str(model), "weights": {"__label__positive": 1}}}
+    subsets = [{"classifier": "wiki", "bands": ["top50", "top50-100"]}]
+    return Config.model_validate({**CONFIG, "classifiers": classifiers, "subsets": subsets})
+
+
+def ingested(directory: Path, config: Config) -> tuple[Corpus, Manifest]:
+    corpus = Corpus.open_or_create(str(directory / "corpus"))
+    files = ("a", "b")
+    corpus.register(
+        "c", [InputFile(f"{f}.warc.gz", f"https://u:secret@h/{f}.warc.gz?key=1", 9, None, "warc") for f in files]
+    )
+    failures = [
+        {"file_no": 0, "offset": 70, "scope": "record", "stage": "ingest", "reason": "bad_http", "detail": SCRIPT},
+        {"file_no": 1, "offset": 50, "scope": "gap", "stage": "ingest", "reason": "garbage", "detail": "9 bytes"},
+    ]
+    sums = {"records": 14, "page": 10, "passed_over:status": 3, "failure:bad_http": 1, "file_failure:garbage": 1}
+    rows = {
+        "pages": (PAGES, [page(number) for number in range(10)], {"chars": sum(map(len, TEXTS)), **sums}),
+        "failures": (FAILURES, failures, {}),
+    }
+    covers = [(0, 1)]
+    return corpus, commit(corpus, Unit("ingest", "crawl=c/0-1"), rows, (), config.ingest.meaning(), covers=covers)
+
+
+def finished(directory: Path, config: Config) -> Corpus:
+    corpus, pages = ingested(directory, config)
+    sketches = commit(corpus, Unit("sketch", "crawl=c/0-1"), {}, [pages], config.sketch.meaning())
+    measured = commit(corpus, Unit("measure", "crawl=c/0-1"), {}, [pages], config.features.meaning())
+    duplicates = [
+        {
+            "doc_id": IDS[one],
+            "witness": IDS[of],
+            "representative": IDS[of],
+            "band": 0,
+            "similarity": near,
+            "policy": "bucket",
+        }
+        for one, of, near in ((1, 0, 1.0), (2, 0, 0.93), (4, 3, 0.85))
+    ]
+    groups = [{"doc_id": IDS[n], "num_duplicates": {0: 2, 3: 1}.get(n, 0)} for n in (0, 3, 5, 6, 7, 8, 9)]
+    rows = {"duplicates": (DUPLICATES, duplicates, {}), "groups": (GROUPS, groups, {})}
+    kept = commit(corpus, Unit("deduplicate", "corpus"), rows, [sketches], config.dedup.meaning())
+    reasons = {5: ["num_letters:low"], 6: ["num_letters:low"], 7: ["num_letters:low", "hiragana_fraction:high"]}
+    verdicts = [
+        {"doc_id": IDS[n], "accepted": n not in reasons, "reasons": reasons.get(n, [])} for n in (0, 3, 5, 6, 7, 8, 9)
+    ]
+    sums = {"survivors": 7, "survivors_chars": 7 * 407, "accepted": 4, "accepted_chars": 4 * 407}
+    sums |= {"rejected:num_letters:low": 3, "rejected:hiragana_fraction:high": 1}
+    rows = {"verdicts/preset=p": (VERDICTS, verdicts, sums)}
+    unit = Unit("decide", "preset=p/crawl=c")
+    decided = commit(corpus, unit, rows, [measured, kept], config.rules.meaning())
+    scores = [{"doc_id": IDS[n], "score": score} for n, score in ((0, 0.9), (3, 0.5), (8, 0.5), (9, 0.0))]
+    rows = {"scores/classifier=wiki": (SCORES, scores, {})}
+    unit = Unit("score", "classifier=wiki/crawl=c/0-1")
+    scored = commit(corpus, unit, rows, [pages, decided], config.classifiers["wiki"].meaning())
+    # The best half ends with the lower doc_id of the two that score 0.5.
+    middle, last = ({"documents": n, "score": s, "doc_id": IDS[of]} for n, s, of in ((2, 0.5, 8), (4, 0.0, 9)))
+    cuts = [
+        {"classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
+        {"classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
+    ]
+    meaning = {"subsets": [subset.meaning() for subset in config.subsets]}
+    found = commit(corpus, Unit("select", "cuts"), {}, [scored], meaning, details={"cuts": cuts})
+    commit(corpus, Unit("select", "crawl=c/0-1"), {}, [pages, found])
+    corpus.root.write_atomically(
+        "runs/1.json",
+        json.dumps(
+            {"command": "build", "version": "0", "started": "2026-01-01T00:00:00", "seconds": {"ingest": 2}}
+        ).encode(),
+    )
+    corpus.root.write_atomically("runs/2.json", b"{")
+    corpus.root.write_atomically("runs/3.json", b'{"seconds": {"ingest": NaN}}')
+    return corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Corpus:
+    return finished(tmp_path_factory.mktemp("finished"), config)
+
+
+@pytest.fixture(scope="module")
+def found(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
+    return gather(spark, corpus, config)
+
+
+def test_funnel_and_ledger(found: Contents) -> None:
+    steps = [(step.name, step.documents, step.before) for step in found.funnel if not step.is_subset]
+    assert steps == [
+        ("records", 14, None),
+        ("Japanese pages", 10, 14),
+        ("after dedup", 7, 10),
+        ("accepted by the rules", 4, 7),
+    ]
+    assert found.ledger.accounted == found.ledger.records == 14
+    assert [(f.path, f.offset, f.scope, f.reason) for f in found.ledger.first_failures] == [
+        ("https://h/b.warc.gz", 50, "gap", "garbage"),
+        ("https://h/a.warc.gz", 70, "record", "bad_http"),
+    ]
+    assert (found.ledger.files, found.ledger.files_pending) == (2, 0)
+
+
+def test_rules_count_all_and_alone(found: Contents) -> None:
+    assert found.rules
+    assert [(rule.reason, rule.bound, rule.rejected, rule.alone) for rule in found.rules.rules] == [
+        ("num_letters:low", "below 10", 3, 2),
+        ("hiragana_fraction:low", "below 0.2", 0, 0),
+        ("hiragana_fraction:high", "above 0.9", 1, 0),
+        ("host:blocked", "host listed, or below one that is", 0, 0),
+    ]
+    assert (found.rules.survivors, found.rules.accepted) == (7, 4)
+
+
+def test_groups_by_size_and_similarity(found: Contents) -> None:
+    assert found.dedup
+    assert [(s.smallest, s.largest, s.groups) for s in found.dedup.sizes] == [(1, 1, 5), (2, 2, 1), (3, 4, 1)]
+    counts = {place: count for place, count in enumerate(found.dedup.similarities.counts) if count}
+    assert counts == {49: 1, 46: 1, 42: 1}
+    assert [(group.page.doc_id, group.num_duplicates) for group in found.dedup.largest] == [(IDS[0], 2), (IDS[3], 1)]
+
+
+def test_scores_with_their_cuts(found: Contents) -> None:
+    (scores,) = found.scores
+    assert {place: count for place, count in enumerate(scores.histogram.counts) if count} == {0: 1, 30: 2, 54: 1}
+    assert [(cut.band, cut.score) for cut in scores.cuts] == [("top50", 0.5), ("top50-100", 0.0)]
+    assert [(subset.name, subset.threshold, subset.last_doc_id) for subset in found.subsets] == [
+        ("wiki-top50", 0.5, IDS[8]),
+        ("wiki-top50-100", 0.0, IDS[9]),
+    ]
+
+
+def test_samples_say_what_was_decided(found: Contents) -> None:
+    samples = {sample.kind: sample for sample in found.samples}
+    assert {kind: (len(sample.pages), sample.of) for kind, sample in samples.items()} == {
+        "accepted": (3, 4),
+        "rejected": (3, 3),
+        "duplicates": (3, 3),
+    }
+    bands = {0: "wiki-top50", 8: "wiki-top50", 3: "wiki-top50-100", 9: "wiki-top50-100"}
+    for sampled in samples["accepted"].pages:
+        assert sampled.subsets == (bands[IDS.index(sampled.page.doc_id)],)
+        assert list(sampled.scores) == ["wiki"]
+    for sampled in samples["duplicates"].pages:
+        number = IDS.index(sampled.page.doc_id)
+        assert sampled.witness
+        assert sampled.witness.doc_id == IDS[3 if number == 4 else 0]
+        assert sampled.page.excerpt == TEXTS[number][:300]
+        assert sampled.page.date == f"2025-08-{1 + number:02}"
+    assert {IDS.index(one.page.doc_id): len(one.reasons) for one in samples["rejected"].pages} == {5: 1, 6: 1, 7: 2}
+
+
+def test_sources(found: Contents) -> None:
+    assert found.sources
+    hosts = [(host.name, host.documents) for host in found.sources.hosts]
+    assert hosts == [("host0.example", 3), ("host2.example", 1)]  # 0, 3, 9 and 8
+    assert [(charset.name, charset.documents) for charset in found.sources.charsets] == [("utf-8", 7), ("euc-jp", 3)]
+    (crawl,) = found.sources.crawls
+    assert (crawl.name, crawl.files, crawl.pages, crawl.survivors, crawl.accepted) == ("c", 2, 10, 7, 4)
+    assert (crawl.first_date, crawl.last_date) == ("2025-08-01", "2025-08-10")
+
+
+def test_runs_that_cannot_be_read_say_so(found: Contents) -> None:
+    assert {run.id: bool(run.problem) for run in found.runs} == {"1": False, "2": True, "3": True}
+
+
+def test_all_stages_are_done(found: Contents) -> None:
+    assert {stage.state for stage in found.stages} == {"done"}
+    assert len(found.stages) == 8
+
+
+def test_the_same_corpus_gives_the_same_page(
+    spark: SparkSession, corpus: Corpus, config: Config, found: Contents
+) -> None:
+    path = write_report(spark, corpus, config)
+    assert path == "report/index.html"
+    page = corpus.root.read_bytes(path).decode()
+    assert page == render(found)
+    assert "<script" not in page
+    assert 'href="javascript' not in page
+    assert "secret@" not in page
+    assert "key=1" not in page
+
+
+def test_what_does_not_fit_the_configuration_is_out_of_date(tmp_path: Path, config: Config) -> None:
+    corpus = finished(tmp_path, config)
+    changed = config.model_copy(update={"rules": config.rules.model_copy(update={"hosts": ("other.example",)})})
+    assert [stage.name for stage in stages(corpus, changed, 0) if stage.state != "done"] == ["decide p"]
+    assert [stage.name for stage in stages(corpus, config, 1) if stage.state == "partly done"] == ["ingest"]
+    # Without its verdicts, or with others, the scores no longer stand for anything.
+    corpus.forget(Unit("decide", "preset=p/crawl=c"))
+    states = {stage.name: stage.state for stage in stages(corpus, config, 0)}
+    assert (states["decide p"], states["score wiki"]) == ("not done", "out of date")
+
+
+def test_a_corpus_of_pages_alone(spark: SparkSession, tmp_path: Path, config: Config) -> None:
+    corpus, _ = ingested(tmp_path, config)
+    found = gather(spark, corpus, config)
+    assert (found.dedup, found.rules, found.scores, found.subsets) == (None, None, (), ())
+    assert [(sample.kind, len(sample.pages)) for sample in found.samples] == [("pages", 3)]
+    assert found.sources
+    assert found.sources.hosts_of == "pages"
+    assert render(found)
+
+
+def test_an_empty_corpus(spark: SparkSession, tmp_path: Path, config: Config) -> None:
+    corpus = Corpus.open_or_create(str(tmp_path / "corpus"))
+    write_report(spark, corpus, config)
+    assert "There are no pages yet." in corpus.root.read_bytes("report/index.html").decode()
+
+
+def test_secret_settings_are_not_told(spark: SparkSession, tmp_path: Path, config: Config) -> None:
+    settings = {"spark.hadoop.fs.s3a.secret.key": "hunter2", "spark.executor.memory": "4g"}
+    told = gather(spark, Corpus.open_or_create(str(tmp_path / "c")), config.model_copy(update={"spark": settings}))
+    assert told.configuration["spark"] == {
+        "spark.hadoop.fs.s3a.secret.key": "(secret)",
+        "spark.executor.memory": "4g",
+    }
+
+
+def test_any_of_many(spark: SparkSession) -> None:
+    numbers = spark.range(5000)
+    wanted = list(range(0, 4000, 5))
+    assert sorted(row.id for row in numbers.where(is_any_of("id", wanted)).collect()) == wanted
+    assert numbers.where(is_any_of("id", [])).isEmpty()
+
+
+def test_locations_without_secrets() -> None:
+    assert without_secrets("/data/a?b@c") == "/data/a?b@c"
+    assert without_secrets("s3://key:secret@bucket/path/a.gz") == "s3://bucket/path/a.gz"
+    assert without_secrets("https://h/x.gz?X-Amz-Signature=1#f") == "https://h/x.gz"
+    assert without_secrets("https://h?p=a@b/c") == "https://h"
+
+
+def test_days() -> None:
+    assert day(None) == ""
+    assert day(0) == "1970-01-01"
+    assert day(1754956800_000_000) == "2025-08-12"
+    assert day(2**62) == "?"
