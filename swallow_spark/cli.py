@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
-import click
 import pyspark
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from swallow_spark import __version__, pipeline
-from swallow_spark.config import NAME_PATTERN, Config, load
-from swallow_spark.corpus import Corpus, Unit
+from swallow_spark.config import Config, load
+from swallow_spark.corpus import Corpus, Unit, check_crawl
 from swallow_spark.errors import SwallowSparkError, UsageError
 from swallow_spark.progress import Progress
 from swallow_spark.report.explain import explain_page
@@ -30,7 +29,7 @@ from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
 from swallow_spark.sources.inputs import expand
-from swallow_spark.steps.run import Run, check_config
+from swallow_spark.steps.run import COMPUTED_FROM, Run, check_config
 from swallow_spark.tables import InputFile
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
@@ -38,7 +37,6 @@ from swallow_spark.training.train import train as train_model
 app = typer.Typer(
     name="swallow-spark",
     help="Common Crawl to a Japanese pre-training corpus, on Spark.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -98,7 +96,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
-    name = crawl or next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
+    name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     with _run("build", corpus, config, set_, master, as_json, register=(name, lambda: expand(inputs))) as run:
         pipeline.build(run, name)
 
@@ -192,17 +190,19 @@ def explain(
 @app.command()
 def discard(
     corpus: CorpusOption,
-    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help="ingest, sketch, measure, deduplicate …")],
+    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(COMPUTED_FROM)}.")],
 ) -> None:
-    """Deletes what a stage made, so that it is done again, with all that follows from it. Numbers of inputs stay."""
+    """Deletes what a stage made and all that was computed from it, to do it again. Numbers of inputs stay."""
+    if stage not in COMPUTED_FROM:
+        raise UsageError(f"--stage {stage}: it is one of {', '.join(COMPUTED_FROM)}")
     opened = Corpus.open(corpus)
     with opened.lock():
-        found = opened.manifests(stage)
-        if not found:
-            raise UsageError(f"{corpus}: nothing of a stage {stage!r} is there")
-        for manifest in found:
-            opened.forget(Unit(stage, manifest.unit))
-    typer.echo(f"{stage}: {len(found)} units discarded", err=True)
+        for name in (*COMPUTED_FROM[stage], stage):  # the stage itself last: interrupted, the same call can be repeated
+            found = opened.manifests(name)
+            for manifest in found:
+                opened.forget(Unit(name, manifest.unit))
+            if found:
+                typer.echo(f"{name}: {len(found)} units discarded", err=True)
 
 
 TaskOption = Annotated[str, typer.Option("--task", metavar="wiki|edu", help="The classifier's task.")]
@@ -247,20 +247,13 @@ def _run(
     register: tuple[str, Callable[[], list[InputFile]]] | None = None,
 ) -> Iterator[Run]:
     """Everything around a step: checks first, then the lock, the session, and at the end the summary."""
-    inputs: list[InputFile] = []
     if register:
-        crawl, find = register
-        if not re.match(NAME_PATTERN, crawl):
-            raise UsageError(f"--crawl {crawl}: a name is made of letters, digits, '.', '_' and '-', at most 100")
-        early = load(config or DEFAULT_CONFIG, overrides or ()) if config else None
-        inputs = find()
-        if early:
-            check_config(early, None)
-        corpus = Corpus.open_or_create(location)
-    else:
-        corpus = Corpus.open(location)
-    settings = _config(corpus, config, overrides)
-    check_config(settings, corpus)
+        check_crawl(register[0])
+    there = Corpus.open(location) if not register or Corpus.is_at(location) else None
+    settings = _config(there, config, overrides)
+    check_config(settings, there)
+    inputs = register[1]() if register else []
+    corpus = there or Corpus.open_or_create(location)
     started = datetime.now(UTC)
     with corpus.lock():
         if register:
@@ -275,10 +268,10 @@ def _run(
     show_summary(summary, corpus, progress.console)
 
 
-def _config(corpus: Corpus, name: str | None, overrides: list[str] | None) -> Config:
+def _config(corpus: Corpus | None, name: str | None, overrides: list[str] | None) -> Config:
     """The configuration asked for, else that of the corpus's last run, else the default."""
-    runs = corpus.root.files("runs", ".json")
-    if name or not runs:
+    runs = corpus.root.files("runs", ".json") if corpus else []
+    if name or not corpus or not runs:
         return load(name or DEFAULT_CONFIG, overrides or ())
     last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]
     return load(last, overrides or ())
@@ -311,13 +304,17 @@ def _print_json(values: dict[str, Any]) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False))
 
 
+_WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newer typers bring a click of their own
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Errors become one line on standard error and an exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = app(list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = 2
+        status = app(given or ["--help"], prog_name="swallow-spark", standalone_mode=False)
+    except _WrongCall as error:
+        command = error.ctx.command_path if error.ctx else "swallow-spark"
+        status = _complain(f"{error.format_message()} (see `{command} --help`)", 2)
     except SwallowSparkError as error:
         status = _complain(str(error), error.exit_status)
     except KeyboardInterrupt:

@@ -36,7 +36,8 @@ _MARKER: Final = "corpus.json"
 _LOCK: Final = "lock.json"
 _MANIFESTS: Final = "manifests"
 # Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
-_UNIT_DIRECTORY: Final = re.compile(r".*-[0-9a-f]{12}$")
+# A `crawl=NAME` is none of them, whatever the name looks like.
+_UNIT_DIRECTORY: Final = re.compile(r"(.*/)?[^/=]*-[0-9a-f]{12}")
 
 
 class NumberedFile(NamedTuple):
@@ -113,6 +114,14 @@ class Corpus:
             raise CorpusError(f"{location}: a corpus of format {marker.get('format')}, this version reads {_FORMAT}")
         return corpus
 
+    @staticmethod
+    def is_at(location: str) -> bool:
+        """Whether a corpus is there."""
+        try:
+            return Root(location).exists(_MARKER)
+        except OSError as error:
+            raise CorpusError(f"{location}: can't be read: {error.strerror or error}") from None
+
     @classmethod
     def open_or_create(cls, location: str) -> Self:
         """A corpus, made where there is none. Raises CorpusError where that can't be done."""
@@ -175,7 +184,7 @@ class Corpus:
         """Deletes what no manifest lists: leftovers of killed runs. Only under the lock."""
         listed = {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}
         for directory in self.root.directories(""):
-            if _UNIT_DIRECTORY.match(directory) and directory not in listed:
+            if _UNIT_DIRECTORY.fullmatch(directory) and directory not in listed:
                 self.root.delete(directory)
 
     # ---- inputs and their numbers
@@ -186,8 +195,7 @@ class Corpus:
         `cc:` listings bring keys whose order is that of the listing. Only under the lock. A number is never given
         twice: the rows of `inputs` stay, whatever happens to the pages.
         """
-        if not re.match(NAME_PATTERN, crawl) or crawl.endswith("."):
-            raise UsageError(f"--crawl {crawl}: a name is made of letters, digits, '.', '_' and '-', at most 100")
+        check_crawl(crawl)
         rows = self._inputs(crawl).to_pylist()
         known = {row["key"]: row for row in rows if row["base_offset"] == 0}
         for file in found:
@@ -350,6 +358,15 @@ class Corpus:
         if not paths:
             return spark.createDataFrame([], spark_schema)
         return spark.read.schema(spark_schema).parquet(*map(self.root.spark_path, paths))
+
+
+def check_crawl(name: str) -> None:
+    """Raises UsageError where that is no name for a crawl."""
+    if not re.fullmatch(NAME_PATTERN, name) or name.endswith((".", "\n")):
+        raise UsageError(
+            f"--crawl {name!r}: a name is made of letters, digits, '.', '_' and '-', begins with a letter or digit, "
+            "does not end in '.', and has at most 100 of them"
+        )
 
 
 _OWNER: Final = ("host", "pid", "user", "since")

@@ -27,9 +27,12 @@ def is_uri(location: str) -> bool:
 
 
 def filesystem(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a location, and the path in it."""
+    """The file system of a location, and the path in it. Raises InputError for a URI that isn't understood."""
     if is_uri(location):
-        return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
+        try:
+            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
+        except ValueError as error:
+            raise InputError(f"{location}: not a path or URI that can be used here: {error}") from None
     return fs.LocalFileSystem(), str(Path(location).absolute())
 
 

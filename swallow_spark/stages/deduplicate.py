@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -141,9 +142,9 @@ def _reduce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     rows = 0
     with _Spill() as spill:
         for batch in batches:
-            thinned = pa.compute.is_valid(batch.column("first"))
+            thinned = pc.is_valid(batch.column("first"))
             yield _edges(batch.filter(thinned), True)
-            held.append(batch.filter(pa.compute.invert(thinned)))
+            held.append(batch.filter(pc.invert(thinned)))
             rows += held[-1].num_rows
             if rows > _REDUCE_ROWS:
                 spill.add(held)

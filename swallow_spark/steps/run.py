@@ -35,6 +35,17 @@ DEDUPLICATE_VERSION: Final = 1
 DECIDE_VERSION: Final = 1
 SELECT_VERSION: Final = 1
 
+# stage -> the stages whose rows are computed from its rows
+COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "select"),
+    "sketch": ("deduplicate", "boundary", "decide", "score", "select"),
+    "measure": ("decide", "score", "select"),
+    "deduplicate": ("boundary", "decide", "score", "select"),
+    "decide": ("score", "select"),
+    "score": ("select",),
+    "select": (),
+}
+
 
 @dataclass(frozen=True)
 class Run:
