@@ -4,6 +4,7 @@ So one scan can fill several tables, text never crosses from Python to the JVM, 
 `pyarrow.fs` reaches. Files of attempts that failed, or of a killed run, are on no list and are never read.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -67,7 +68,8 @@ class OpenOutputs:
             file.abandon()
 
     def write(self, table: str, batch: pa.RecordBatch, sums: Mapping[str, int] | None = None) -> None:
-        """Appends rows (the table's columns in any order); `sums` are added up per file."""
+        """Appends rows (the table's columns in any order). `sums` are added up per file: where the rows go to several
+        directories, in the first of them."""
         directories = self._outputs.directories[table]
         if len(directories) == 1:
             self._append(table, next(iter(directories.values())), batch, sums)
@@ -76,6 +78,7 @@ class OpenOutputs:
         for crawl_no in np.unique(crawl_nos):
             part = batch.filter(pa.array(crawl_nos == crawl_no))
             self._append(table, directories[int(crawl_no)], part, sums)
+            sums = None
 
     def _append(self, table: str, directory: str, batch: pa.RecordBatch, sums: Mapping[str, int] | None) -> None:
         if directory not in self._files:
@@ -137,4 +140,6 @@ class _File:
 
     def abandon(self) -> None:
         """Frees the file after a failure; what it holds is on no list."""
-        self._stream.close()
+        with contextlib.suppress(OSError, pa.ArrowException):  # the failure that led here is the one to tell
+            self._writer.close()
+            self._stream.close()
