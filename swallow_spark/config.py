@@ -164,7 +164,7 @@ class Band(NamedTuple):
 
 def parse_band(name: str) -> Band:
     """`top10` is the best 10 %; `top10-30` what follows, down to 30 %. Raises ValueError for anything else."""
-    match = re.fullmatch(r"top(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
+    match = re.fullmatch(r"top(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name, re.ASCII)
     if match:
         cuts = [Fraction(Decimal(cut)) / 100 for cut in match.groups() if cut is not None]
         start, end = cuts if len(cuts) == 2 else (Fraction(0), cuts[0])
