@@ -30,6 +30,7 @@ from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
 from swallow_spark.sources.inputs import expand
 from swallow_spark.steps.run import COMPUTED_FROM, Run, check_config
+from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
@@ -274,7 +275,7 @@ def _config(corpus: Corpus | None, name: str | None, overrides: list[str] | None
     if name or not corpus or not runs:
         return load(name or DEFAULT_CONFIG, overrides or ())
     last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]
-    return load(last, overrides or ())
+    return load(last, overrides or (), fetch)
 
 
 def _record(run: Run, command: str, started: datetime, summary: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from importlib import resources
@@ -21,6 +21,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -46,6 +48,32 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 
 
+class Listing(NamedTuple):
+    """A list that the user names by a path or URL, read when the configuration is: what is used is what was checked."""
+
+    location: str
+    content: bytes
+
+
+def _listing(value: Any, info: ValidationInfo) -> Listing:
+    if isinstance(value, Listing):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a path or URL is needed")
+    context = info.context or {}
+    if "://" in value:
+        if not context.get("fetch"):
+            raise ValueError(f"{value}: only a file can be read here")
+        return Listing(value, context["fetch"](value))
+    try:
+        return Listing(value, (context.get("directory", Path()) / value).read_bytes())
+    except OSError as error:
+        raise ValueError(f"{value}: {error.strerror}") from None
+
+
+ReadListing = Annotated[Listing, PlainValidator(_listing), PlainSerializer(lambda listing: listing.location)]
+
+
 class Section(BaseModel):
     """A part of the configuration that decides what a stage's rows are."""
 
@@ -53,10 +81,15 @@ class Section(BaseModel):
 
     def meaning(self) -> dict[str, Any]:
         """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
-        return {key: _by_content(value) for key, value in self.model_dump().items()}
+        return {key: _by_content(getattr(self, key)) for key in type(self).model_fields}
 
 
 def _by_content(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.meaning()
+    if isinstance(value, Listing):
+        name = value.location.rpartition("/")[2]
+        return {"file": name, "sha256": hashlib.sha256(value.content).hexdigest()}
     if isinstance(value, Path):
         return {"file": value.name, "sha256": hashlib.sha256(value.read_bytes()).hexdigest()}
     if isinstance(value, Mapping):
@@ -98,7 +131,12 @@ class Features(Section):
     """Numbers measured on each page's text, which the rules compare."""
 
     blank_lines: Literal["drop", "keep"] = "drop"
-    ng_words: ExistingFile | None = Field(default=None, description="NG expressions, one a line; none: not measured")
+    ng_words: ReadListing | None = Field(
+        default=None, description="file or URL of NG expressions, one a line; none: not measured"
+    )
+    ng_variants: tuple[Literal["width", "kana"], ...] = Field(
+        default=(), description="differences that don't matter: half and full width, hiragana and katakana"
+    )
 
 
 class Dedup(Section):
@@ -252,11 +290,16 @@ def packaged_names() -> list[str]:
     return sorted(path.stem for path in packaged_directory().glob("*.toml"))
 
 
-def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+def load(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    fetch: Callable[[str], bytes] | None = None,
+) -> Config:
     """The configuration in a file, the packaged one of that name, or that of an earlier run, with
     `section.key=value` overrides.
 
-    Raises ConfigError: in one line the key, the file, and what is allowed.
+    `fetch` gets the content of a URL where a list is named by one; without it URLs are refused. Raises ConfigError: in
+    one line the key, the file, and what is allowed; and what `fetch` raises.
     """
     if isinstance(source, Mapping):
         path, values = Path("the last run's configuration"), dict(source)
@@ -266,7 +309,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     for override in overrides:
         _override(values, override)
     try:
-        return Config.model_validate(values, context={"directory": Path.cwd()})
+        return Config.model_validate(values, context={"directory": Path.cwd(), "fetch": fetch})
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
 
@@ -295,7 +338,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
     def absolute(name: Any) -> Any:
-        return str(directory / name) if isinstance(name, str) else name
+        return str(directory / name) if isinstance(name, str) and "://" not in name else name
 
     for section, key in (("features", "ng_words"), ("rules", "host_lists")):
         part = values.get(section)

@@ -192,6 +192,15 @@ def open_input(location: str) -> BinaryIO:
         raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
 
 
+def fetch(location: str) -> bytes:
+    """The whole content of an input. Raises InputError where it can't be read."""
+    try:
+        with open_input(location) as stream:
+            return stream.read()
+    except OSError as error:
+        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+
+
 def open_random_access(location: str) -> Any:
     """An input as a PyArrow file that can seek. Raises InputError where it can't be opened."""
     try:

@@ -22,11 +22,10 @@ TABLES: Final = {"sketches": SKETCHES, "features": FEATURES}
 
 
 class Kernels(NamedTuple):
-    """What to annotate with; None leaves a table as it is. `ng_words` are the expressions, None for no list."""
+    """What to annotate with; None leaves a table as it is."""
 
     sketch: Sketch | None
     features: Features | None
-    ng_words: tuple[str, ...] | None
 
 
 def annotate(pages: DataFrame, kernels: Kernels, outputs: Outputs) -> DataFrame:
@@ -35,10 +34,17 @@ def annotate(pages: DataFrame, kernels: Kernels, outputs: Outputs) -> DataFrame:
     return pages.select(*_FROM_PAGES, "text").mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
+def ng_matcher(section: Features) -> ngwords.Matcher | None:
+    """The matcher for the configured NG expressions; None where there is no list. Raises ConfigError."""
+    if section.ng_words is None:
+        return None
+    return ngwords.Matcher(ngwords.expressions(*section.ng_words), section.ng_variants)
+
+
 def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs: Outputs) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
-        matcher = ngwords.Matcher(kernels.ng_words) if kernels.ng_words is not None else None
+        matcher = ng_matcher(kernels.features) if kernels.features else None
         for batch in batches:
             *from_pages, texts = batch.columns
             if kernels.sketch:

@@ -4,7 +4,6 @@ from functools import partial
 
 from swallow_spark.config import Section
 from swallow_spark.corpus import Manifest, Unit, lineage
-from swallow_spark.kernels import ngwords
 from swallow_spark.stages import annotate as stage
 from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight
 from swallow_spark.tables import PAGES
@@ -32,9 +31,8 @@ def annotate(run: Run, *, sketch: bool = True, measure: bool = True) -> None:
 def _annotate_batch(run: Run, item: tuple[Manifest, dict[str, tuple[Unit, str, Section]]]) -> None:
     pages, units = item
     config, corpus = run.config, run.corpus
-    words = ngwords.load(config.features.ng_words).expressions if config.features.ng_words else None
     kernels = stage.Kernels(
-        config.sketch if "sketches" in units else None, config.features if "features" in units else None, words
+        config.sketch if "sketches" in units else None, config.features if "features" in units else None
     )
     tables = {table: stage.TABLES[table] for table in units}
     outputs = corpus.outputs(Unit("annotate", pages.unit), tables, crawl_of(run, pages))

@@ -110,7 +110,7 @@ def check_config(config: Config, corpus: Corpus | None) -> None:
             known = ", ".join(features.SCHEMA.names)
             raise ConfigError(f"rules.bounds.{feature}: no such feature (there are: {known})")
     if config.features.ng_words:
-        ngwords.load(config.features.ng_words)
+        ngwords.expressions(*config.features.ng_words)
     for name, classifier in config.classifiers.items():
         model = fasttext.load(classifier.path)
         if missing := sorted(set(classifier.weights) - set(model.labels)):

@@ -1,7 +1,10 @@
-from pathlib import Path
+import unicodedata
+from collections.abc import Collection
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels import ngwords
@@ -33,23 +36,75 @@ def test_a_match_does_not_reach_into_the_next_text() -> None:
     assert ngwords.Matcher(["ab"]).matched_chars(pa.array(["a", "b", "ab"])).tolist() == [0, 0, 2]
 
 
-def test_load_reads_lines_without_comments(tmp_path: Path) -> None:
-    path = tmp_path / "ng.txt"
-    path.write_text("\ufeff# a comment\n猫\r\n\n  猫である \n\u3000\n#猫\n猫\n", encoding="utf-8")
-    matcher = ngwords.load(path)
-    assert matcher.expressions == ("猫", "猫である")
-    assert matcher.fingerprint == ngwords.Matcher(["猫である", "猫"]).fingerprint
-    assert matcher.fingerprint != ngwords.Matcher(["猫"]).fingerprint
+def test_a_list_has_an_expression_a_line_without_comments() -> None:
+    content = "\ufeff# a comment\n猫\r\n\n  猫である \n\u3000\n#猫\n猫\n".encode()
+    assert ngwords.expressions("ng.txt", content) == ("猫", "猫である")
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])
-def test_load_refuses_a_file_without_expressions(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "ng.txt"
-    path.write_bytes(content)
+def test_a_list_without_expressions_is_refused(content: bytes) -> None:
     with pytest.raises(ConfigError, match=r"ng\.txt"):
-        ngwords.load(path)
-    with pytest.raises(ConfigError, match="none"):
-        ngwords.load(tmp_path / "none")
+        ngwords.expressions("ng.txt", content)
+
+
+def fold_slowly(text: str, variants: Collection[str]) -> list[tuple[str, int]]:
+    """(character, how many characters it was) of a text."""
+    folded: list[tuple[str, int]] = []
+    for character in text:
+        if "width" in variants and unicodedata.decomposition(character)[:5] in ("<wide", "<narr"):
+            character = chr(int(unicodedata.decomposition(character).split()[1], 16))
+        if "kana" in variants and ("ぁ" <= character <= "ゖ" or character in "ゝゞ"):
+            character = chr(ord(character) + 0x60)
+        if character in "\u3099\u309a" and folded and "ぁ" <= folded[-1][0] <= "ヿ" and folded[-1][1] == 1:
+            composed = unicodedata.normalize("NFC", folded[-1][0] + character)
+            if len(composed) == 1:
+                folded[-1] = composed, 2
+                continue
+        folded.append((character, 1))
+    return folded
+
+
+def naive_folded_chars(expressions: list[str], text: str, variants: Collection[str]) -> int:
+    patterns = ["".join(c for c, _ in fold_slowly(e, variants)) for e in expressions]
+    folded = fold_slowly(text, variants)
+    plain = "".join(character for character, _ in folded)
+    at = matched = 0
+    while at < len(plain):
+        longest = max((len(p) for p in patterns if plain.startswith(p, at)), default=0)
+        matched += sum(width for _, width in folded[at : at + longest])
+        at += longest or 1
+    return matched
+
+
+VARIANTS: list[tuple[ngwords.Variant, ...]] = [("width",), ("kana",), ("width", "kana")]
+
+
+def test_variants_match_and_their_own_characters_count() -> None:
+    texts = pa.array(["ガ", "ｶﾞ", "が", "か\u3099", "カ", "ＡＢ％", "AB%", "ab%", "ｶﾞｶﾞ猫ｶ"])
+    expressions = ["ガ", "ＡB％"]
+
+    def matched(variants: tuple[ngwords.Variant, ...]) -> list[int]:
+        return ngwords.Matcher(expressions, variants).matched_chars(texts).tolist()
+
+    assert matched(()) == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert matched(("width",)) == [1, 2, 0, 0, 0, 3, 3, 0, 4]
+    assert matched(("kana",)) == [1, 0, 1, 2, 0, 0, 0, 0, 0]
+    assert matched(("width", "kana")) == [1, 2, 1, 2, 0, 3, 3, 0, 4]
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(st.text("aＡA¢￠かガｶﾞﾊﾟぱはﾞﾟ\u3099\u309aゝヽー。𠮷é\n"), max_size=5),
+    expressions=st.lists(st.text("aＡA￠かガｶﾞﾊﾟぱは\u3099ゝ𠮷", min_size=1, max_size=3), min_size=1, max_size=4),
+    variants=st.sampled_from(VARIANTS),
+)
+def test_variants_equal_folding_character_by_character(
+    texts: list[str], expressions: list[str], variants: tuple[ngwords.Variant, ...]
+) -> None:
+    expected = [naive_folded_chars(expressions, text, variants) for text in texts]
+    matcher = ngwords.Matcher(expressions, variants)
+    assert matcher.matched_chars(pa.array(texts, pa.string())).tolist() == expected
+    assert matcher.matched_chars(pa.array(["ｶﾞ", *texts], pa.large_string()).slice(1)).tolist() == expected
 
 
 def test_an_empty_expression_is_refused() -> None:
