@@ -1,0 +1,98 @@
+"""Paths below a root, on a local disk."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from swallow_spark.errors import InputError
+from swallow_spark.storage import Root, is_uri, open_input, open_random_access
+
+
+def test_writes_reads_lists_and_deletes(tmp_path: Path) -> None:
+    root = Root(str(tmp_path / "new" / "corpus"))
+    assert not root.exists("")
+    assert root.files("") == root.directories("") == []
+    root.write_atomically("a/b/one.json", b"1")
+    root.write_atomically("a/two.txt", b"22")
+    root.write_atomically("a/two.txt", b"333")
+    assert root.read_bytes("a/two.txt") == b"333"
+    assert root.size("a/two.txt") == 3
+    assert root.files("") == ["a/b/one.json", "a/two.txt"]
+    assert root.files("a", ".json") == ["a/b/one.json"]
+    assert root.directories("") == ["a", "a/b"]
+    root.delete("a/b")
+    root.delete("a/nothing")
+    assert root.files("") == ["a/two.txt"]
+    root.delete("a/two.txt")
+    assert not root.exists("a/two.txt")
+
+
+def test_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Root(str(tmp_path))
+    root.write_atomically("manifest.json", b"old")
+
+    class Full:
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write(self, _: bytes) -> None:
+            raise OSError("no space left on device")
+
+    monkeypatch.setattr(Root, "open_output", lambda *_: Full())
+    with pytest.raises(OSError, match="no space"):
+        root.write_atomically("manifest.json", b"new")
+    assert root.read_bytes("manifest.json") == b"old"
+
+
+def test_creates_exclusively_once(tmp_path: Path) -> None:
+    root = Root(str(tmp_path))
+    assert root.create_exclusively("lock", b"mine")
+    assert not root.create_exclusively("lock", b"yours")
+    assert root.read_bytes("lock") == b"mine"
+
+
+def test_crosses_into_tasks(tmp_path: Path) -> None:
+    root = Root(str(tmp_path))
+    root.write_atomically("x", b"x")
+    assert pickle.loads(pickle.dumps(root)).read_bytes("x") == b"x"
+
+
+def test_relative_location_is_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = Root("corpus/")
+    root.write_atomically("x", b"x")
+    assert (tmp_path / "corpus" / "x").read_bytes() == b"x"
+    assert root.local_copy("x") == root.local_path("x") == tmp_path / "corpus" / "x"
+
+
+def test_spark_takes_no_name_for_a_glob(tmp_path: Path) -> None:
+    assert Root("/data/[a]{b}*?\\").spark_path("x") == "file:///data/\\[a\\]\\{b\\}\\*\\?\\\\/x"
+    assert Root("/data/あ %20").spark_path("x") == "file:///data/あ %20/x"
+
+
+def test_inputs_are_read_as_they_are_stored(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(b"\x1f\x8bstored")
+    with open_input(str(path)) as stream:
+        assert stream.read() == b"\x1f\x8bstored"
+    with open_input(path.as_uri()) as stream:
+        assert (stream.read(3), stream.read()) == (b"\x1f\x8bs", b"tored")
+    with open_random_access(str(path)) as file:
+        assert file.read_at(2, 3) == b"to"
+
+
+def test_input_that_is_not_there(tmp_path: Path) -> None:
+    for location in (str(tmp_path / "none"), (tmp_path / "none").as_uri()):
+        for opened in (open_input, open_random_access):
+            with pytest.raises(InputError, match="can't be read") as caught:
+                opened(location)
+            assert "none" in str(caught.value)
+
+
+def test_uris() -> None:
+    assert is_uri("s3://bucket/x")
+    assert not is_uri("/data/x:y")
