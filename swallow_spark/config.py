@@ -236,6 +236,9 @@ class Execution(Section):
 
     files_per_batch: int = Field(default=2048, ge=1, description="input files committed together")
     files_per_task: int = Field(default=32, ge=1, description="input files that one task reads, at most")
+    min_bytes_per_range: int = Field(
+        default=64 << 20, ge=1, description="of a file that several tasks share, where there are fewer files than cores"
+    )
     batches_in_flight: int = Field(default=2, ge=1, le=16)
     shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
     bands_per_pass: int = Field(default=10, ge=1, description="bands of dedup that are shuffled together")
@@ -325,15 +328,17 @@ def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
     raise ConfigError(f"{name}: no such configuration file, nor a packaged one ({', '.join(packaged_names())})")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The file's values upon those of the file that it extends. Paths become absolute, being relative to their file."""
+    if path.resolve() in extended_by:
+        raise ConfigError(f"{path}: extends itself, by way of {extended_by[-1]}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     _resolve_paths(values, path.resolve().parent)
     base = values.pop("extends", None)
-    return _merge(_read(_find(base, path.parent)), values) if base else values
+    return _merge(_read(_find(base, path.parent), (*extended_by, path.resolve())), values) if base else values
 
 
 def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
