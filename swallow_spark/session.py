@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from swallow_spark.config import packaged_directory
 
 MINIMUM_JAVA: Final = 17
-LOCAL_MASTER: Final = "local[*,4]"  # four attempts: plain local[*] never retries
+LOCAL_MASTER: Final = "local[*,4]"
+_LOCAL: Final = re.compile(r"local(?:\[(\d+|\*)\])?")  # without a number of attempts: one, whatever happens
 
 
 def open_session(name: str, master: str | None = None, settings: Mapping[str, str] | None = None) -> SparkSession:
@@ -26,7 +27,7 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     builder = SparkSession.builder.appName(name)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if master or not submitted:
-        builder = builder.master(master or LOCAL_MASTER)
+        builder = builder.master(with_retries(master or LOCAL_MASTER))
     if not submitted:
         _choose_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
@@ -37,6 +38,15 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def with_retries(master: str) -> str:
+    """A master whose tasks have four attempts, as a cluster's have: the second finds the page that ended a worker.
+
+    Spark gives tasks of `local[N]` a single one.
+    """
+    local = _LOCAL.fullmatch(master)
+    return f"local[{local[1] or 1},4]" if local else master
 
 
 def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:

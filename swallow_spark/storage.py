@@ -22,6 +22,11 @@ from swallow_spark.errors import InputError
 _HTTP = ("http://", "https://")
 
 
+def can_seek(location: str) -> bool:
+    """Whether `open_input` gives a stream that can start anywhere."""
+    return not location.startswith(_HTTP)
+
+
 def is_uri(location: str) -> bool:
     return "://" in location
 
@@ -169,6 +174,15 @@ class _Plain(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
     def readinto(self, buffer: Any) -> int:
         chunk = self._stream.read(len(buffer))
         buffer[: len(chunk)] = chunk
@@ -180,7 +194,7 @@ class _Plain(io.RawIOBase):
 
 
 def open_input(location: str) -> BinaryIO:
-    """An input as a stream of its stored bytes, read forward only. Raises InputError where it can't be opened."""
+    """An input as a stream of its stored bytes; over HTTP it can't seek. Raises InputError where it can't be opened."""
     try:
         if location.startswith(_HTTP):
             return cast(BinaryIO, io.BufferedReader(_Plain(_http_get(location)), 1 << 20))

@@ -152,3 +152,18 @@ def test_a_machine_without_java_runs_quietly_on_loopback(path_without_java: Path
     # In the notation of /proc/net: 127.0.0.1, alone or mapped into IPv6.
     assert shown["listening"]
     assert set(shown["listening"]) <= {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+@pytest.mark.parametrize(
+    ("master", "expected"),
+    [
+        ("local", "local[1,4]"),
+        ("local[2]", "local[2,4]"),
+        ("local[*]", session.LOCAL_MASTER),
+        ("local[2,1]", "local[2,1]"),
+        ("local-cluster[2,1,1024]", "local-cluster[2,1,1024]"),
+        ("spark://host:7077", "spark://host:7077"),
+    ],
+)
+def test_local_masters_have_retries(master: str, expected: str) -> None:
+    assert session.with_retries(master) == expected

@@ -47,7 +47,8 @@ class ConfinedReader:
         Raises RuntimeError where the child can't be started.
         """
         child = self._child or self._start()
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         try:
             _send(child.stdin, record)
             answer = _receive(child.stdout)
@@ -61,7 +62,8 @@ class ConfinedReader:
             f"import sys; sys.path[:] = {sys.path!r}; from swallow_spark.kernels import confined; confined.serve()"
         )
         child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         self._child = child
         try:
             _send(child.stdin, asdict(self._limits))
@@ -84,7 +86,8 @@ class ConfinedReader:
         child, self._child = self._child, None
         if child is None:
             return 0
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         with suppress(BrokenPipeError):  # it has ended
             child.stdin.close()  # it ends at the end of its input
         child.stdout.close()

@@ -1,25 +1,28 @@
 """Ingest: input files to pages, failures and the ledger, in one pass."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark import TaskContext
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.errors import InputError
 from swallow_spark.kernels import imported, warc
 from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.ranges import RangeReader, Span, meet
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
 from swallow_spark.storage import open_input, open_random_access
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, pack_doc_id
 
 TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
+_SPAN: Final = "span"  # rows of `ingest` that list no file, but tell by `sums` what a range of a file held
 _ROWS_HELD: Final = 256
 _BYTES_HELD: Final = 8 << 20
 
@@ -28,11 +31,12 @@ PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
 
 class Source(NamedTuple):
-    """An input file with its number."""
+    """An input file with its number, or the records that begin in a range of its bytes."""
 
     file_no: int
     path: str
     format: str
+    range: tuple[int, int] | None = None
 
 
 def ingest(
@@ -46,7 +50,8 @@ def ingest(
     """Reads each task's files and writes TABLES; a frame of what was written (outputs.WRITTEN).
 
     The ledger's sums are `records`, as counted where they are read, and the number of each outcome; the pages' are
-    `chars`; the failures' `file_failure:REASON` for those that are no record's.
+    `chars`; the failures' `file_failure:REASON` for those that are no record's. Ranges need tasks of their own, and
+    their rows count only if `whole` says so.
     """
     work = partial(_ingest_task, tasks=tasks, crawl_no=crawl_no, limits=limits, outputs=outputs, tick=tick)
     return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
@@ -65,9 +70,48 @@ def _ingest_task(
         for batch in numbers:
             for number in batch.column(0).to_pylist():
                 for source in tasks[number]:
-                    pages = _Ingested(source, crawl_no, opened).read(limits)
-                    tick(1, pages)
+                    ingested = _Ingested(source, crawl_no, opened)
+                    pages = ingested.read(limits)
+                    tick(int(not source.range or source.range[0] == 0), pages)
+                    if ingested.span:
+                        yield _span_row(ingested.span)
         yield opened.written()
+
+
+def _span_row(span: Span) -> pa.RecordBatch:
+    sums = {name: int(value) for name, value in span._asdict().items() if value is not None}
+    row = {"table": _SPAN, "path": "", "rows": 0, "bytes": 0, "sums": list(sums.items())}
+    return pa.RecordBatch.from_pylist([row], WRITTEN)
+
+
+def whole(written: Sequence[Row], outputs: Outputs) -> list[Row] | None:
+    """What the ranges of one file wrote, as if it had been read in one piece: with one row of the ledger for each
+    outcome. None where the ranges are not the file: where it is damaged, or holds another WARC."""
+    sums = [dict(row["sums"]) for row in written if row["table"] == _SPAN]
+    files = [row for row in written if row["table"] != _SPAN]
+    if not meet([Span(s["start"], s["end"], s.get("first"), s.get("next"), bool(s["damaged"])) for s in sums]):
+        for file in files:
+            outputs.root.delete(file["path"])
+        return None
+    parts = [file for file in files if file["table"] == "ledger"]
+    outcomes, totals = Counter[tuple[int, str]](), Counter[str]()
+    for part in parts:
+        totals.update(dict(part["sums"]))
+        rows = pq.read_table(pa.BufferReader(outputs.root.read_bytes(part["path"])), schema=LEDGER).to_pylist()
+        outcomes.update({(row["file_no"], row["outcome"]): row["num_records"] for row in rows})
+        outputs.root.delete(part["path"])
+    with outputs.open(0) as opened:
+        opened.write("ledger", _ledger(outcomes), totals)
+        ledger = opened.written().to_pylist()
+    return [*(file for file in files if file["table"] != "ledger"), *ledger]
+
+
+def _ledger(outcomes: Counter[tuple[int, str]]) -> pa.RecordBatch:
+    rows = [
+        {"file_no": file_no, "outcome": outcome, "num_records": number}
+        for (file_no, outcome), number in sorted(outcomes.items())
+    ]
+    return pa.RecordBatch.from_pylist(rows, LEDGER)
 
 
 @contextmanager
@@ -82,7 +126,7 @@ def _page_reader(limits: Limits) -> Iterator[PageReader]:
 
 
 class _Ingested:
-    """What becomes of one input file."""
+    """What becomes of one input file, or of a range of one."""
 
     def __init__(self, source: Source, crawl_no: int, opened: OpenOutputs) -> None:
         self._source = source
@@ -93,6 +137,7 @@ class _Ingested:
         self._pages: list[dict[str, Any]] = []
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
+        self.span = Span(*source.range, None, None, False) if source.range else None
 
     def read(self, limits: Limits) -> int:
         """Reads the file to its end, or as far as it can be read; the number of pages."""
@@ -103,33 +148,38 @@ class _Ingested:
                 self._read_rows(limits)
         except (OSError, InputError, pa.ArrowException) as error:
             self._fail(0, "file", "unreadable", str(error))
+            self.span = self.span and self.span._replace(damaged=True)
         self._flush_pages()
         self._flush_failures()
-        rows = [
-            {"file_no": file_no, "outcome": outcome, "num_records": number}
-            for (file_no, outcome), number in sorted(self._outcomes.items())
-        ]
         sums: Counter[str] = Counter({"records": self._records})
         for (_, outcome), number in self._outcomes.items():
             sums[outcome] += number
-        self._opened.write("ledger", pa.RecordBatch.from_pylist(rows, LEDGER), sums)
+        self._opened.write("ledger", _ledger(self._outcomes), sums)
         return sums["page"]
 
     def _read_warc(self, limits: Limits) -> None:
         with open_input(self._source.path) as stream, _page_reader(limits) as read:
-            for item in warc.read(stream, max_record_bytes=limits.max_record_bytes):
-                if isinstance(item, warc.Damage):
-                    self._records += item.scope == "record"
-                    self._fail(item.offset, item.scope, item.reason, item.detail)
-                    continue
-                self._records += 1
-                result = read(item)
-                if isinstance(result, Page):
-                    self._keep(item.offset, result._asdict())
-                elif isinstance(result, PassedOver):
-                    self._count(item.offset, f"passed_over:{result.reason}")
-                else:
-                    self._fail(item.offset, "record", result.reason, result.detail)
+            if self._source.range is None:
+                self._read_items(warc.read(stream, max_record_bytes=limits.max_record_bytes), read)
+            else:
+                reader = RangeReader(stream, *self._source.range, limits.max_record_bytes)
+                self._read_items(reader, read)
+                self.span = reader.span
+
+    def _read_items(self, items: Iterable[warc.Record | warc.Damage], read: PageReader) -> None:
+        for item in items:
+            if isinstance(item, warc.Damage):
+                self._records += item.scope == "record"
+                self._fail(item.offset, item.scope, item.reason, item.detail)
+                continue
+            self._records += 1
+            result = read(item)
+            if isinstance(result, Page):
+                self._keep(item.offset, result._asdict())
+            elif isinstance(result, PassedOver):
+                self._count(item.offset, f"passed_over:{result.reason}")
+            else:
+                self._fail(item.offset, "record", result.reason, result.detail)
 
     def _read_rows(self, limits: Limits) -> None:
         with open_random_access(self._source.path) as stream:

@@ -7,8 +7,10 @@ from typing import Any
 from swallow_spark.corpus import NumberedFile, Unit, lineage
 from swallow_spark.errors import LedgerError
 from swallow_spark.kernels import page
+from swallow_spark.kernels.ranges import cut
 from swallow_spark.stages import ingest as stage
 from swallow_spark.steps.run import Fingerprints, Run, in_flight
+from swallow_spark.storage import can_seek
 
 
 def ingest(run: Run, crawl: str) -> None:
@@ -27,9 +29,23 @@ def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files
     section = run.config.ingest
     unit = Unit("ingest", f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}")
     outputs = run.corpus.outputs(unit, stage.TABLES, {crawl_no: crawl})
-    tasks = _tasks(files, run.spark.sparkContext.defaultParallelism, run.config.execution.files_per_task)
+    execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**section.model_dump())
-    written = stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick).collect()
+
+    def read(tasks: list[list[stage.Source]]) -> list[Any]:
+        return stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick).collect() if tasks else []
+
+    in_pieces: list[NumberedFile] = []
+    written: list[Any] = []
+    for file in files if len(files) < cores else ():
+        ranges = _ranges(file, execution.min_bytes_per_range, 2 * cores)
+        if len(ranges) > 1 and (
+            found := stage.whole(read([[_source(file)._replace(range=r)] for r in ranges]), outputs)
+        ):
+            in_pieces.append(file)
+            written += found
+    rest = [file for file in files if file not in in_pieces]
+    written += read(_tasks(rest, cores, execution.files_per_task))
     covers = [(file.file_no, file.last_file_no) for file in files]
     prints = Fingerprints(run.config)
     _check_ledger(unit, written)
@@ -52,6 +68,16 @@ def _batches(files: Sequence[NumberedFile], size: int) -> list[Sequence[Numbered
     return [files[start : start + size] for start in range(0, len(files), size)]
 
 
+def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
+    """Where a file that would keep one core busy is cut, for several; one range where it can't be."""
+    can_be_cut = file.format == "warc" and file.path.endswith(".gz") and can_seek(file.path)
+    return cut(file.bytes, min_bytes, max_ranges) if can_be_cut else [(0, file.bytes)]
+
+
+def _source(file: NumberedFile) -> stage.Source:
+    return stage.Source(file.file_no, file.path, file.format)
+
+
 def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:
     """Files shared out evenly by size: as many tasks as keep all cores busy to the end, and files large."""
     number = min(len(files), max(2 * cores, -(-len(files) // files_per_task)))
@@ -60,7 +86,7 @@ def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> li
         lightest = min(range(number), key=lambda task: tasks[task][0])
         load, members = tasks[lightest]
         tasks[lightest] = load + max(file.bytes, 1), [*members, file]
-    return [[stage.Source(file.file_no, file.path, file.format) for file in sorted(members)] for _, members in tasks]
+    return [[_source(file) for file in sorted(members)] for _, members in tasks]
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
