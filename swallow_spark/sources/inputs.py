@@ -2,6 +2,7 @@
 
 import glob
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -46,10 +47,13 @@ def _expand_one(argument: str, text: bool, cc_base: str) -> list[InputFile]:
         if not names:
             raise InputError(f"{argument}: a listing without a line")
         directory = argument.rpartition("/")[0]
-        return [
-            _file(name if is_uri(name) or name.startswith("/") else f"{directory or '.'}/{name}", text)
-            for name in names
-        ]
+        try:
+            return [
+                _file(name if is_uri(name) or name.startswith("/") else f"{directory or '.'}/{name}", text)
+                for name in names
+            ]
+        except InputError as error:
+            raise InputError(f"{argument}: {error}") from None
     if not is_uri(argument):
         matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else [argument]
         if Path(argument).exists():  # a name may hold glob characters
@@ -102,4 +106,4 @@ def _key(location: str) -> str:
     """What names a file whatever mirror or scheme it comes by: from `crawl-data/` on, else host or bucket and path."""
     if (at := location.find("crawl-data/")) >= 0 and is_uri(location):
         return location[at:]
-    return location.partition("://")[2] if is_uri(location) else str(Path(location).absolute())
+    return location.partition("://")[2] if is_uri(location) else os.path.abspath(location)
