@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -67,7 +67,8 @@ def _parquet(stream: Any) -> Iterator[Row]:
 
 
 def _json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
-    magic = stream.read_at(4, 0)
+    magic = stream.read(4)
+    stream.seek(0)
     codec = next((name for start, name in _MAGIC.items() if magic.startswith(start)), None)
     if codec:
         stream = pa.CompressedInputStream(stream, codec)
@@ -114,12 +115,14 @@ def _string(value: Any) -> str | None:
 
 
 def _date(value: Any) -> datetime | None:
-    """A date as given by a timestamp or in ISO 8601; None where it is neither."""
+    """A date as given by a date, a timestamp or in ISO 8601; None where it is none of them."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
