@@ -1,0 +1,217 @@
+"""Rows of text that was extracted elsewhere, whatever is wrong with them."""
+
+import gzip
+import hashlib
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swallow_spark import tables
+from swallow_spark.kernels import imported
+from swallow_spark.kernels.imported import Row, page_columns, read
+from swallow_spark.kernels.japanese import language_score
+
+LIMIT = 1 << 20
+
+
+def rows(content: bytes, format: str = "jsonl", limit: int = LIMIT) -> list[Row]:
+    return list(read(pa.BufferReader(content), format, max_record_bytes=limit))
+
+
+def json_lines(*values: Any) -> bytes:
+    return b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=2)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.Codec("zstd").compress(content, asbytes=True)  # type: ignore[no-any-return]
+
+
+VALUES = [
+    {"text": "一つ目", "url": "http://Example.jp/", "title": "題", "date": "2025-01-02T03:04:05+09:00", "more": [1]},
+    {"text": "二つ目", "url": None},
+    {"text": "三つ目\n改行"},
+]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd], ids=["plain", "gzip", "zstd"])
+def test_json_lines_whatever_they_are_packed_in(pack: Any) -> None:
+    found = rows(pack(json_lines(*VALUES)))
+    assert [(row.number, row.values["text"], row.problem) for row in found] == [
+        (number, value["text"], None) for number, value in enumerate(VALUES)
+    ]
+    assert found[0].values["url"] == "http://Example.jp/"
+    assert found[0].values["date"] == datetime(2025, 1, 1, 18, 4, 5, tzinfo=UTC)
+    assert found[1].values["url"] is found[1].values["date"] is None
+
+
+def test_members_and_frames_behind_each_other() -> None:
+    for pack in (gzip.compress, zstd):
+        content = b"".join(pack(json_lines(value)) for value in VALUES)
+        assert [row.values["text"] for row in rows(content)] == [value["text"] for value in VALUES]
+
+
+def test_parquet() -> None:
+    table = pa.table(
+        {
+            "id": [1, 2, 3, 4],
+            "text": ["一", "二", None, ""],
+            "url": ["http://a.example/", None, None, None],
+            "date": pa.array([datetime(2025, 1, 2, tzinfo=UTC)] * 4, pa.timestamp("us", "UTC")),
+        }
+    )
+    found = rows(parquet(table), "parquet")
+    assert [row.number for row in found] == [0, 1, 2, 3]
+    assert [row.values.get("text") for row in found] == ["一", "二", None, ""]
+    assert [row.problem and row.problem[0] for row in found] == [None, None, "no_text_column", None]
+    assert found[0].values["date"] == datetime(2025, 1, 2, tzinfo=UTC)
+    assert found[0].length == 3
+    assert found[1].values["title"] is None
+
+
+def test_parquet_without_text() -> None:
+    assert [row.problem and row.problem[0] for row in rows(parquet(pa.table({"url": ["x"]})), "parquet")] == [
+        "no_text_column"
+    ]
+    numbers = rows(parquet(pa.table({"text": [1, 2]})), "parquet")
+    assert [row.problem and row.problem[0] for row in numbers] == ["no_text_column"] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"no json", "not_json"),
+        (b'{"text": "cut', "not_json"),
+        (b'{"text": "caf\xe9"}', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b'{"text": "x", "n": ' + b"9" * 9999 + b"}", "not_json"),
+        (b"[]", "no_text_column"),
+        (b'"text"', "no_text_column"),
+        (b"{}", "no_text_column"),
+        (b'{"text": null}', "no_text_column"),
+        (b'{"text": ["x"]}', "no_text_column"),
+        (b'{"text": "' + b"x" * LIMIT + b'"}', "record_too_large"),
+        (b'{"text": "' + b"x" * 5 * LIMIT + b'"}', "record_too_large"),
+    ],
+    ids=range(12),
+)
+def test_bad_line_costs_itself_alone(line: bytes, reason: str) -> None:
+    good = json_lines({"text": "前"}), json_lines({"text": "後"})
+    for content in (good[0] + line + b"\n" + good[1], good[0] + line):
+        found = rows(content)
+        assert [row.number for row in found] == list(range(len(found)))
+        assert [row.values.get("text") for row in found] == ["前", None, "後"][: len(found)]
+        assert found[1].problem is not None
+        assert found[1].problem[0] == reason
+        assert len(found[1].problem[1]) <= 200
+        assert len(found) == (3 if content.endswith(good[1]) else 2)
+
+
+def test_blank_lines_are_no_rows_and_the_last_needs_no_end() -> None:
+    found = rows(b'\n\r\n{"text": "a"}\r\n  \n\n{"text": "b"}')
+    assert [(row.number, row.values["text"]) for row in found] == [(0, "a"), (1, "b")]
+    assert rows(b"") == []
+
+
+def test_longest_line_that_is_taken() -> None:
+    line = json_lines({"text": "x" * 100})[:-1]
+    assert rows(line + b"\n" + line, limit=len(line))[1].problem is None
+    problems = [row.problem and row.problem[0] for row in rows(line + b"\n" + line, limit=len(line) - 1)]
+    assert problems == ["record_too_large"] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 12))
+def test_lines_as_split(lines: list[bytes], chunk: int) -> None:
+    class Small:
+        def __init__(self) -> None:
+            self.rest = b"\n".join(lines)
+
+        def read(self, _: int) -> bytes:
+            taken, self.rest = self.rest[:chunk], self.rest[chunk:]
+            return taken
+
+    expected = [None if len(line) > 8 else line for line in b"\n".join(lines).split(b"\n")]
+    if expected[-1] == b"":
+        expected.pop()
+    assert list(imported._lines(Small(), 8)) == expected
+
+
+@pytest.mark.parametrize(
+    ("given_date", "expected"),
+    [
+        ("2025-01-02", datetime(2025, 1, 2, tzinfo=UTC)),
+        ("2025-01-02T03:04:05Z", datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (datetime(2025, 1, 2), datetime(2025, 1, 2, tzinfo=UTC)),
+        (date(2025, 1, 2), datetime(2025, 1, 2, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+        (20250102, None),
+        (None, None),
+        ({}, None),
+    ],
+)
+def test_dates(given_date: Any, expected: datetime | None) -> None:
+    assert imported._date(given_date) == expected
+
+
+def test_dates_at_the_ends_of_time_fit_the_table() -> None:
+    for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        (row,) = rows(json_lines({"text": "x", "date": text}))
+        columns = page_columns(row)
+        assert columns
+        pa.RecordBatch.from_pylist([{"doc_id": 1, **columns}], tables.PAGES)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
+def test_cut_or_damaged_file_gives_what_came_before_and_an_error(pack: Any) -> None:
+    lines = json_lines(*({"text": hashlib.sha256(b"%d" % n).hexdigest() * 50} for n in range(3000)))
+    packed = pack(lines)
+    assert len(packed) > 100_000
+    found: list[Row] = []
+    with pytest.raises((OSError, pa.ArrowException)):
+        found.extend(read(pa.BufferReader(packed[:-1000]), "jsonl", max_record_bytes=LIMIT))
+    assert all(row.problem is None for row in found)
+    assert len(found) > 1000
+    with pytest.raises((OSError, pa.ArrowException)):
+        rows(b"PAR1 is no Parquet file", "parquet")
+
+
+def test_columns_of_a_page(tmp_path: Path) -> None:
+    (row,) = rows(json_lines(VALUES[0]))
+    columns = page_columns(row)
+    assert columns == {
+        "url": "http://Example.jp/",
+        "host": "example.jp",
+        "date": datetime(2025, 1, 1, 18, 4, 5, tzinfo=UTC),
+        "title": "題",
+        "text": "一つ目",
+        "charset": "utf-8",
+        "language_score": language_score("一つ目"),
+        "num_chars": 3,
+        "record_length": len(json_lines(VALUES[0])) - 1,
+        "payload_sha1": hashlib.sha1("一つ目".encode()).hexdigest(),
+        "robots": None,
+    }
+    assert ["doc_id", *columns] == tables.PAGES.names
+
+
+def test_text_that_is_none_and_text_that_is_not_unicode() -> None:
+    for text in ("", " \n　"):
+        (row,) = rows(json_lines({"text": text}))
+        assert page_columns(row) is None
+    (row,) = rows(b'{"text": "a\\ud800b\\ud83d\\ude00", "title": "\\udfff", "url": 7}')
+    assert (row.values["text"], row.values["title"], row.values["url"]) == ("a?b😀", "?", None)
+    pa.RecordBatch.from_pylist([{"doc_id": 1, **(page_columns(row) or {})}], tables.PAGES)
