@@ -77,7 +77,8 @@ ReadListing = Annotated[Listing, PlainValidator(_listing), PlainSerializer(lambd
 class Section(BaseModel):
     """A part of the configuration that decides what a stage's rows are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Defaults are validated too: 30 and 30.0 must be the same in a fingerprint.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     def meaning(self) -> dict[str, Any]:
         """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
@@ -142,7 +143,9 @@ class Features(Section):
 class Dedup(Section):
     """Which of the pages that share a bucket is kept."""
 
-    policy: Literal["bucket"] = "bucket"
+    policy: Literal["bucket", "greedy", "component"] = "bucket"
+    prefer: Literal["oldest", "newest", "longest"] = "oldest"
+    min_similarity: Share | None = Field(default=None, description="of page and witness, estimated; none: not asked")
 
 
 class Bound(Section):
