@@ -273,7 +273,7 @@ def _config(corpus: Corpus | None, name: str | None, overrides: list[str] | None
     """The configuration asked for, else that of the corpus's last run, else the default."""
     runs = corpus.root.files("runs", ".json") if corpus else []
     if name or not corpus or not runs:
-        return load(name or DEFAULT_CONFIG, overrides or ())
+        return load(name or DEFAULT_CONFIG, overrides or (), fetch)
     last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]
     return load(last, overrides or (), fetch)
 
