@@ -14,90 +14,23 @@ from decimal import Decimal
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from swallow_spark.errors import ConfigError
+from swallow_spark.section import ExistingDirectory, ExistingFile, ReadListing, Section, sha256_of
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths are relative to the file that names them; a file that isn't there is an error."""
-    if info.context and not path.is_absolute():
-        path = info.context["directory"] / path
-    if not path.is_file():
-        raise ValueError(f"no such file: {path}")
-    return path
-
-
-ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
-
-
-class Listing(NamedTuple):
-    """A list that the user names by a path or URL, read when the configuration is: what is used is what was checked."""
-
-    location: str
-    content: bytes
-
-
-def _listing(value: Any, info: ValidationInfo) -> Listing:
-    if isinstance(value, Listing):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("a path or URL is needed")
-    context = info.context or {}
-    if "://" in value:
-        if not context.get("fetch"):
-            raise ValueError(f"{value}: only a file can be read here")
-        return Listing(value, context["fetch"](value))
-    try:
-        return Listing(value, (context.get("directory", Path()) / value).read_bytes())
-    except OSError as error:
-        raise ValueError(f"{value}: {error.strerror}") from None
-
-
-ReadListing = Annotated[Listing, PlainValidator(_listing), PlainSerializer(lambda listing: listing.location)]
-
-
-class Section(BaseModel):
-    """A part of the configuration that decides what a stage's rows are."""
-
-    # Defaults are validated too: 30 and 30.0 must be the same in a fingerprint.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-    def meaning(self) -> dict[str, Any]:
-        """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
-        return {key: _by_content(getattr(self, key)) for key in type(self).model_fields}
-
-
-def _by_content(value: Any) -> Any:
-    if isinstance(value, Section):
-        return value.meaning()
-    if isinstance(value, Listing):
-        name = value.location.rpartition("/")[2]
-        return {"file": name, "sha256": hashlib.sha256(value.content).hexdigest()}
-    if isinstance(value, Path):
-        return {"file": value.name, "sha256": hashlib.sha256(value.read_bytes()).hexdigest()}
-    if isinstance(value, Mapping):
-        return {key: _by_content(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_by_content(entry) for entry in value]
-    return value
 
 
 class Ingest(Section):
@@ -165,13 +98,55 @@ class Bound(Section):
         return self
 
 
+# The categories of the UT1 blocklists whose hosts Swallow's code rejects.
+# fmt: off
+SWALLOW_CATEGORIES: Final = (
+    "adult", "agressif", "bitcoin", "celebrity", "chat", "cryptojacking", "dating", "ddos", "doh", "filehosting",
+    "financial", "gambling", "games", "malware", "manga", "mixed_adult", "phishing", "publicite", "redirector",
+    "remote-control", "shopping", "social_networks", "strict_redirector", "strong_redirector", "vpn", "warez",
+    "webmail",
+)
+# fmt: on
+
+
+class Blocklist(Section):
+    """A directory of blocklists as UT1 publishes them: CATEGORY/domains and CATEGORY/urls."""
+
+    directory: ExistingDirectory
+    categories: Literal["swallow"] | tuple[str, ...] = Field(
+        min_length=1, description="names of subdirectories; swallow: those that Swallow's code rejects"
+    )
+
+    def files(self, name: Literal["domains", "urls"]) -> dict[str, Path]:
+        """category -> its file of that name, where it has one."""
+        chosen = SWALLOW_CATEGORIES if self.categories == "swallow" else self.categories
+        found = {category: self.directory / category / name for category in chosen}
+        return {category: path for category, path in found.items() if path.is_file()}
+
+    @model_validator(mode="after")
+    def _present(self) -> "Blocklist":
+        there = {*self.files("domains"), *self.files("urls")}
+        missing = () if self.categories == "swallow" else sorted(set(self.categories) - there)
+        if missing or not there:
+            what = ", ".join(missing) or "any category of Swallow's"
+            raise ValueError(f"{self.directory}: no file `domains` or `urls` of {what}")
+        return self
+
+    def meaning(self) -> dict[str, Any]:
+        names: tuple[Literal["domains", "urls"], ...] = ("domains", "urls")
+        return {name: {category: sha256_of(path) for category, path in self.files(name).items()} for name in names}
+
+
 class Rules(Section):
-    """A preset of rules over features and hosts."""
+    """A preset of rules over features, hosts and URLs."""
 
     preset: Name
     bounds: dict[str, Bound] = Field(default={}, description="feature -> its bounds; `false` turns a rule off")
     hosts: tuple[str, ...] = Field(default=(), description="domains; a page of one of them, or below it, is rejected")
     host_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of domains, one a line")
+    url_prefixes: tuple[str, ...] = Field(default=(), description="a page whose URL begins so is rejected")
+    url_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of URL prefixes, one a line")
+    blocklists: tuple[Blocklist, ...] = ()
 
     @field_validator("bounds", mode="before")
     @classmethod
@@ -190,7 +165,7 @@ class Classifier(Section):
 
     @model_validator(mode="after")
     def _content(self) -> "Classifier":
-        if self.sha256 and (found := hashlib.sha256(self.path.read_bytes()).hexdigest()) != self.sha256:
+        if self.sha256 and (found := sha256_of(self.path)) != self.sha256:
             raise ValueError(f"{self.path} has sha256 {found}, not {self.sha256}")
         return self
 
@@ -255,7 +230,7 @@ class Config(Section):
     features: Features = Features()
     dedup: Dedup = Dedup()
     rules: Rules
-    classifiers: dict[Name, Classifier] = {}
+    classifiers: dict[Name, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
     report: Report = Report()
     execution: Execution = Execution()
@@ -348,14 +323,17 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
     def absolute(name: Any) -> Any:
         return str(directory / name) if isinstance(name, str) and "://" not in name else name
 
-    for section, key in (("features", "ng_words"), ("rules", "host_lists")):
-        part = values.get(section)
-        if isinstance(part, dict) and key in part:
-            part[key] = [absolute(n) for n in part[key]] if isinstance(part[key], list) else absolute(part[key])
-    classifiers = values.get("classifiers")
-    for classifier in classifiers.values() if isinstance(classifiers, dict) else ():
-        if isinstance(classifier, dict) and "path" in classifier:
-            classifier["path"] = absolute(classifier["path"])
+    def entry(part: Any, key: str) -> Any:
+        return part.get(key) if isinstance(part, dict) else None
+
+    parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words")]
+    parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
+    parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
+    parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]
+    for part, key in parts:
+        found = entry(part, key)
+        if found is not None:
+            part[key] = [absolute(name) for name in found] if isinstance(found, list) else absolute(found)
 
 
 def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

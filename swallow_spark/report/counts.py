@@ -130,6 +130,12 @@ def rules(have: Finished) -> Rules:
         described["ng_fraction:high"] = f"{bound_of} (not measured: no NG expressions are configured)", source
     if section.hosts or section.host_lists:
         described["host:blocked"] = "host listed, or below one that is", "configuration: rules.hosts, host_lists"
+    if section.url_prefixes or section.url_lists:
+        described["url:blocked"] = "URL begins with one that is listed", "configuration: rules.url_prefixes, url_lists"
+    for blocklist in section.blocklists:
+        for kind, files in (("host", blocklist.files("domains")), ("url", blocklist.files("urls"))):
+            for category in files:
+                described[f"{kind}:{category}"] = f"{kind} listed under {category}", f"{blocklist.directory.name}"
     for reason in sorted(set(rejected) - set(described)):
         described[reason] = "not a rule of this configuration", "verdicts of an earlier one"
     return Rules(

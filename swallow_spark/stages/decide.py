@@ -4,22 +4,29 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as everywhere in Spark programs
 
 from swallow_spark.config import Rules
+from swallow_spark.kernels import blocklists
 from swallow_spark.tables import VERDICTS
 
 
-def decide(features: DataFrame, kept: DataFrame, blocked: DataFrame, rules: Rules) -> DataFrame:
+def decide(
+    features: DataFrame, kept: DataFrame, hosts: DataFrame, rules: Rules, urls: DataFrame | None = None
+) -> DataFrame:
     """A verdict on each page that dedup keeps, with all the reasons against it.
 
-    features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. blocked: host, the hosts
-    whose pages are rejected (see `blocked_hosts`). The result has the columns of tables.VERDICTS, and num_chars; the
-    reasons are in the order of the rules, `host:blocked` last. A feature that was not measured (null) rejects nothing.
+    features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. hosts: host and the reasons
+    against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see `blocked_urls`). The result has
+    the columns of tables.VERDICTS, and num_chars; the reasons are in the order of the rules, those of hosts and URLs
+    last. A feature that was not measured (null) rejects nothing.
     """
-    reasons = [F.when(broken, F.lit(reason)) for reason, broken in _rules(rules)]
-    marked = features.join(F.broadcast(blocked.withColumn("_blocked", F.lit(True))), "host", "left")
-    reasons.append(F.when(F.col("_blocked"), F.lit("host:blocked")))
+    broken = F.array_compact(F.array(*(F.when(broken, F.lit(reason)) for reason, broken in _rules(rules))))
+    marked = features.join(F.broadcast(hosts.withColumnRenamed("reasons", "_host_reasons")), "host", "left")
+    lists = [broken, F.coalesce("_host_reasons", F.array().cast("array<string>"))]
+    if urls is not None:
+        marked = marked.join(urls.withColumnRenamed("reasons", "_url_reasons"), "doc_id", "left")
+        lists.append(F.coalesce("_url_reasons", F.array().cast("array<string>")))
     return (
         marked.join(kept, "doc_id", "left_semi")
-        .withColumn("reasons", F.array_compact(F.array(*reasons)))
+        .withColumn("reasons", F.concat(*lists))
         .withColumn("accepted", F.size("reasons") == 0)
         .select(*VERDICTS.names, "num_chars")
     )
@@ -39,16 +46,39 @@ def _rules(rules: Rules) -> list[tuple[str, Column]]:
 
 
 def blocked_hosts(hosts: DataFrame, domains: DataFrame) -> DataFrame:
-    """Of distinct hosts (host), those that are one of the domains (domain) or lie below one."""
-    labels = F.split(F.regexp_replace(F.lower("host"), r"\.+$", ""), r"\.")
+    """Of distinct hosts (host), those that are one of the domains (domain, reason) or lie below one; with the reasons,
+    sorted."""
+    labels = F.split(F.regexp_replace(F.lower("host"), blocklists.TRAILING_DOTS, ""), r"\.")
     parents = F.transform(
         F.sequence(F.lit(1), F.size(labels)), lambda start: F.array_join(F.slice(labels, start, F.size(labels)), ".")
     )
     pairs = hosts.where("host is not null").select("host", F.explode(parents).alias("domain"))
-    return pairs.join(domains.distinct(), "domain", "left_semi").select("host").distinct()
+    return pairs.join(domains, "domain").groupBy("host").agg(_reasons())
 
 
-def normalised_domains(lines: DataFrame) -> DataFrame:
-    """Domains from the lines of host lists (value): lower case, without comments, blanks, leading and trailing dots."""
-    domain = F.regexp_replace(F.lower(F.trim(F.regexp_replace("value", "#.*$", ""))), r"^(\*?\.)+|\.+$", "")
-    return lines.select(domain.alias("domain")).where("domain != ''").distinct()
+def blocked_urls(pages: DataFrame, prefixes: DataFrame) -> DataFrame:
+    """Of pages (doc_id, host, url), those whose URL is one of the prefixes (host, prefix, reason) or goes on behind one;
+    with the reasons, sorted.
+
+    Only the URLs of hosts that have a prefix are taken apart.
+    """
+    host = F.regexp_replace(F.regexp_replace(F.lower("host"), blocklists.TRAILING_DOTS, ""), blocklists.WWW, "")
+    of_hosts = pages.select("doc_id", "url", host.alias("host")).join(
+        prefixes.select("host").distinct(), "host", "semi"
+    )
+    bare = F.lower("url")
+    for pattern in (blocklists.SCHEME_AND_USER, blocklists.FRAGMENT):
+        bare = F.regexp_replace(bare, pattern, "")
+    path = F.regexp_replace(bare, "^[^/?]*", "")
+    segments = F.split(F.regexp_replace(path, r"\?.*$", ""), "/")
+    prefix = F.transform(
+        F.sequence(F.lit(1), F.size(segments)),
+        lambda end: F.concat(F.col("host"), F.array_join(F.slice(segments, 1, end), "/")),
+    )
+    whole = F.when(path.contains("?"), F.array(F.concat("host", path))).otherwise(F.array().cast("array<string>"))
+    pairs = of_hosts.select("doc_id", F.explode(F.concat(prefix, whole)).alias("prefix"))
+    return pairs.join(prefixes, "prefix").groupBy("doc_id").agg(_reasons())
+
+
+def _reasons() -> Column:
+    return F.sort_array(F.collect_set("reason")).alias("reasons")

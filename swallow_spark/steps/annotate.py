@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from swallow_spark.config import Section
 from swallow_spark.corpus import Manifest, Unit, lineage
+from swallow_spark.section import Section
 from swallow_spark.stages import annotate as stage
 from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight
 from swallow_spark.tables import PAGES

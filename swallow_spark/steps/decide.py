@@ -1,5 +1,7 @@
 """Verdicts of the preset on the pages that dedup keeps, crawl by crawl."""
 
+from typing import Final
+
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
@@ -7,8 +9,11 @@ from pyspark.sql import DataFrame
 from swallow_spark.corpus import Manifest, Unit, lineage
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.steps.blocklists import blocklists
 from swallow_spark.steps.run import Fingerprints, Run, complete, deduplicated, write
-from swallow_spark.tables import GROUPS, VERDICTS
+from swallow_spark.tables import GROUPS, PAGES, VERDICTS
+
+_URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url")])
 
 
 def decide(run: Run) -> None:
@@ -17,17 +22,22 @@ def decide(run: Run) -> None:
     prints = Fingerprints(config)
     kept = deduplicated(run, prints)
     complete(run, "measure", prints.measure)
-    preset = config.rules.preset
+    table, work = f"verdicts/preset={config.rules.preset}", []
     for crawl_no, crawl in corpus.crawls().items():
         measured = corpus.manifests("measure", f"crawl={crawl}/")
-        unit, upstream = Unit("decide", f"preset={preset}/crawl={crawl}"), lineage([*measured, kept])
-        if not measured or corpus.is_finished(unit, prints.decide, upstream):
-            continue
-        with run.progress.stage("decide"):
-            table = f"verdicts/preset={preset}"
+        unit, upstream = Unit("decide", f"preset={config.rules.preset}/crawl={crawl}"), lineage([*measured, kept])
+        if measured and not corpus.is_finished(unit, prints.decide, upstream):
+            work.append((crawl_no, crawl, measured, unit, upstream))
+    if not work:
+        return
+    with run.progress.stage("decide"):
+        domains, prefixes = blocklists(run)
+        for crawl_no, crawl, measured, unit, upstream in work:
             rows = corpus.read(run.spark, "features", FEATURES, measured)
             survivors = corpus.read(run.spark, "groups", GROUPS, [_of_crawl(kept, crawl)])
-            verdicts = stage.decide(rows, survivors, _blocked(run, rows), config.rules)
+            hosts = stage.blocked_hosts(rows.select("host").distinct(), domains)
+            urls = _blocked_urls(run, crawl, prefixes) if prefixes else None
+            verdicts = stage.decide(rows, survivors, hosts, config.rules, urls)
             outputs = corpus.outputs(unit, {table: VERDICTS}, {crawl_no: crawl})
             written = write(verdicts, table, outputs, sums=_sum_verdicts)
             corpus.commit(unit, prints.decide, config.rules.meaning(), upstream, written)
@@ -39,13 +49,9 @@ def _of_crawl(manifest: Manifest, crawl: str) -> Manifest:
     return manifest.model_copy(update={"files": tuple(files)})
 
 
-def _blocked(run: Run, rows: DataFrame) -> DataFrame:
-    rules = run.config.rules
-    lines = list(rules.hosts)
-    for path in rules.host_lists:
-        lines.extend(path.read_text(encoding="utf-8", errors="replace").splitlines())
-    domains = run.spark.createDataFrame(pa.table({"value": pa.array(lines, pa.string())}))
-    return stage.blocked_hosts(rows.select("host").distinct(), stage.normalised_domains(domains))
+def _blocked_urls(run: Run, crawl: str, prefixes: DataFrame) -> DataFrame:
+    pages = run.corpus.read(run.spark, "pages", _URLS, run.corpus.manifests("ingest", f"crawl={crawl}/"))
+    return stage.blocked_urls(pages, prefixes)
 
 
 def _sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:

@@ -12,10 +12,11 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Config, Section, fingerprint
+from swallow_spark.config import Config, fingerprint
 from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import (
+    blocklists,
     charset,
     fasttext,
     features,
@@ -30,6 +31,7 @@ from swallow_spark.kernels import (
 )
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.progress import Progress
+from swallow_spark.section import Section
 
 DEDUPLICATE_VERSION: Final = 1
 DECIDE_VERSION: Final = 1
@@ -89,7 +91,7 @@ class Fingerprints:
 
     @cached_property
     def decide(self) -> str:
-        versions = {"decide": DECIDE_VERSION}
+        versions = {"decide": DECIDE_VERSION, "blocklists": blocklists.VERSION}
         return fingerprint(self.config.rules.meaning(), versions, self.measure, self.deduplicate)
 
     def score(self, classifier: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark.config import Bound, Config, load
-from swallow_spark.kernels import features
+from swallow_spark.kernels import blocklists, features
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
 
@@ -86,8 +86,9 @@ def test_verdicts_as_by_hand(spark: SparkSession, preset: str) -> None:
     rows = [row(rng, number, config) for number in range(600)]
     kept = {values["doc_id"] for values in rows if rng.random() < 0.8}
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, FEATURES)).repartition(3)
-    lines = spark.createDataFrame([(line,) for line in [*LINES, *config.rules.hosts]], "value string")
-    blocked = stage.blocked_hosts(frame.select("host").distinct(), stage.normalised_domains(lines))
+    listed = blocklists.Source("\n".join([*LINES, *config.rules.hosts]).encode(), "host:blocked")
+    domains = spark.createDataFrame(blocklists.domains([listed]))
+    blocked = stage.blocked_hosts(frame.select("host").distinct(), domains)
     keep = spark.createDataFrame([(doc_id,) for doc_id in kept], "doc_id long")
     verdicts = stage.decide(frame, keep, blocked, config.rules).collect()
 
@@ -125,6 +126,6 @@ def test_value_on_the_bound_passes_but_for_below(spark: SparkSession) -> None:
         {**rest, **good, "doc_id": 3, "host": None, "num_chars": 1, "ng_fraction": math.nextafter(0.05, 0)},
     ]
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, FEATURES))
-    nobody = spark.createDataFrame([], "host string")
+    nobody = spark.createDataFrame([], "host string, reasons array<string>")
     verdicts = stage.decide(frame, frame.select("doc_id"), nobody, config.rules).collect()
     assert {v.doc_id: v.reasons for v in verdicts} == {1: [], 2: ["ng_fraction:high"], 3: []}

@@ -1,0 +1,97 @@
+"""What sections of the configuration are made of: frozen models that know what they mean, files counted by content."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationInfo
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths are relative to the file that names them."""
+    return info.context["directory"] / path if info.context else path
+
+
+def _existing_file(path: Path, info: ValidationInfo) -> Path:
+    path = _absolute(path, info)
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    return path
+
+
+def _existing_directory(path: Path, info: ValidationInfo) -> Path:
+    path = _absolute(path, info)
+    if not path.is_dir():
+        raise ValueError(f"no such directory: {path}")
+    return path
+
+
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+ExistingDirectory = Annotated[Path, AfterValidator(_existing_directory)]
+
+
+class Listing(NamedTuple):
+    """A list that the user names by a path or URL, read when the configuration is: what is used is what was checked."""
+
+    location: str
+    content: bytes
+
+
+def _listing(value: Any, info: ValidationInfo) -> Listing:
+    if isinstance(value, Listing):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a path or URL is needed")
+    if "://" in value:
+        fetch = info.context and info.context["fetch"]
+        if not fetch:
+            raise ValueError(f"{value}: only a file can be read here")
+        return Listing(value, fetch(value))
+    path = _absolute(Path(value), info)
+    try:
+        return Listing(str(path), path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+
+
+ReadListing = Annotated[Listing, PlainValidator(_listing), PlainSerializer(lambda listing: listing.location)]
+
+
+class Section(BaseModel):
+    """A part of the configuration that decides what a stage's rows are."""
+
+    # Defaults are validated too: 30 and 30.0 must be the same in a fingerprint.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    def meaning(self) -> dict[str, Any]:
+        """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
+        return {key: _by_content(getattr(self, key)) for key in type(self).model_fields}
+
+
+def _by_content(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.meaning()
+    if isinstance(value, Listing):
+        name = value.location.rpartition("/")[2]
+        return {"file": name, "sha256": hashlib.sha256(value.content).hexdigest()}
+    if isinstance(value, Path):
+        return {"file": value.name, "sha256": sha256_of(value)}
+    if isinstance(value, Mapping):
+        return {key: _by_content(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_by_content(entry) for entry in value]
+    return value
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal; reckoned again only where the file has changed."""
+    found = path.stat()
+    return _sha256(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
