@@ -32,13 +32,13 @@ _MIN_LONG_WEIGHT: Final = 100  # of a block without
 MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
 
 _SKIPPED: Final = words(
-    "script style noscript template svg math iframe object embed applet audio video canvas select textarea button "
+    "script style noscript template svg math iframe object embed applet audio video canvas select textarea "
     "input datalist map head title meta link rt rp rtc noframes frameset dialog progress meter img source area"
 )
 _BLOCKS: Final = words(
-    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary table "
-    "tbody td tfoot th thead tr ul caption listing xmp plaintext"
+    "address article aside blockquote body button center dd details dir div dl dt fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary "
+    "table tbody td tfoot th thead tr ul caption listing xmp plaintext"
 )
 # What an element's tag, role, itemprop and names hint at.
 MAIN, ARTICLE, ARTICLE_BODY, BOILERPLATE, SIDEBAR, HIDDEN = 1, 2, 3, 4, 5, 6
@@ -46,9 +46,19 @@ _TAG_HINTS: Final = {
     "main": MAIN,
     "article": ARTICLE,
     "aside": SIDEBAR,
-    **dict.fromkeys(("nav", "footer", "header", "menu", "search"), BOILERPLATE),
+    **dict.fromkeys(("nav", "footer", "header", "menu", "search", "button"), BOILERPLATE),
 }
-_PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})
+_BUTTON_LABELS: Final = words("h1 h2 h3 h4 h5 h6 dt summary")  # what a button in these says is their text: accordions
+# What the walk does about a node, by its tag; all other tags are inline.
+_INLINE, _TEXT, _SKIP, _LINK, _LINE_BREAK, _BLOCK, _PRE = range(7)
+_KINDS: Final = {
+    **dict.fromkeys(_SKIPPED | {"-comment", "-doctype", "-cdata", "-pi"}, _SKIP),
+    **dict.fromkeys(_BLOCKS, _BLOCK),
+    **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), _PRE),
+    "-text": _TEXT,
+    "a": _LINK,
+    "br": _LINE_BREAK,
+}
 
 # Words of class and id names: hints only.
 _BOILERPLATE_WORDS: Final = words(
@@ -72,16 +82,19 @@ _ARTICLE_TOKEN: Final = re.compile(
 _MAIN_TOKEN: Final = re.compile(
     r"(?:main|page|contents?|site)[-_]?(?:contents?|main|body|area|column|col)|main|contents?", re.IGNORECASE
 )
+# Attributes that may hide an element, or tell what it is for; most elements have none of them.
+_HIDING: Final = words("hidden aria-hidden style")
+_TELLING: Final = words("hidden style itemprop role")
+_BOILERPLATE_ROLES: Final = words("navigation banner contentinfo complementary")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_SENTENCE_END: Final = re.compile(r"[、。！？．，｡､]|[.,!?;:](?=\s|$)")
+# Two expressions, since one of single characters is searched for several times as fast as an alternative.
+_WIDE_SENTENCE_END: Final = re.compile("[、。！？．，｡､]")
+_SENTENCE_END: Final = re.compile(r"[.,!?;:](?=\s|$)")
 # White space and control characters, but not the ideographic space, which Japanese paragraphs begin with. A single
 # space doesn't match: nothing is to be done about it.
 _SPACES: Final = r"\x03-\x1f\x7f-\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff"
 SPACE: Final = re.compile(rf"[{_SPACES}][ {_SPACES}]*| [ {_SPACES}]+")
-# A line break in the source between two wide characters is no space (CSS Text 3, section 4.1.3).
-_WIDE: Final = r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f]"
-_WIDE_BREAK: Final = re.compile(rf"(?<={_WIDE})[ \t]*[\r\n]\s*(?={_WIDE})")
 # Marks in a block while it is gathered: a line break, and space that is kept.
 _BREAK: Final = "\x00"
 _KEEP: Final = str.maketrans(" \t\n", "\x01\x02\x00", "\r")
@@ -89,19 +102,20 @@ _KEPT: Final = str.maketrans("\x01\x02\x00", " \t\n")
 
 
 class Element:
-    """A block-level element, with sums over the blocks below it."""
+    """A block-level element. `html` adds sums over the blocks below it, and whether it is dropped."""
 
     __slots__ = ("dropped", "hint", "linked", "num_blocks", "parent", "prose", "tag", "weight")
+
+    dropped: bool
+    linked: int
+    num_blocks: int
+    prose: int
+    weight: int
 
     def __init__(self, parent: int, tag: str, hint: int) -> None:
         self.parent = parent
         self.tag = tag
         self.hint = hint
-        self.weight = 0
-        self.linked = 0
-        self.prose = 0
-        self.num_blocks = 0
-        self.dropped = False
 
 
 class Block(NamedTuple):
@@ -127,14 +141,15 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
     blocks: list[Block] = []
     parts: list[str] = []
     linked = 0  # characters of the current block that are link text
-    link_depth = pre_depth = 0
-    current = 0
-    stack: list[tuple[Any, str]] = []
+    link_depth = pre_depth = current = 0
+    stack: list[tuple[Any, int]] = []  # the ancestors that were entered, with what is to be done when they end
     node = root
+    kinds, inline, get_text, is_block, is_pre = _KINDS, _INLINE, _TEXT, _BLOCK, _PRE  # locals are faster to read
     while True:
         tag = node.tag
-        descend = False
-        if tag == "-text":
+        kind = kinds.get(tag, inline)
+        child = None
+        if kind == get_text:
             text = node.text_content
             if pre_depth:
                 parts.append(text.translate(_KEEP))
@@ -142,70 +157,75 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
                 parts.append(text)
             if link_depth:
                 linked += _weight(text.strip())
-        elif tag == "br":
-            parts.append(_BREAK)
-        elif tag in _BLOCKS:
-            attributes = node.attributes
+            if (following := node.next) is not None:
+                node = following
+                continue
+        elif kind >= is_block:
             if parts:
                 _flush(blocks, parts, linked, current)
                 linked = 0
-            hint = _TAG_HINTS.get(tag, 0)
-            if attributes:
-                hint = _attribute_hint(attributes, hint)
-            elements.append(Element(current, tag, hint))
-            current = len(elements) - 1
-            pre_depth += tag in _PREFORMATTED
-            descend = True
-        elif tag == "a":
-            attributes = node.attributes
-            link_depth += "href" in attributes
-            descend = True
-        elif tag not in _SKIPPED and tag[0] != "-":
-            descend = everything or not _is_hidden(node.attributes)
-        child = node.first_child if descend else None
+            child = node.first_child
+            if child is not None:
+                hint = _TAG_HINTS.get(tag, 0)
+                if tag == "button" and elements[current].tag in _BUTTON_LABELS:
+                    hint = 0
+                if attributes := node.attributes:
+                    hint = _attribute_hint(attributes, hint)
+                elements.append(Element(current, tag, hint))
+                current = len(elements) - 1
+                pre_depth += kind == is_pre
+        elif kind == inline:
+            child = node.first_child
+            if child is not None and not everything and _is_hidden(node.attributes):
+                child = None
+        elif kind == _LINK:
+            child = node.first_child
+            if child is not None and "href" in node.attrs:  # a third of the cost of node.attributes
+                link_depth += 1
+            else:
+                kind = inline
+        elif kind == _LINE_BREAK:
+            parts.append(_BREAK)
         if child is not None:
-            stack.append((node, tag))
+            stack.append((node, kind))
             node = child
             continue
-        closing = descend
-        while True:
-            if closing:
-                if tag == "a":
-                    link_depth -= "href" in node.attributes
-                elif tag in _BLOCKS:
-                    if parts:
-                        _flush(blocks, parts, linked, current)
-                        linked = 0
-                    pre_depth -= tag in _PREFORMATTED
-                    current = elements[current].parent
-            following = node.next if stack else None
-            if following is not None:
-                node = following
-                break
+        following = node.next if stack else None
+        while following is None:
             if not stack:
                 _flush(blocks, parts, linked, current)
                 return elements, blocks
-            node, tag = stack.pop()
-            closing = True
+            node, kind = stack.pop()
+            if kind >= is_block:
+                if parts:
+                    _flush(blocks, parts, linked, current)
+                    linked = 0
+                current = elements[current].parent
+                pre_depth -= kind == is_pre
+            elif kind == _LINK:
+                link_depth -= 1
+            following = node.next if stack else None
+        node = following
 
 
 def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
     """The hint of an element's attributes, or `hint` of its tag."""
-    style = attributes.get("style")
-    if "hidden" in attributes or (style is not None and _HIDDEN_STYLE.search(style) is not None):
-        return HIDDEN
-    if attributes.get("itemprop") == "articleBody":
-        return ARTICLE_BODY
-    role = attributes.get("role")
-    if role == "main":
-        return MAIN
-    if role == "navigation" or role == "banner" or role == "contentinfo" or role == "complementary":
-        return BOILERPLATE
+    if not _TELLING.isdisjoint(attributes):
+        style = attributes.get("style")
+        if "hidden" in attributes or (style is not None and _HIDDEN_STYLE.search(style) is not None):
+            return HIDDEN
+        if attributes.get("itemprop") == "articleBody":
+            return ARTICLE_BODY
+        role = attributes.get("role")
+        if role == "main":
+            return MAIN
+        if role in _BOILERPLATE_ROLES:
+            return BOILERPLATE
     if hint:
         return hint
-    for name in (attributes.get("id"), attributes.get("class")):
-        if name:
-            for token in name.split():
+    for key in ("id", "class"):
+        if names := attributes.get(key):
+            for token in names.split():
                 if token_hint := _hint(token):
                     if token_hint in (MAIN, ARTICLE_BODY):
                         return token_hint
@@ -214,7 +234,7 @@ def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
-    if not attributes:
+    if _HIDING.isdisjoint(attributes):
         return False
     style = attributes.get("style")
     return (
@@ -231,24 +251,64 @@ def _weight(text: str) -> int:
 
 def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> None:
     """Ends the block in `parts`, and empties `parts`."""
-    text = "".join(parts)
+    text = "".join(parts) if len(parts) > 1 else parts[0] if parts else ""
     parts.clear()
     if "\n" in text and not text.isascii():
-        text = _WIDE_BREAK.sub("", text)
-    text = SPACE.sub(" ", text)
-    if _BREAK in text or "\x01" in text or "\x02" in text:
-        lines = (raw.strip(" ").translate(_KEPT).rstrip() for raw in text.split(_BREAK))
-        text = "\n".join(line for line in lines if line)
-    else:
-        text = text.strip(" ")
+        text = _without_wide_breaks(text)
+    if "  " in text or not text.isprintable():  # a quick test that most texts pass
+        text = SPACE.sub(" ", text)
+    text = text.strip(" ")
+    if "\x01" in text or "\x02" in text:
+        lines = [line.strip(" ").translate(_KEPT).rstrip() for line in text.split(_BREAK)]
+        text = "\n".join([line for line in lines if line])
+    elif _BREAK in text:
+        lines = [line.strip(" ").rstrip() for line in text.split(_BREAK)]
+        text = "\n".join([line for line in lines if line])
     if not text or text.isspace():
         return
     weight = _weight(text)
     linked = min(linked, weight)
     is_prose = linked <= MAX_LINK_DENSITY * weight and (
-        weight >= _MIN_LONG_WEIGHT or (weight >= _MIN_SENTENCE_WEIGHT and _SENTENCE_END.search(text) is not None)
+        weight >= _MIN_LONG_WEIGHT or (weight >= _MIN_SENTENCE_WEIGHT and _has_sentence_end(text))
     )
     blocks.append(Block(current, text, weight, linked, weight - linked if is_prose else 0))
+
+
+def _has_sentence_end(text: str) -> bool:
+    return (not text.isascii() and _WIDE_SENTENCE_END.search(text) is not None) or _SENTENCE_END.search(
+        text
+    ) is not None
+
+
+def _without_wide_breaks(text: str) -> str:
+    """The text without the line breaks, and the blanks around them, between two wide characters: these are no space
+    (CSS Text 3, section 4.1.3)."""
+    lines = text.split("\n")
+    joined = [lines[0]]
+    before = lines[0].rstrip(" \t\r")
+    for raw in lines[1:]:
+        line = raw.lstrip(" \t\r")
+        if not line:
+            continue
+        if before and _is_wide(before[-1]) and _is_wide(line[0]):
+            joined[-1] = before
+        else:
+            joined.append("\n")
+        joined.append(line)
+        before = line.rstrip(" \t\r")
+    if not lines[-1].strip(" \t\r"):
+        joined.append("\n")
+    return "".join(joined)
+
+
+def _is_wide(character: str) -> bool:
+    """Whether it is Chinese or Japanese, punctuation and half-width kana included. Korean is written with spaces."""
+    return (
+        "\u2e80" <= character <= "\u30ff"
+        or "\u3400" <= character <= "\u9fff"
+        or "\uf900" <= character <= "\ufaff"
+        or "\uff01" <= character <= "\uff9f"
+    )
 
 
 @lru_cache(maxsize=1 << 14)

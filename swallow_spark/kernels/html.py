@@ -30,7 +30,7 @@ from swallow_spark.kernels.blocks import (
 
 __all__ = ["VERSION", "Extracted", "depth", "extract"]
 
-VERSION: Final = 1  # raise it where any page's text may change
+VERSION: Final = 2  # raise it where any page's text may change
 
 MAX_DEPTH: Final = 5_000  # the parser's time grows with the square of the depth: 17 s at 100,000
 MAX_ATTRIBUTES: Final = 5_000  # of one tag; likewise: 17 s at 100,000
@@ -76,7 +76,7 @@ class Extracted(NamedTuple):
     """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
 
     `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
-    where the page says nothing. `page_text` is all that the page shows, navigation and all, as `text` has it.
+    where the page says nothing. `page_text` is all that the page shows, its title and navigation included.
     """
 
     title: str
@@ -103,21 +103,36 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     if not main:
         _, blocks = walk(root, everything=True)
         main = [block.text for block in blocks]
-    page_text = "\n".join([block.text for block in blocks])
+    page_text = "\n".join([title, *[block.text for block in blocks]])
     return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text)
 
 
 def _without_long_tags(source: str) -> str:
     """The page; tags with more than MAX_ATTRIBUTES keep none of them."""
-    chunks = source.split("<")
-    if max(map(len, chunks)) < 2 * MAX_ATTRIBUTES:  # an attribute and a space are two characters at least
+    if not _may_have_long_tag(source):
         return source
+    chunks = source.split("<")
     for index, chunk in enumerate(chunks):
         if index and chunk[:1].isalpha() and len(chunk) >= 2 * MAX_ATTRIBUTES:
             tag, end, text = chunk.partition(">")
             if len(tag) >= 2 * MAX_ATTRIBUTES and len(_QUOTED.sub("", tag).split()) > MAX_ATTRIBUTES:
                 chunks[index] = tag.split(maxsplit=1)[0] + (end or ">") + text
     return "<".join(chunks)
+
+
+def _may_have_long_tag(source: str) -> bool:
+    """Whether a tag is 2 * MAX_ATTRIBUTES characters long: an attribute and a space are two characters at least."""
+    in_text = False
+    for start in range(0, len(source) - MAX_ATTRIBUTES, MAX_ATTRIBUTES):  # so long a tag fills one of these pieces
+        if source.find("<", start, start + MAX_ATTRIBUTES) >= 0:
+            in_text = False
+        elif not in_text:
+            tag = source.rfind("<", 0, start)
+            end = source.find(">", tag) if tag >= 0 else 0
+            if end < 0 or end - tag >= 2 * MAX_ATTRIBUTES:
+                return True
+            in_text = True
+    return False
 
 
 def _flattened(source: str) -> str:
@@ -127,7 +142,8 @@ def _flattened(source: str) -> str:
 
 def depth(source: str, suspicious: int) -> int:
     """How deep a page's elements may nest, by its tags alone; 0 where a count shows that it is below `suspicious`."""
-    if source.count("<") - 2 * source.count("</") < suspicious:
+    tags = source.count("<")
+    if tags < suspicious or tags - 2 * source.count("</") < suspicious:
         return 0
     now = deepest = 0
     for slash, name in _TAG.findall(source):
@@ -174,12 +190,14 @@ def _main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
     _sum_up(elements, blocks)
     total = elements[0].prose
     # Elements that their name says are no main text, unless they hold much of the page's prose.
+    elements[0].dropped = False
     for element in elements[1:]:
-        element.dropped = elements[element.parent].dropped or _is_boilerplate(element, total)
+        element.dropped = elements[element.parent].dropped or (element.hint > 0 and _is_boilerplate(element, total))
     kept = [block for block in blocks if not elements[block.element].dropped]
     if not kept:
         return [block.text for block in blocks]
-    _sum_up(elements, kept)
+    if len(kept) < len(blocks):
+        _sum_up(elements, kept)
     inside = _inside_main(elements)
     texts = _without_link_lists(elements, [block for block in kept if inside[block.element]])
     return texts or [block.text for block in kept]
@@ -205,6 +223,8 @@ def _sum_up(elements: list[Element], blocks: list[Block]) -> None:
         element.num_blocks += 1
     for index in range(len(elements) - 1, 0, -1):  # document order: children after their parent
         element = elements[index]
+        if not element.num_blocks:
+            continue
         parent = elements[element.parent]
         parent.weight += element.weight
         parent.linked += element.linked

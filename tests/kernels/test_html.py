@@ -101,6 +101,11 @@ def test_an_authors_list_of_links_stays_and_a_list_of_related_pages_goes() -> No
     assert text_of(f"<div>{prose}<h3>おすすめの記事</h3><ul>{links}</ul></div>") == f"{FIRST}\n{SECOND}"
 
 
+def test_buttons_are_no_text_but_where_they_are_headings() -> None:
+    body = f"<p>{FIRST}</p><button>送信する</button><h3><button>送料はいくらですか</button></h3><div>{SECOND}</div>"
+    assert text_of(body) == f"{FIRST}\n送料はいくらですか\n{SECOND}"
+
+
 def test_white_space() -> None:
     assert text_of("<p>  a \n\t b&nbsp;&#x200b; c  </p>") == "a b c"
     assert text_of("<p>日本\r\n   語の\n文</p>") == "日本語の文"  # CSS Text 3: no space between wide characters
@@ -157,9 +162,9 @@ def test_robots() -> None:
 
 
 def test_page_text_has_the_navigation_as_well() -> None:
-    page = extract(f"<nav>{MENU}</nav><div>{paragraphs(FIRST, SECOND)}</div>".encode())
+    page = extract(f"<title>題</title><nav>{MENU}</nav><div>{paragraphs(FIRST, SECOND)}</div>".encode())
     assert page.text == f"{FIRST}\n{SECOND}"
-    assert page.page_text == f"ホーム\n会社案内\n製品\n採用\n{FIRST}\n{SECOND}"
+    assert page.page_text == f"題\nホーム\n会社案内\n製品\n採用\n{FIRST}\n{SECOND}"
 
 
 def test_charset_and_replaced_bytes() -> None:
@@ -170,7 +175,7 @@ def test_charset_and_replaced_bytes() -> None:
         ("iso2022_jp", "iso-2022-jp"),
         ("utf-16", "utf-16-le"),
     ):
-        assert extract(page.encode(codec), "text/html; charset=utf-8") [:5] == ("題", FIRST, name, 0, None)
+        assert extract(page.encode(codec), "text/html; charset=utf-8")[:5] == ("題", FIRST, name, 0, None)
     assert extract(page.encode() + b"\xff\xfe").num_replaced == 2
 
 
