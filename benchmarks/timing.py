@@ -46,8 +46,13 @@ def show(title: str, figures: Mapping[str, float], packages: tuple[str, ...]) ->
     print(f"{title}\n\n| | documents/s | ours is faster by |\n|---|---:|---:|")
     for name, figure in figures.items():
         print(f"| {name} | {figure:,.0f} | {'' if figure == ours else f'{ours / figure:.1f}'} |")
+    print(f"\n{machine(packages)}")
+
+
+def machine(packages: tuple[str, ...]) -> str:
+    """What was measured on, in one line."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    print(f"\nOne thread of {_processor()}, Python {platform.python_version()}, {versions}.")
+    return f"One thread of {_processor()}, Python {platform.python_version()}, {versions}."
 
 
 def _processor() -> str:
