@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark import lookups
+from swallow_spark.kernels import buckets as kernel
 from swallow_spark.kernels import lsh
+from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.kernels.xxhash import xxh64
 from swallow_spark.stages import deduplicate as stage
 from swallow_spark.storage import Root
@@ -106,7 +108,7 @@ def frame(spark: SparkSession, all_cases: Sequence[Case], seed: int, partitions:
         {
             "doc_id": doc_id(number, page),
             "bands": [key(number, band, bucket) for band, bucket in enumerate(buckets)],
-            "sketch": str(buckets).encode().ljust(100, b"\0")[:100],
+            "sketch": sketch_of(buckets),
             "text_hash": hash((number, buckets)),
         }
         for number, case in enumerate(all_cases)
@@ -117,7 +119,16 @@ def frame(spark: SparkSession, all_cases: Sequence[Case], seed: int, partitions:
 
 
 def run(
-    sketches: DataFrame, directory: Path, *, bands: int = BANDS, bands_per_pass: int, partitions: int
+    sketches: DataFrame,
+    directory: Path,
+    *,
+    bands: int = BANDS,
+    bands_per_pass: int,
+    partitions: int,
+    policy: Any = "bucket",
+    prefer: Any = "oldest",
+    min_similarity: float | None = None,
+    lengths: DataFrame | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """`duplicates` and `groups`, sorted, by the stage; a boundary keeps its rows in memory."""
     names: list[str] = []
@@ -127,14 +138,16 @@ def run(
         names.append(name)
         return df.localCheckpoint()
 
-    duplicates, groups = stage.deduplicate(
+    if lengths is None:
+        lengths = sketches.selectExpr("doc_id", "1 as num_chars")
+    duplicates, groups, rounds = stage.deduplicate(
         sketches,
-        num_bands=bands,
-        bands_per_pass=bands_per_pass,
-        partitions=partitions,
-        boundary=boundary,
-        ship=lambda df: lookups.ship(df, Root(str(directory)), "copies", 1),
+        lengths,
+        stage.Settings(policy, prefer, min_similarity, bands, bands_per_pass, partitions),
+        boundary,
+        lambda df: lookups.ship(df, Root(str(directory)), "copies", 1),
     )
+    assert rounds >= 1
     assert duplicates.columns == DUPLICATES.names
     assert groups.columns == GROUPS.names
     return sorted(duplicates.collect()), sorted(groups.collect())
@@ -200,17 +213,144 @@ def test_no_page_and_one_page(spark: SparkSession, tmp_path: Path) -> None:
         assert [tuple(row) for row in groups] == [(doc_id(0, 0), 0)] * len(all_cases)
 
 
+# ---- the other policies, orders, and min_similarity
+
+
+def sketch_of(buckets: tuple[int, ...]) -> bytes:
+    return str(buckets).encode().ljust(100, b"\0")[:100]
+
+
+def similarity(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    bits = [np.frombuffer(sketch_of(page), np.uint8)[None] for page in (one, other)]
+    return float(estimated_jaccard(*bits)[0])
+
+
+def length_of(number: int, buckets: tuple[int, ...]) -> int:
+    """The same for copies, and often the same for others."""
+    return 100 + hash((number, buckets)) % 4
+
+
+def in_order(number: int, case: Case, prefer: str) -> list[int]:
+    pages = list(range(len(case)))
+    if prefer == "newest":
+        return pages[::-1]
+    if prefer == "longest":
+        return sorted(pages, key=lambda page: (-length_of(number, case[page]), page))
+    return pages
+
+
+def kept_by_definition(case: Case, order: list[int], policy: str, min_similarity: float | None) -> set[int]:
+    """The pages that a policy keeps, by the definitions in words, one page after the other."""
+    distinct: dict[tuple[int, ...], int] = {}
+    for page in order:
+        distinct.setdefault(case[page], page)
+    pages = list(distinct.values())
+
+    def near(page: int, other: int) -> bool:
+        return min_similarity is None or similarity(case[page], case[other]) >= np.float32(min_similarity)
+
+    firsts: dict[tuple[int, int], int] = {}
+    edges = []
+    for page in pages:
+        for place in enumerate(case[page]):
+            first = firsts.setdefault(place, page)
+            if first != page and near(page, first):
+                edges.append((page, first))
+    if policy == "bucket":
+        return set(pages) - {page for page, _ in edges}
+    if policy == "greedy":
+        leaders: dict[tuple[int, int], int] = {}
+        kept = set()
+        for page in pages:
+            places = list(enumerate(case[page]))
+            if not any(place in leaders and near(page, leaders[place]) for place in places):
+                kept.add(page)
+                for place in places:
+                    leaders.setdefault(place, page)
+        return kept
+    component = {page: page for page in pages}
+    place_of = {page: place for place, page in enumerate(pages)}
+    for _ in pages:
+        for page, first in edges:
+            least = min(component[page], component[first], key=place_of.__getitem__)
+            component[page] = component[first] = least
+    return set(component.values())
+
+
+@pytest.mark.parametrize(
+    ("policy", "prefer", "min_similarity"),
+    [
+        ("bucket", "newest", None),
+        ("bucket", "longest", None),
+        ("bucket", "oldest", 0.55),
+        ("greedy", "oldest", None),
+        ("greedy", "longest", 0.55),
+        ("component", "oldest", None),
+        ("component", "newest", 0.55),
+    ],
+)
+def test_policies_as_defined(
+    spark: SparkSession, tmp_path: Path, policy: str, prefer: str, min_similarity: float | None
+) -> None:
+    all_cases = cases()
+    sketches = frame(spark, all_cases, seed=1, partitions=2)
+    table = {
+        "doc_id": [doc_id(number, page) for number, case in enumerate(all_cases) for page in range(len(case))],
+        "num_chars": [length_of(number, page) for number, case in enumerate(all_cases) for page in case],
+    }
+    lengths = spark.createDataFrame(pa.table(table))
+    found = [
+        run(
+            sketches.repartition(map_tasks),
+            tmp_path / str(partitions),
+            bands_per_pass=bands_per_pass,
+            partitions=partitions,
+            policy=policy,
+            prefer=prefer,
+            min_similarity=min_similarity,
+            lengths=lengths,
+        )
+        for partitions, bands_per_pass, map_tasks in ((1, 40, 1), (3, 4, 2))
+    ]
+    assert found[0] == found[1]
+    duplicates, groups = found[0]
+    page_of = {doc_id(n, page): (n, page) for n, case in enumerate(all_cases) for page in range(len(case))}
+    orders = [in_order(number, case, prefer) for number, case in enumerate(all_cases)]
+    places = [{page: place for place, page in enumerate(order)} for order in orders]
+    kept = {
+        doc_id(number, page)
+        for number, (case, order) in enumerate(zip(all_cases, orders, strict=True))
+        for page in kept_by_definition(case, order, policy, min_similarity)
+    }
+    assert {row.doc_id for row in groups} == kept
+    assert {row.doc_id for row in duplicates} == set(page_of) - kept
+    assert sum(row.num_duplicates for row in groups) == len(duplicates)
+    for row in duplicates:
+        (number, page), (other, witness) = page_of[row.doc_id], page_of[row.witness]
+        assert number == other
+        assert row.representative in kept
+        assert places[number][witness] < places[number][page]
+        assert row.policy == policy
+        assert row.similarity == pytest.approx(similarity(all_cases[number][page], all_cases[number][witness]))
+        if policy != "bucket":
+            assert row.witness == row.representative
+        if policy != "component" and all_cases[number][page] != all_cases[number][witness]:
+            assert all_cases[number][page][row.band] == all_cases[number][witness][row.band]
+            assert min_similarity is None or row.similarity >= np.float32(min_similarity)
+
+
+def test_greedy_keeps_every_second_page_of_a_long_chain(spark: SparkSession, tmp_path: Path) -> None:
+    case = chain(90, random.Random(7))
+    sketches = frame(spark, [case], seed=3, partitions=2)
+    _, groups = run(sketches, tmp_path, bands_per_pass=40, partitions=2, policy="greedy")
+    assert [row.doc_id for row in groups] == [doc_id(0, page) for page in range(0, 90, 2)]
+
+
 # ---- the work inside tasks, without Spark
 
 
-class NoCopies:
-    def find(self, doc_ids: Any) -> tuple[Any, dict[str, Any]]:
-        return np.zeros(len(doc_ids), np.bool_), {}
-
-
 def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: int) -> list[dict[str, Any]]:
-    """What stages.deduplicate.edges gives, with lists in the place of Spark's partitions and exchange."""
-    schema = pa.schema([("doc_id", pa.int64()), ("bands", pa.list_(pa.int64()))])
+    """What the edges of a pass are, with lists in the place of Spark's partitions and exchange."""
     rows = [
         {"doc_id": page, "bands": [key(0, band, bucket) for band, bucket in enumerate(buckets)]}
         for page, buckets in enumerate(case)
@@ -219,20 +359,28 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
     exchanged: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
     for task in range(map_tasks):
         own = rows[task::map_tasks]
-        batches = [pa.RecordBatch.from_pylist(own[at : at + 3], schema) for at in range(0, len(own), 3)]
-        for batch in stage._keys(iter(batches), NoCopies(), 0):  # type: ignore[arg-type]
-            assert batch.schema.equals(stage._KEYS)
+        parts = [own[at : at + 3] for at in range(0, len(own), 3)]
+        exploded = [
+            kernel.explode(
+                np.array([row["doc_id"] for row in part]),
+                pa.array([row["bands"] for row in part], pa.list_(pa.int64())),
+                0,
+            )
+            for part in parts
+        ]
+        for batch in kernel.thin(exploded):
+            assert batch.schema.equals(kernel.KEYS)
             for row in batch.to_pylist():
                 target = row["key"] if row["first"] is None else row["doc_id"]
                 exchanged[target % partitions].append(row)
     found = []
     for part in exchanged:
         batches = [
-            pa.RecordBatch.from_pylist(part[at : at + batch_rows], stage._KEYS)
+            pa.RecordBatch.from_pylist(part[at : at + batch_rows], kernel.KEYS)
             for at in range(0, len(part), batch_rows)
         ]
-        for batch in stage._reduce(iter(batches)):
-            assert batch.schema.equals(stage._EDGES)
+        for batch in kernel.reduce(batches):
+            assert batch.schema.equals(kernel.EDGES)
             found.extend(batch.to_pylist())
     return found
 
@@ -258,16 +406,16 @@ def check_edges(case: Case, found: list[dict[str, Any]]) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits so small that small cases exceed all of them."""
-    monkeypatch.setattr(stage, "_HOT", 3)
-    monkeypatch.setattr(stage, "_CHUNK_ROWS", 40)
-    monkeypatch.setattr(stage, "_REDUCE_ROWS", 10)
+    monkeypatch.setattr(kernel, "HOT", 3)
+    monkeypatch.setattr(kernel, "CHUNK_ROWS", 40)
+    monkeypatch.setattr(kernel, "REDUCE_ROWS", 10)
 
 
 @pytest.mark.usefixtures("small")
 def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    parts = stage._Spill.parts
-    monkeypatch.setattr(stage._Spill, "parts", lambda spill: used.append(spill.used) or parts(spill))
+    parts = kernel._Spill.parts
+    monkeypatch.setattr(kernel._Spill, "parts", lambda spill: used.append(spill.used) or parts(spill))
     all_cases = cases()[90:]
     for map_tasks, partitions, batch_rows in ((1, 1, 1000), (3, 4, 7)):
         thinned = [check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows)) for case in all_cases]
@@ -285,14 +433,7 @@ def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.Monkey
 )
 def test_edges_of_any_case(case: Case, map_tasks: int, partitions: int, batch_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "_HOT", 2)
-        patch.setattr(stage, "_CHUNK_ROWS", 12)
-        patch.setattr(stage, "_REDUCE_ROWS", 5)
+        patch.setattr(kernel, "HOT", 2)
+        patch.setattr(kernel, "CHUNK_ROWS", 12)
+        patch.setattr(kernel, "REDUCE_ROWS", 5)
         check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows))
-
-
-def test_passes_cover_each_band_once() -> None:
-    for bands, size in itertools.product((1, 7, 40), (1, 7, 40, 64)):
-        passes = stage._passes(bands, size)
-        assert [band for start, stop in passes for band in range(start, stop)] == list(range(bands))
-        assert all(0 < stop - start <= size for start, stop in passes)

@@ -1,0 +1,61 @@
+"""What tests of steps have in common."""
+
+import json
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from swallow_spark.config import load
+from swallow_spark.corpus import Corpus
+from swallow_spark.progress import Progress
+from swallow_spark.sources.inputs import expand
+from swallow_spark.steps.run import Run
+
+MakeRun = Callable[..., Run]  # the fixture make_run
+
+
+class Built(NamedTuple):
+    """A finished build, and the part of the event log that it wrote."""
+
+    run: Run
+    events: list[dict[str, Any]]
+
+
+def new_run(
+    spark: SparkSession, location: Path, inputs: Sequence[Path], *, text: bool = False, overrides: Sequence[str] = ()
+) -> Run:
+    """A run on a new corpus, with the inputs registered as crawl `c`."""
+    corpus = Corpus.open_or_create(str(location))
+    corpus.register("c", expand([str(path) for path in inputs], text=text))
+    return Run(corpus, load("demo", overrides), Progress(lambda: spark, Console(file=StringIO())))
+
+
+def table(run: Run, name: str, stage: str) -> list[dict[str, Any]]:
+    """A table's rows that manifests of a stage list, sorted, read without Spark."""
+    files = [file for manifest in run.corpus.manifests(stage) for file in manifest.files if file.table == name]
+    parts = [pq.read_table(run.corpus.root.local_path(file.path), partitioning=None) for file in files]
+    assert [part.num_rows for part in parts] == [file.rows for file in files]
+    rows = pa.concat_tables(parts).to_pylist() if parts else []
+    return sorted(rows, key=lambda row: tuple(map(str, row.values())))
+
+
+def events_of(spark: SparkSession, event_log: Path, work: Callable[[], object]) -> list[dict[str, Any]]:
+    """What the event log gets while `work` is done."""
+    start = len(_events(spark, event_log))
+    work()
+    return _events(spark, event_log)[start:]
+
+
+def _events(spark: SparkSession, event_log: Path) -> list[dict[str, Any]]:
+    bus = spark.sparkContext._jsc.sc().listenerBus()
+    bus.waitUntilEmpty()
+    spark.sparkContext.parallelize([0], 1).count()  # the log is flushed as a job ends
+    bus.waitUntilEmpty()
+    (log,) = (path for path in event_log.iterdir() if not path.name.startswith("."))
+    return [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1]]
