@@ -1,26 +1,34 @@
 """Deduplicate: which pages are kept, over all pairs of pages that share a bucket.
 
-Policy `bucket` (the rule of doubri, which made Swallow v2): a page falls if and only if an earlier page shares one of
-its buckets. Earlier is a smaller doc_id, the order of registration, so a page's fate never depends on later crawls.
+The pages have an order (`prefer`): oldest (ascending doc_id, the order of registration), newest (descending), longest
+(characters descending, then doc_id). A page whose text an earlier page has always falls, by any policy. Of the others:
 
-Only narrow rows are exchanged: (key, doc_id, band) for each band of each distinct page, then one edge for each fall.
-No pair of pages is ever formed: each page of a bucket is compared with the bucket's first, so a bucket of n pages costs
-n rows. Hot buckets are thinned inside each map task; what remains of one is at most a row a task and a chunk.
+* `bucket` (the rule of doubri, which made Swallow v2): a page falls if and only if an earlier page shares one of its
+  buckets. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the bucket's first.
+* `greedy`: a page falls if and only if an earlier KEPT page shares one of its buckets: the first maximal independent
+  set in the order. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the
+  bucket's first kept page.
+* `component`: of each connected component of pages that share buckets the first is kept; for comparison.
+
+Similarity is the estimate by the two sketches. Under `bucket` and `greedy` with `oldest` a page's fate never depends on
+later pages. Only narrow rows are exchanged: (key, doc_id, band) for each band of each distinct page, then one edge for
+each page of a bucket but its first (kernels/buckets.py).
 """
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from swallow_spark.kernels import buckets
 from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.lookups import Lookups
 from swallow_spark.tables import DUPLICATES
@@ -29,201 +37,275 @@ Boundary = Callable[[str, DataFrame], DataFrame]
 """Writes a narrow frame under a name and reads it back: done once, and a lost part is redone alone."""
 Shipping = Callable[[DataFrame], Lookups]
 
-# A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
-# resolves what was thinned.
-_HOT: Final = 16
-_CHUNK_ROWS: Final = 4 << 20  # keys that a map task holds at once: some 200 MB with what sorting needs
-_REDUCE_ROWS: Final = 16 << 20  # rows of a partition that are sorted in memory; more are sorted by Spark, on disk
 
-_KEYS: Final = pa.schema([("key", pa.int64()), ("doc_id", pa.int64()), ("band", pa.int32()), ("first", pa.int64())])
-_EDGES: Final = pa.schema(
-    [("doc_id", pa.int64()), ("first", pa.int64()), ("band", pa.int32()), ("thinned", pa.bool_())]
-)
-_KEYS_DDL: Final = "key long, doc_id long, band int, first long"
-_EDGES_DDL: Final = "doc_id long, first long, band int, thinned boolean"
+@dataclass(frozen=True)
+class Settings:
+    """`num_bands` as sketched; `bands_per_pass` and `partitions` of an exchange change the cost, never the result."""
+
+    policy: Literal["bucket", "greedy", "component"]
+    prefer: Literal["oldest", "newest", "longest"]
+    min_similarity: float | None
+    num_bands: int
+    bands_per_pass: int
+    partitions: int
+
+
+class Deduplicated(NamedTuple):
+    """tables.DUPLICATES and tables.GROUPS, and how many rounds the policy took."""
+
+    duplicates: DataFrame
+    groups: DataFrame
+    rounds: int
 
 
 def deduplicate(
-    sketches: DataFrame, *, num_bands: int, bands_per_pass: int, partitions: int, boundary: Boundary, ship: Shipping
-) -> tuple[DataFrame, DataFrame]:
-    """`duplicates` and `groups` (tables.DUPLICATES, tables.GROUPS) of sketches (doc_id, bands, sketch, text_hash)."""
-    copies = boundary("copies", exact_copies(sketches))
-    shipped = ship(copies.select("doc_id"))
-    passes = [
-        boundary(f"edges-{start}-{stop}", edges(sketches, shipped, start, stop, partitions))
-        for start, stop in _passes(num_bands, bands_per_pass)
-    ]
-    all_edges = passes[0]
-    for one in passes[1:]:
-        all_edges = all_edges.unionAll(one)
-    falls = boundary("falls", witnesses(all_edges, copies))
+    sketches: DataFrame, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
+) -> Deduplicated:
+    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash).
+
+    lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
+    """
+    copies = boundary("copies", exact_copies(sketches, settings.prefer))
+    order = _Order(settings, lengths, boundary, ship)
+    work = _Work(sketches, ship(copies.select("doc_id")), order, settings, boundary)
+    rounds = 1
+    if settings.policy == "bucket":
+        found = work.nearest(work.pairs(work.edges("edges")))
+    elif settings.policy == "greedy":
+        found, rounds = _greedy(work)
+    else:
+        found, rounds = _components(work)
+    falls = boundary("falls", _with_copies(order.to_doc_ids(found, "doc_id", "witness"), copies))
     ends = representatives(falls, boundary)
-    duplicates = with_similarity(falls.join(ends, "doc_id"), sketches)
-    return duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends)
+    duplicates = with_similarity(falls.join(ends, "doc_id"), sketches).withColumn("policy", F.lit(settings.policy))
+    return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends), rounds)
 
 
-def _passes(num_bands: int, bands_per_pass: int) -> list[tuple[int, int]]:
-    """(start, stop) of each pass. Both are in a pass's name: a run that goes on may cut the passes otherwise."""
-    return [(start, min(start + bands_per_pass, num_bands)) for start in range(0, num_bands, bands_per_pass)]
-
-
-def exact_copies(sketches: DataFrame) -> DataFrame:
+def exact_copies(sketches: DataFrame, prefer: str = "oldest") -> DataFrame:
     """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
 
-    Copies share all buckets with their first, so leaving them out of the passes changes nothing but the cost.
+    Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost.
     """
     keyed = sketches.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
     same = ["text_hash", "sketch_hash"]
-    firsts = keyed.groupBy(*same).agg(F.min("doc_id").alias("first"), F.count("*").alias("n")).where("n > 1")
-    return keyed.join(firsts, same).where("doc_id > first").select("doc_id", "first")
+    earliest = F.max("doc_id") if prefer == "newest" else F.min("doc_id")  # copies are equally long
+    firsts = keyed.groupBy(*same).agg(earliest.alias("first"), F.count("*").alias("n")).where("n > 1")
+    return keyed.join(firsts, same).where("doc_id != first").select("doc_id", "first")
 
 
-def edges(sketches: DataFrame, copies: Lookups, start: int, stop: int, partitions: int) -> DataFrame:
-    """Edges of bands start..stop-1, page -> first page of its bucket, for all pages that aren't the first.
+class _Order:
+    """Numbers that ascend in the order of preference, in the place of doc_ids."""
 
-    Where `thinned`, `first` is only the first of a chunk: the bucket's first is that of (first, band), in another row
-    or itself.
+    def __init__(self, settings: Settings, lengths: DataFrame, boundary: Boundary, ship: Shipping) -> None:
+        self.prefer = settings.prefer
+        if self.prefer == "longest":
+            self.ranks = ranks(lengths, settings.partitions, boundary)
+            self.shipped = ship(self.ranks)
+
+    def translation(self) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """A function for tasks: doc_ids to numbers."""
+        if self.prefer == "longest":
+            return partial(_look_up, self.shipped)
+        return np.negative if self.prefer == "newest" else np.asarray
+
+    def to_doc_ids(self, df: DataFrame, *columns: str) -> DataFrame:
+        """The frame with doc_ids instead of numbers."""
+        for column in columns:
+            if self.prefer == "newest":
+                df = df.withColumn(column, -F.col(column))
+            elif self.prefer == "longest":
+                named = self.ranks.select(F.col("doc_id").alias("_doc_id"), F.col("rank").alias(column))
+                df = df.join(named, column).drop(column).withColumnRenamed("_doc_id", column)
+        return df
+
+    def numbered(self, df: DataFrame) -> DataFrame:
+        """The frame with numbers instead of its doc_id."""
+        if self.prefer == "longest":
+            return df.join(self.ranks, "doc_id").drop("doc_id").withColumnRenamed("rank", "doc_id")
+        return df.withColumn("doc_id", -F.col("doc_id")) if self.prefer == "newest" else df
+
+
+def _look_up(shipped: Lookups, doc_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    return shipped.find(doc_ids)[1]["rank"]
+
+
+def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:
+    """(doc_id, rank): places in the order of num_chars descending, doc_id ascending.
+
+    The pages are sorted by ranges; a page's rank is its place in its range and the sizes of the ranges before.
     """
-    keys = sketches.select("doc_id", F.slice("bands", start + 1, stop - start).alias("bands"))
-    mapped = keys.mapInArrow(partial(_keys, copies=copies, start=start), _KEYS_DDL)
-    # A thinned row has no business with its key's partition, which would be hot: it is spread by its page.
-    exchanged = mapped.repartition(partitions, F.when(F.col("first").isNull(), F.col("key")).otherwise(F.col("doc_id")))
-    return exchanged.mapInArrow(_reduce, _EDGES_DDL)
+    by = [F.col("num_chars").desc(), F.col("doc_id").asc()]
+    ordered = lengths.repartitionByRange(partitions, *by).sortWithinPartitions(*by)
+    placed = ordered.select("doc_id", F.spark_partition_id().alias("range")).mapInArrow(
+        _places, "doc_id long, range int, place long"
+    )
+    placed = boundary("ranks", placed)
+    counted = placed.groupBy("range").agg(F.count("*").alias("n")).collect()
+    starts, total = {}, 0
+    for row in sorted(counted, key=lambda row: row.range):
+        starts[row.range] = total
+        total += row.n
+    if not starts:
+        return placed.select("doc_id", F.col("place").alias("rank"))
+    start = F.create_map(*(F.lit(value) for pair in starts.items() for value in pair))[F.col("range")]
+    return placed.select("doc_id", (F.col("place") + start).cast("long").alias("rank"))
 
 
-def _keys(batches: Iterator[pa.RecordBatch], copies: Lookups, start: int) -> Iterator[pa.RecordBatch]:
-    held: list[tuple[NDArray[Any], ...]] = []
-    rows = 0
+def _places(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    place = 0
     for batch in batches:
-        doc_ids = batch.column("doc_id").to_numpy()
-        fresh = ~copies.find(doc_ids)[0]
-        lists = batch.column("bands").filter(pa.array(fresh))
-        keys = lists.flatten().to_numpy()
-        num_bands = len(keys) // max(1, len(lists))
-        bands = np.tile(np.arange(start, start + num_bands, dtype=np.int32), len(lists))
-        held.append((keys, np.repeat(doc_ids[fresh], num_bands), bands))
-        rows += len(keys)
-        if rows >= _CHUNK_ROWS:
-            yield from _thin(held)
-            held, rows = [], 0
-    yield from _thin(held)
+        places = pa.array(np.arange(place, place + batch.num_rows))
+        place += batch.num_rows
+        yield pa.RecordBatch.from_arrays([*batch.columns, places], ["doc_id", "range", "place"])
 
 
-def _thin(held: list[tuple[NDArray[Any], ...]]) -> Iterator[pa.RecordBatch]:
-    if not held:
-        return
-    keys, doc_ids, bands = (np.concatenate(part) for part in zip(*held, strict=True))
-    order = np.lexsort((doc_ids, keys))
-    keys, doc_ids, bands = keys[order], doc_ids[order], bands[order]
-    starts, sizes = _runs(keys)
-    run_of = np.repeat(np.arange(len(starts)), sizes)
-    is_first = np.zeros(len(keys), np.bool_)
-    is_first[starts] = True
-    thinned = (sizes[run_of] >= _HOT) & ~is_first
-    firsts = pa.array(doc_ids[starts][run_of], mask=~thinned)
-    yield from _batches([keys, doc_ids, bands, firsts], _KEYS)
+@dataclass(frozen=True)
+class _Work:
+    """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
+
+    sketches: DataFrame
+    copies: Lookups
+    order: _Order
+    settings: Settings
+    boundary: Boundary
+
+    def edges(self, name: str, rows: DataFrame | None = None) -> DataFrame:
+        """(doc_id, first, band, key): each page of a bucket but its first, with the first. Pass by pass of bands.
+
+        rows: members of buckets (key, doc_id, band); those of all distinct pages where not given.
+        """
+        found = []
+        for start in range(0, self.settings.num_bands, self.settings.bands_per_pass):
+            stop = min(start + self.settings.bands_per_pass, self.settings.num_bands)
+            if rows is None:
+                lists = self.sketches.select("doc_id", F.slice("bands", start + 1, stop - start).alias("bands"))
+                explode = partial(_explode, copies=self.copies, translate=self.order.translation(), start=start)
+                mapped = lists.mapInArrow(explode, from_arrow_schema(buckets.KEYS))
+            else:
+                members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
+                mapped = members.mapInArrow(_thin_again, from_arrow_schema(buckets.KEYS))
+            # A thinned row has no business with its key's partition, which would be hot: it is spread by its page.
+            by = F.when(F.col("first").isNull(), F.col("key")).otherwise(F.col("doc_id"))
+            exchanged = mapped.repartition(self.settings.partitions, by)
+            reduced = exchanged.mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
+            # Both ends are in the name: a run that goes on may cut the passes otherwise.
+            found.append(self.boundary(f"{name}-{start}-{stop}", reduced))
+        return resolved(reduce(DataFrame.unionAll, found))
+
+    def pairs(self, edges: DataFrame) -> DataFrame:
+        """(doc_id, first, band) of edges, each pair once with its lowest band; those that are similar enough."""
+        pairs = edges.groupBy("doc_id", "first").agg(F.min("band").alias("band"))
+        if self.settings.min_similarity is None:
+            return pairs
+        signed = self.order.numbered(self.sketches.select("doc_id", "sketch"))
+        own = signed.withColumnRenamed("sketch", "own")
+        other = signed.withColumnRenamed("sketch", "other").withColumnRenamed("doc_id", "first")
+        compared = _estimate(pairs.join(own, "doc_id").join(other, "first"), ["doc_id", "first", "band"])
+        return compared.where(F.col("similarity") >= F.lit(self.settings.min_similarity).cast("float")).drop(
+            "similarity"
+        )
+
+    def nearest(self, pairs: DataFrame) -> DataFrame:
+        """(doc_id, witness, band): of each page the first `first`, and the lowest band with it."""
+        least = pairs.groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
+        return least.select("doc_id", F.col("least.first").alias("witness"), F.col("least.band").alias("band"))
 
 
-def _runs(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and sizes of the runs of equal values."""
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.int64)
-    return starts, np.diff(np.r_[starts, len(keys)])
+def _explode(
+    batches: Iterator[pa.RecordBatch],
+    copies: Lookups,
+    translate: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    start: int,
+) -> Iterator[pa.RecordBatch]:
+    def rows() -> Iterator[buckets.Rows]:
+        for batch in batches:
+            doc_ids = batch.column("doc_id").to_numpy()
+            fresh = ~copies.find(doc_ids)[0]
+            if fresh.any():
+                lists = batch.column("bands").filter(pa.array(fresh))
+                yield buckets.explode(translate(doc_ids[fresh]), lists, start)
+
+    return buckets.thin(rows())
 
 
-def _batches(columns: list[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=schema)
-    for start in range(0, batch.num_rows, 1 << 16):
-        yield batch.slice(start, 1 << 16)
+def _thin_again(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    names = ("key", "doc_id", "band")
+    return buckets.thin(buckets.Rows(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
 
 
 def _reduce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of whole buckets to edges. What exceeds _REDUCE_ROWS waits on disk, split by key."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    with _Spill() as spill:
-        for batch in batches:
-            thinned = pc.is_valid(batch.column("first"))
-            yield _edges(batch.filter(thinned), True)
-            held.append(batch.filter(pc.invert(thinned)))
-            rows += held[-1].num_rows
-            if rows > _REDUCE_ROWS:
-                spill.add(held)
-                held, rows = [], 0
-        if spill.used:
-            spill.add(held)
-            for part in spill.parts():
-                yield from _firsts(part)
-        else:
-            yield from _firsts(pa.Table.from_batches(held, _KEYS))
+    return buckets.reduce(batches)
 
 
-def _firsts(rows: pa.Table) -> Iterator[pa.RecordBatch]:
-    keys, doc_ids, bands = (rows.column(name).to_numpy() for name in ("key", "doc_id", "band"))
-    order = np.lexsort((doc_ids, keys))
-    keys, doc_ids, bands = keys[order], doc_ids[order], bands[order]
-    starts, sizes = _runs(keys)
-    falls = np.ones(len(keys), np.bool_)
-    falls[starts] = False
-    firsts = np.repeat(doc_ids[starts], sizes)[falls]
-    yield from _batches([doc_ids[falls], firsts, bands[falls], np.zeros(len(firsts), np.bool_)], _EDGES)
-
-
-def _edges(rows: pa.RecordBatch, thinned: bool) -> pa.RecordBatch:
-    columns = [rows.column(name) for name in ("doc_id", "first", "band")]
-    return pa.RecordBatch.from_arrays([*columns, pa.array(np.full(rows.num_rows, thinned))], schema=_EDGES)
-
-
-class _Spill:
-    """Rows on local disk, in parts by key: a bucket's rows are all in one part."""
-
-    _PARTS: Final = 32
-
-    def __init__(self) -> None:
-        self._writers: list[pa.RecordBatchStreamWriter] = []
-
-    @property
-    def used(self) -> bool:
-        return bool(self._writers)
-
-    def __enter__(self) -> Self:
-        self._directory = tempfile.TemporaryDirectory(prefix="swallow-spark-")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._directory.cleanup()
-
-    def _path(self, part: int) -> str:
-        return f"{self._directory.name}/{part}.arrows"
-
-    def add(self, batches: list[pa.RecordBatch]) -> None:
-        if not self._writers:
-            self._writers = [pa.ipc.new_stream(self._path(part), _KEYS) for part in range(self._PARTS)]
-        for batch in batches:
-            # Partitions were made by another hash of the key, and keys are hash values themselves: low bits will do.
-            part_of = batch.column("key").to_numpy() % self._PARTS
-            for part in np.unique(part_of):
-                self._writers[part].write_batch(batch.filter(pa.array(part_of == part)))
-
-    def parts(self) -> Iterator[pa.Table]:
-        for part, writer in enumerate(self._writers):
-            writer.close()
-            with pa.OSFile(self._path(part)) as file:
-                yield pa.ipc.open_stream(file).read_all()
-
-
-def witnesses(edges: DataFrame, copies: DataFrame) -> DataFrame:
-    """(doc_id, witness, band) for each page that falls: the first page that shares any of its buckets, and the lowest
-    band in which it does."""
-    sure = edges.where("not thinned").select("doc_id", "first", "band")
+def resolved(edges: DataFrame) -> DataFrame:
+    """(doc_id, first, band, key) of buckets.EDGES: each `first` is the first of its bucket, thinned rows included."""
+    names = ["doc_id", "first", "band", "key"]
+    sure = edges.where("not thinned").select(*names)
     onward = sure.select(F.col("doc_id").alias("first"), "band", F.col("first").alias("onward"))
-    resolved = (
-        edges.where("thinned")
-        .join(onward, ["first", "band"], "left")
-        .select("doc_id", F.coalesce("onward", "first").alias("first"), "band")
-    )
-    least = sure.unionAll(resolved).groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
-    falls = least.select("doc_id", F.col("least.first").alias("witness"), F.col("least.band").alias("band"))
-    of_first = falls.select(F.col("doc_id").alias("first"), "witness", "band")
+    thinned = edges.where("thinned").join(onward, ["first", "band"], "left")
+    return sure.unionAll(thinned.withColumn("first", F.coalesce("onward", "first")).select(*names))
+
+
+def _greedy(work: _Work) -> tuple[DataFrame, int]:
+    """In each round, a page with no undecided page before it in any of its buckets is kept, and whoever it is near to
+    falls. What a round leaves open are the members of buckets whose first is undecided itself."""
+    rows: DataFrame | None = None
+    falls: list[DataFrame] = []
+    for number in itertools.count(1):
+        edges = work.boundary(f"round-{number}", work.edges(f"edges-{number}", rows))
+        blocked = work.boundary(f"blocked-{number}", edges.select("doc_id").distinct())
+        firsts = blocked.withColumnRenamed("doc_id", "first")
+        by_kept = edges.join(firsts, "first", "left_anti")
+        fallen = work.boundary(f"fallen-{number}", work.nearest(work.pairs(by_kept)))
+        falls.append(fallen)
+        undecided = edges.join(firsts, "first", "left_semi")
+        members = undecided.select("key", "doc_id", "band").unionAll(
+            undecided.select("key", F.col("first").alias("doc_id"), "band").distinct()
+        )
+        rows = work.boundary(f"rows-{number}", members.join(fallen.select("doc_id"), "doc_id", "left_anti"))
+        if rows.isEmpty():
+            break
+    return reduce(DataFrame.unionAll, falls), number
+
+
+def _components(work: _Work) -> tuple[DataFrame, int]:
+    """Connected components by alternating large-star and small-star steps (Kiveris et al., Connected Components in
+    MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 where no bucket is
+    shared with an earlier page."""
+    pairs = work.boundary("pairs", work.pairs(work.edges("edges")))
+    edges = pairs.select(F.col("doc_id").alias("u"), F.col("first").alias("v"))
+    before = None
+    for number in itertools.count(1):
+        edges = work.boundary(f"stars-{number}", _small_star(_large_star(edges)))
+        after = edges.agg(F.count("*"), F.sum(F.xxhash64("u", "v").cast("decimal(38,0)"))).collect()[0]
+        if after == before:
+            break
+        before = after
+    bands = pairs.groupBy(F.col("doc_id").alias("u")).agg(F.min("band").alias("band"))
+    stars = edges.join(bands, "u", "left")
+    band = F.coalesce("band", F.lit(-1)).alias("band")
+    return stars.select(F.col("u").alias("doc_id"), F.col("v").alias("witness"), band), number
+
+
+def _large_star(edges: DataFrame) -> DataFrame:
+    """Every neighbour after u is linked to the first of u and its neighbours."""
+    both = edges.unionAll(edges.select(F.col("v").alias("u"), F.col("u").alias("v")))
+    firsts = both.groupBy("u").agg(F.min("v").alias("least")).select("u", F.least("u", "least").alias("least"))
+    later = both.join(firsts, "u").where("v > u")
+    return later.select(F.col("v").alias("u"), F.col("least").alias("v")).distinct()
+
+
+def _small_star(edges: DataFrame) -> DataFrame:
+    """u and its neighbours before it are linked to the first of them. Edges go from the later page to the earlier."""
+    firsts = edges.groupBy("u").agg(F.min("v").alias("least"))
+    others = edges.join(firsts, "u").where("v != least").select(F.col("v").alias("u"), F.col("least").alias("v"))
+    return firsts.select("u", F.col("least").alias("v")).unionAll(others).distinct()
+
+
+def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
+    """(doc_id, witness, band) of distinct pages, and of copies: they fall by the witness of their first, or by it."""
+    falls = falls.select("doc_id", "witness", "band")
+    of_first = falls.withColumnRenamed("doc_id", "first")
     of_copies = copies.join(of_first, "first", "left").select(
         "doc_id", F.coalesce("witness", "first").alias("witness"), F.coalesce("band", F.lit(0)).alias("band")
     )
@@ -255,13 +337,18 @@ def groups(sketches: DataFrame, falls: DataFrame, ends: DataFrame) -> DataFrame:
 
 
 def with_similarity(duplicates: DataFrame, sketches: DataFrame) -> DataFrame:
-    """Adds `similarity`, the estimate of the Jaccard similarity of page and witness by their sketches, and `policy`."""
+    """Adds `similarity`, the estimate of the Jaccard similarity of page and witness by their sketches."""
     own = sketches.select("doc_id", F.col("sketch").alias("own"))
     other = sketches.select(F.col("doc_id").alias("witness"), F.col("sketch").alias("other"))
     pairs = duplicates.join(own, "doc_id").join(other, "witness")
-    names = ["doc_id", "witness", "representative", "band"]
-    ddl = "doc_id long, witness long, representative long, band int, similarity float"
-    return pairs.select(*names, "own", "other").mapInArrow(_similarity, ddl).withColumn("policy", F.lit("bucket"))
+    return _estimate(pairs, ["doc_id", "witness", "representative", "band"])
+
+
+def _estimate(pairs: DataFrame, names: list[str]) -> DataFrame:
+    """The named columns, and `similarity` by the sketches `own` and `other`."""
+    types = dict(pairs.dtypes)
+    ddl = ", ".join([*(f"{name} {types[name]}" for name in names), "similarity float"])
+    return pairs.select(*names, "own", "other").mapInArrow(_similarity, ddl)
 
 
 def _similarity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -274,4 +361,6 @@ def _similarity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _bits(sketches: pa.Array) -> NDArray[np.uint8]:
     """Packed sketches as (n, bytes)."""
+    if not len(sketches):
+        return np.zeros((0, 1), np.uint8)
     return np.frombuffer(b"".join(sketches.to_pylist()), np.uint8).reshape(len(sketches), -1)

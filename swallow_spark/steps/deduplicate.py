@@ -1,6 +1,6 @@
 """Duplicates and groups over all pages of the corpus."""
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -10,7 +10,7 @@ from swallow_spark.corpus import Unit, lineage
 from swallow_spark.errors import LedgerError
 from swallow_spark.stages import deduplicate as stage
 from swallow_spark.steps.run import Fingerprints, Run, complete, write
-from swallow_spark.tables import DUPLICATES, GROUPS, SKETCHES
+from swallow_spark.tables import DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _ROWS_PER_PARTITION: Final = 4 << 20
 _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_()}
@@ -39,31 +39,48 @@ def deduplicate(run: Run) -> None:
         shipped.append(lookups.ship(df, corpus.root, "copies", num_pages))
         return shipped[-1]
 
+    settings = stage.Settings(
+        config.dedup.policy,
+        config.dedup.prefer,
+        config.dedup.min_similarity,
+        config.sketch.bands,
+        config.execution.bands_per_pass,
+        parts,
+    )
     with run.progress.stage("deduplicate"):
-        duplicates, groups = stage.deduplicate(
-            sketches,
-            num_bands=config.sketch.bands,
-            bands_per_pass=config.execution.bands_per_pass,
-            partitions=parts,
-            boundary=boundary,
-            ship=ship,
-        )
+        lengths = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest")).select("doc_id", "num_chars")
+        found = stage.deduplicate(sketches, lengths, settings, boundary, ship)
         outputs = corpus.outputs(unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
-        written = [
-            *write(
-                duplicates.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id"), "duplicates", outputs
-            ),
-            *write(groups.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id"), "groups", outputs),
-        ]
-    manifest = corpus.commit(unit, prints.deduplicate, config.dedup.meaning(), upstream, written)
-    if manifest.rows("duplicates") + manifest.rows("groups") != num_pages:
-        corpus.forget(unit)
-        raise LedgerError(f"dedup: {num_pages} pages, but {manifest.rows('duplicates')} + {manifest.rows('groups')}")
+        written = []
+        for table, rows in (("duplicates", found.duplicates), ("groups", found.groups)):
+            ordered = rows.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
+            written.extend(write(ordered, table, outputs))
+        counts = {"rounds": found.rounds, **_changes(run, written)}
+    if (accounted := sum(row["rows"] for row in written)) != num_pages:
+        raise LedgerError(f"dedup: {num_pages} pages, but {accounted} in duplicates and groups together")
+    corpus.commit(unit, prints.deduplicate, config.dedup.meaning(), upstream, written, counts=counts)
     for part in corpus.manifests("boundary"):
         corpus.forget(Unit("boundary", part.unit))
     for one in shipped:
         corpus.root.delete(one.directory)
+
+
+def _changes(run: Run, written: list[Any]) -> dict[str, int]:
+    """What the result before this one had kept and this one drops, and the other way round."""
+    before = run.corpus.manifest(Unit("deduplicate", "corpus"))
+    if not before:
+        return {}
+    paths = [run.corpus.root.spark_path(row["path"]) for row in written if row["table"] == "groups"]
+    kept_now = run.spark.read.parquet(*paths).select("doc_id") if paths else None
+    if kept_now is None:
+        return {}
+    kept_before = run.corpus.read(run.spark, "groups", GROUPS, [before]).select("doc_id")
+    dropped_before = run.corpus.read(run.spark, "duplicates", DUPLICATES, [before]).select("doc_id")
+    return {
+        "kept_before_dropped_now": kept_before.join(kept_now, "doc_id", "left_anti").count(),
+        "dropped_before_kept_now": dropped_before.join(kept_now, "doc_id", "left_semi").count(),
+    }
 
 
 def _boundary(run: Run, name: str, df: DataFrame, print_: str, upstream: str) -> DataFrame:

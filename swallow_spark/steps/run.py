@@ -33,7 +33,7 @@ from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.progress import Progress
 from swallow_spark.section import Section
 
-DEDUPLICATE_VERSION: Final = 1
+DEDUPLICATE_VERSION: Final = 2
 DECIDE_VERSION: Final = 1
 SELECT_VERSION: Final = 1
 
