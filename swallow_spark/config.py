@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.section import ExistingDirectory, ExistingFile, ReadListing, Section, sha256_of
+from swallow_spark.section import Blocklist, ExistingFile, ReadListing, Section, sha256_of
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -98,45 +98,6 @@ class Bound(Section):
         return self
 
 
-# The categories of the UT1 blocklists whose hosts Swallow's code rejects.
-# fmt: off
-SWALLOW_CATEGORIES: Final = (
-    "adult", "agressif", "bitcoin", "celebrity", "chat", "cryptojacking", "dating", "ddos", "doh", "filehosting",
-    "financial", "gambling", "games", "malware", "manga", "mixed_adult", "phishing", "publicite", "redirector",
-    "remote-control", "shopping", "social_networks", "strict_redirector", "strong_redirector", "vpn", "warez",
-    "webmail",
-)
-# fmt: on
-
-
-class Blocklist(Section):
-    """A directory of blocklists as UT1 publishes them: CATEGORY/domains and CATEGORY/urls."""
-
-    directory: ExistingDirectory
-    categories: Literal["swallow"] | tuple[str, ...] = Field(
-        min_length=1, description="names of subdirectories; swallow: those that Swallow's code rejects"
-    )
-
-    def files(self, name: Literal["domains", "urls"]) -> dict[str, Path]:
-        """category -> its file of that name, where it has one."""
-        chosen = SWALLOW_CATEGORIES if self.categories == "swallow" else self.categories
-        found = {category: self.directory / category / name for category in chosen}
-        return {category: path for category, path in found.items() if path.is_file()}
-
-    @model_validator(mode="after")
-    def _present(self) -> "Blocklist":
-        there = {*self.files("domains"), *self.files("urls")}
-        missing = () if self.categories == "swallow" else sorted(set(self.categories) - there)
-        if missing or not there:
-            what = ", ".join(missing) or "any category of Swallow's"
-            raise ValueError(f"{self.directory}: no file `domains` or `urls` of {what}")
-        return self
-
-    def meaning(self) -> dict[str, Any]:
-        names: tuple[Literal["domains", "urls"], ...] = ("domains", "urls")
-        return {name: {category: sha256_of(path) for category, path in self.files(name).items()} for name in names}
-
-
 class Rules(Section):
     """A preset of rules over features, hosts and URLs."""
 
@@ -202,6 +163,14 @@ class Subset(Section):
     bands: Annotated[tuple[str, ...], AfterValidator(_bands)] = ("top10", "top10-30")
 
 
+class Cleanup(Section):
+    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed."""
+
+    mode: Literal["careful", "swallow", "off"] = Field(
+        default="careful", description="swallow: as the original; careful: never the first line nor more than half"
+    )
+
+
 class Report(Section):
     """The report's samples."""
 
@@ -232,6 +201,7 @@ class Config(Section):
     rules: Rules
     classifiers: dict[Name, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
+    cleanup: Cleanup = Cleanup()
     report: Report = Report()
     execution: Execution = Execution()
     spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
@@ -253,6 +223,11 @@ class Config(Section):
                 known = ", ".join(self.classifiers) or "none"
                 raise ValueError(f"subsets: no classifier {subset.classifier!r} is configured (there is: {known})")
         return self
+
+
+def selection(config: Config) -> dict[str, Any]:
+    """What the subsets depend on beside the scores."""
+    return {"subsets": [subset.meaning() for subset in config.subsets], "cleanup": config.cleanup.meaning()}
 
 
 def fingerprint(meaning: Mapping[str, Any], versions: Mapping[str, Any], *upstream: str) -> str:

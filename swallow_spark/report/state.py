@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from swallow_spark.config import Config
+from swallow_spark.config import Config, selection
 from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
 from swallow_spark.report.contents import RunEntry, Stage
 
@@ -47,7 +47,7 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
 
     if config.subsets:
         cuts = corpus.manifests("select", "cuts")
-        meaning = {"subsets": [subset.meaning() for subset in config.subsets]}
+        meaning = selection(config)
         found.append(_stage("select: cuts", cuts, 1, {"cuts": lineage(scores)}, meaning))
         subsets = corpus.manifests("select", "crawl=")
         upstream = {pages.unit: lineage([pages, *cuts]) for pages in ingested}

@@ -72,6 +72,8 @@ def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
         name: {
             "documents": sum(manifest.rows(f"subsets/{name}") for manifest in batches),
             "characters": sums[f"chars:subsets/{name}"],
+            "trimmed": sums[f"trimmed:subsets/{name}"],
+            "emptied": sums[f"emptied:subsets/{name}"],
         }
         for name in names
     }

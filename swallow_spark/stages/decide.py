@@ -57,8 +57,8 @@ def blocked_hosts(hosts: DataFrame, domains: DataFrame) -> DataFrame:
 
 
 def blocked_urls(pages: DataFrame, prefixes: DataFrame) -> DataFrame:
-    """Of pages (doc_id, host, url), those whose URL is one of the prefixes (host, prefix, reason) or goes on behind one;
-    with the reasons, sorted.
+    """Of pages (doc_id, host, url), those whose URL is one of the prefixes (host, prefix, reason), or goes on behind
+    one; with the reasons, sorted.
 
     Only the URLs of hosts that have a prefix are taken apart.
     """

@@ -12,11 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from swallow_spark.config import Cleanup
+from swallow_spark.kernels import cleanup
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.tables import SUBSETS
@@ -90,18 +93,32 @@ def subset_schema(classifiers: Sequence[str]) -> pa.Schema:
 
 
 def write_subsets(
-    pages: DataFrame, members: Lookups, bits: Mapping[str, int], scores: Sequence[str], outputs: Outputs
+    pages: DataFrame,
+    members: Lookups,
+    bits: Mapping[str, int],
+    scores: Sequence[str],
+    section: Cleanup,
+    outputs: Outputs,
 ) -> DataFrame:
-    """Writes the subsets' tables from pages, all in one scan; a frame of what was written.
+    """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
+
+    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which stay as empty rows.
 
     members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
     """
-    work = partial(_write_task, members=members, bits=dict(bits), scores=tuple(scores), outputs=outputs)
+    work = partial(
+        _write_task, members=members, bits=dict(bits), scores=tuple(scores), section=section, outputs=outputs
+    )
     return pages.select(*SUBSETS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
 def _write_task(
-    batches: Iterator[pa.RecordBatch], members: Lookups, bits: dict[str, int], scores: tuple[str, ...], outputs: Outputs
+    batches: Iterator[pa.RecordBatch],
+    members: Lookups,
+    bits: dict[str, int],
+    scores: tuple[str, ...],
+    section: Cleanup,
+    outputs: Outputs,
 ) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
@@ -110,12 +127,29 @@ def _write_task(
             batch = batch.filter(pa.array(present))
             if not batch.num_rows:
                 continue
+            batch, trimmed = _cleaned(batch, section)
             with_scores = pa.RecordBatch.from_arrays(
                 [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
             )
             for table, bit in bits.items():
-                chosen = with_scores.filter(pa.array(values["subsets"] >> bit & 1 == 1))
+                here = values["subsets"] >> bit & 1 == 1
+                chosen = with_scores.filter(pa.array(here))
                 if chosen.num_rows:
-                    chars = int(np.sum(chosen.column("num_chars").to_numpy(), dtype=np.int64))
-                    opened.write(table, chosen, {f"chars:{table}": chars})
+                    num_chars = chosen.column("num_chars").to_numpy()
+                    sums = {
+                        f"chars:{table}": int(np.sum(num_chars, dtype=np.int64)),
+                        f"trimmed:{table}": int(trimmed[here].sum()),
+                        f"emptied:{table}": int((num_chars == 0).sum()),
+                    }
+                    opened.write(table, chosen, sums)
         yield opened.written()
+
+
+def _cleaned(batch: pa.RecordBatch, section: Cleanup) -> tuple[pa.RecordBatch, NDArray[np.bool_]]:
+    """The batch with its texts cleaned up and their lengths, and which of them lost a footer."""
+    if section.mode == "off":
+        return batch, np.zeros(batch.num_rows, np.bool_)
+    cleaned = cleanup.clean(batch.column("text"), section.mode)
+    columns = {"text": cleaned.texts, "num_chars": pa.array(cleaned.num_chars)}
+    arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(arrays, batch.schema.names), cleaned.trimmed

@@ -12,12 +12,13 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Config, fingerprint
+from swallow_spark.config import Config, fingerprint, selection
 from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import (
     blocklists,
     charset,
+    cleanup,
     fasttext,
     features,
     html,
@@ -100,8 +101,8 @@ class Fingerprints:
 
     @cached_property
     def select(self) -> str:
-        subsets = {"subsets": [subset.meaning() for subset in self.config.subsets]}
-        return fingerprint(subsets, {"select": SELECT_VERSION}, *map(self.score, self.config.classifiers))
+        versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
+        return fingerprint(selection(self.config), versions, *map(self.score, self.config.classifiers))
 
 
 def check_config(config: Config, corpus: Corpus | None) -> None:

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import lookups
-from swallow_spark.config import parse_band
+from swallow_spark.config import parse_band, selection
 from swallow_spark.corpus import Manifest, Unit, lineage
 from swallow_spark.errors import UsageError
 from swallow_spark.stages import select as stage
@@ -29,8 +29,7 @@ def select(run: Run) -> None:
     if not corpus.is_finished(unit, prints.select, upstream):
         with run.progress.stage("select"):
             cuts = _cuts(run, scores)
-        subsets = {"subsets": [subset.meaning() for subset in config.subsets]}
-        corpus.commit(unit, prints.select, subsets, upstream, [], details={"cuts": cuts})
+        corpus.commit(unit, prints.select, selection(config), upstream, [], details={"cuts": cuts})
     found = corpus.manifest(unit)
     assert found
     _write_subsets(run, prints, found, scores)
@@ -140,5 +139,5 @@ def _write_batch(
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
     bits = {table: bit for bit, table in enumerate(tables)}
-    written = stage.write_subsets(rows, members, bits, scores, outputs).collect()
+    written = stage.write_subsets(rows, members, bits, scores, run.config.cleanup, outputs).collect()
     corpus.commit(unit, prints.select, {}, lineage([pages, cuts]), written)

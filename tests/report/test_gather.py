@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Config
+from swallow_spark.config import Config, selection
 from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import day, is_any_of, without_secrets
@@ -144,7 +144,7 @@ def finished(directory: Path, config: Config) -> Corpus:
         {"classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
         {"classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
     ]
-    meaning = {"subsets": [subset.meaning() for subset in config.subsets]}
+    meaning = selection(config)
     found = commit(corpus, Unit("select", "cuts"), {}, [scored], meaning, details={"cuts": cuts})
     commit(corpus, Unit("select", "crawl=c/0-1"), {}, [pages, found])
     corpus.root.write_atomically(

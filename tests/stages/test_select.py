@@ -3,6 +3,7 @@
 import random
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark import lookups
-from swallow_spark.config import parse_band
+from swallow_spark.config import Cleanup, parse_band
 from swallow_spark.outputs import Outputs
 from swallow_spark.stages import select as stage
 from swallow_spark.storage import Root
@@ -138,6 +139,7 @@ def test_subsets_hold_their_members(spark: SparkSession, tmp_path: Path) -> None
         shipped,
         tables,
         ["score_wiki"],
+        Cleanup(mode="off"),
         Outputs(root, dict.fromkeys(tables, schema), directories),
     ).collect()
     for table, bit in tables.items():
@@ -152,3 +154,34 @@ def test_subsets_hold_their_members(spark: SparkSession, tmp_path: Path) -> None
         sums = [dict(row["sums"]).get(f"chars:{table}", 0) for row in written if row["table"] == table]
         assert sum(sums) == sum(row["num_chars"] for row in found.values())
         assert {tuple(row) for row in map(dict, found.values())} == {tuple(schema.names)}
+
+
+@pytest.mark.parametrize("mode", ["off", "careful", "swallow"])
+def test_texts_are_cleaned_and_what_that_did_is_counted(
+    spark: SparkSession, tmp_path: Path, mode: Literal["off", "careful", "swallow"]
+) -> None:
+    texts = ["雨，風．", "本文が長く続く。\n" * 3 + "Copyright", "お知らせ", "雨、風。"]
+    root, table = Root(str(tmp_path)), "subsets/wiki-top10"
+    pages = [
+        dict.fromkeys(PAGES.names)
+        | {"doc_id": i, "text": text, "num_chars": len(text), "language_score": 1.0, "record_length": 9}
+        for i, text in enumerate(texts)
+    ]
+    members = [(i, int(i != 3), 0.5) for i in range(4)]
+    shipped = lookups.ship(
+        spark.createDataFrame(members, "doc_id long, subsets long, score_wiki double"), root, "members", 1
+    )
+    outputs = Outputs(root, {table: stage.subset_schema(["wiki"])}, {table: {0: f"{table}/crawl=a/x"}})
+    frame = spark.createDataFrame(pa.Table.from_pylist(pages, PAGES)).coalesce(1)
+    written = stage.write_subsets(frame, shipped, {table: 0}, ["score_wiki"], Cleanup(mode=mode), outputs).collect()
+    found = pq.read_table(root.local_path(written[0]["path"])).sort_by("doc_id").to_pylist()
+    trimmed = ("本文が長く続く。\n" * 3).rstrip()
+    expected = {
+        "off": (texts[:3], 0, 0),
+        "careful": (["雨、風。", trimmed, "お知らせ"], 1, 0),
+        "swallow": (["雨、風。", trimmed, ""], 2, 1),
+    }[mode]
+    assert [row["text"] for row in found] == expected[0]
+    assert [row["num_chars"] for row in found] == [len(text) for text in expected[0]]
+    sums = {"chars": sum(map(len, expected[0])), "trimmed": expected[1], "emptied": expected[2]}
+    assert dict(written[0]["sums"]) == {f"{name}:{table}": value for name, value in sums.items()}
