@@ -5,10 +5,10 @@ Results for programs go to standard output (`--json`), everything for people to 
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,19 +16,21 @@ from uuid import uuid4
 
 import pyspark
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from swallow_spark import __version__, pipeline
 from swallow_spark.config import Config, load
 from swallow_spark.corpus import Corpus, Unit, check_crawl
-from swallow_spark.errors import SwallowSparkError, UsageError
+from swallow_spark.errors import SwallowSparkError, UsageError, root_cause
 from swallow_spark.progress import Progress
+from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.explain import explain_page
+from swallow_spark.report.finished import Finished
 from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
 from swallow_spark.sources.inputs import expand
+from swallow_spark.steps.rules import show_trial, try_rules
 from swallow_spark.steps.run import COMPUTED_FROM, Run, check_config
 from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
@@ -155,10 +157,61 @@ _stage("sketch", "Signatures of the pages, for dedup.", lambda run: pipeline.ann
 _stage("measure", "Features of the pages, for the rules.", lambda run: pipeline.annotate(run, sketch=False))
 _stage("annotate", "Signatures and features, in one scan of the text.", pipeline.annotate)
 _stage("deduplicate", "Which pages are kept, over all pairs that share a bucket.", pipeline.deduplicate)
-_stage("decide", "Verdicts of the preset's rules on the pages that dedup keeps.", pipeline.decide)
+
+
+@app.command()
+def decide(
+    corpus: CorpusOption,
+    config: ConfigOption = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="Take the rules alone from this configuration.")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Option("--compare", metavar="NAME", help="Decide by these rules too, and compare the two.")
+    ] = None,
+    set_: SetOption = None,
+    master: MasterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verdicts of the preset's rules on the pages that dedup keeps."""
+    also: dict[str, Any] = {}
+    with _run("decide", corpus, config, set_, master, as_json, preset=preset, also=also) as run:
+        second = replace(run, config=_with_rules(run.config, other, ())) if other else None
+        if second and second.config.rules.preset == run.config.rules.preset:
+            raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
+        pipeline.decide(run)
+        if second:
+            check_config(second.config, run.corpus)
+            pipeline.decide(second)
+            compared = compare(*(Finished(run.spark, run.corpus, r.config) for r in (run, second)))
+            also["comparison"] = compared
+            show_comparison(compared, run.progress.console)
+
+
 _stage("score", "Scores of the accepted pages by the classifiers.", pipeline.score)
 _stage("select", "The top-k% subsets, with text.", pipeline.select)
 _stage("report", "The report: one HTML page below the corpus.", pipeline.report)
+
+
+rules = typer.Typer(help="The rules by themselves.", no_args_is_help=True)
+app.add_typer(rules, name="rules")
+
+
+@rules.command("try")
+def try_(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text, or - for standard input.")],
+    config: Annotated[str, typer.Option("--config", metavar="FILE", help="As of decide.")] = DEFAULT_CONFIG,
+    url: Annotated[str | None, typer.Option("--url", help="Where the text is from, for the rules on hosts.")] = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Features and verdict of one text, without Spark."""
+    settings = load(config, set_ or (), fetch)
+    check_config(settings, None)
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    trial = try_rules(settings, text, url)
+    _print_json(trial) if as_json else show_trial(trial, settings, Console(highlight=False))
 
 
 @app.command()
@@ -246,12 +299,17 @@ def _run(
     master: str | None,
     as_json: bool,
     register: tuple[str, Callable[[], list[InputFile]]] | None = None,
+    preset: str | None = None,
+    also: dict[str, Any] | None = None,
 ) -> Iterator[Run]:
-    """Everything around a step: checks first, then the lock, the session, and at the end the summary."""
+    """Everything around a step: checks first, then the lock, the session, and at the end the summary, and what the step
+    has put into `also`."""
     if register:
         check_crawl(register[0])
     there = Corpus.open(location) if not register or Corpus.is_at(location) else None
-    settings = _config(there, config, overrides)
+    settings = _config(there, config, () if preset else overrides)
+    if preset:
+        settings = _with_rules(settings, preset, overrides)
     check_config(settings, there)
     inputs = register[1]() if register else []
     corpus = there or Corpus.open_or_create(location)
@@ -265,11 +323,16 @@ def _run(
         summary = summarise(corpus, settings.rules.preset, settings.classifiers)
         _record(run, command, started, summary)
     if as_json:
-        _print_json(summary)
+        _print_json({**summary, **(also or {})})
     show_summary(summary, corpus, progress.console)
 
 
-def _config(corpus: Corpus | None, name: str | None, overrides: list[str] | None) -> Config:
+def _with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -> Config:
+    """The configuration with the rules of another one."""
+    return settings.model_copy(update={"rules": load(preset, overrides or (), fetch).rules})
+
+
+def _config(corpus: Corpus | None, name: str | None, overrides: Sequence[str] | None) -> Config:
     """The configuration asked for, else that of the corpus's last run, else the default."""
     runs = corpus.root.files("runs", ".json") if corpus else []
     if name or not corpus or not runs:
@@ -321,23 +384,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         status = _complain("stopped; the same command again goes on with what is missing", 130)
     except Exception as error:  # noqa: BLE001 - the last resort: what Spark raises is many kinds
-        status = _complain(_root_cause(error), 1)
+        status = _complain(root_cause(error), 1)
     sys.exit(status or 0)
 
 
 def _complain(message: str, status: int) -> int:
     print(f"swallow-spark: {' '.join(message.split())}", file=sys.stderr)
     return status
-
-
-def _root_cause(error: Exception) -> str:
-    """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback."""
-    if isinstance(error, ValidationError):
-        return f"{error}"
-    lines = [line.strip() for line in str(error).splitlines()]
-    causes = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Full|Exit)\b|Caused by:)", line)]
-    kind = type(error).__name__
-    return f"{causes[-1].removeprefix('Caused by:').strip() if causes else lines[0] if lines else kind} ({kind})"
 
 
 if __name__ == "__main__":

@@ -97,6 +97,14 @@ class Bound(Section):
             raise ValueError("a rule has either max or below")
         return self
 
+    def reasons(self, feature: str, value: float | None) -> list[str]:
+        """Why a page with this value of the feature is rejected; a value that was not measured is no reason."""
+        if value is None:
+            return []
+        low = self.min is not None and value < self.min
+        high = (self.max is not None and value > self.max) or (self.below is not None and value >= self.below)
+        return [f"{feature}:low"] * low + [f"{feature}:high"] * high
+
 
 class Rules(Section):
     """A preset of rules over features, hosts and URLs."""

@@ -1,5 +1,9 @@
 """Exceptions, by what the user must do about them. The command line turns each into one line and an exit status."""
 
+import re
+
+from pydantic import ValidationError
+
 
 class SwallowSparkError(Exception):
     """Anything that the command line reports in one line, without a traceback. Exit status 1: the run failed."""
@@ -31,3 +35,13 @@ class LedgerError(SwallowSparkError):
 
 class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
+
+
+def root_cause(error: Exception) -> str:
+    """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback."""
+    if isinstance(error, ValidationError):
+        return f"{error}"
+    lines = [line.strip() for line in str(error).splitlines()]
+    causes = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Full|Exit)\b|Caused by:)", line)]
+    kind = type(error).__name__
+    return f"{causes[-1].removeprefix('Caused by:').strip() if causes else lines[0] if lines else kind} ({kind})"

@@ -22,7 +22,7 @@ class Finished:
     def __init__(self, spark: SparkSession, corpus: Corpus, config: Config) -> None:
         self.corpus = corpus
         self.config = config
-        self._spark = spark
+        self.spark = spark
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Finished:
         return self._read(f"scores/classifier={classifier}", SCORES, manifests)
 
     def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
-        return self.corpus.read(self._spark, table, schema, manifests)
+        return self.corpus.read(self.spark, table, schema, manifests)
 
 
 def is_any_of(column: str, values: Sequence[int]) -> Column:

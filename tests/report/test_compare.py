@@ -1,0 +1,79 @@
+"""Two presets compared, over verdicts and features that are known."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+from test_gather import IDS, TEXTS, commit, ingested
+
+from swallow_spark.config import Config
+from swallow_spark.corpus import Unit
+from swallow_spark.report.compare import compare, show_comparison
+from swallow_spark.report.finished import Finished
+from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.tables import VERDICTS
+
+HIRAGANA = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.3, 4: 0.19, 5: 0.9}
+ELLIPSIS = {0: 0.5, 1: 0.0, 2: 0.2, 3: 0.1, 4: 0.4, 5: 0.3}
+NG = {0: None, 1: None, 2: 0.05, 3: 0.04, 4: None, 5: 0.9}
+FIRST = {"hiragana_fraction": {"min": 0.2, "source": "s"}, "ellipsis_fraction": {"max": 0.2, "source": "s"}}
+SECOND = {"hiragana_fraction": {"min": 0.2, "source": "s"}, "ng_fraction": {"below": 0.05, "source": "s"}}
+
+
+def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
+    presets = [Config.model_validate({"rules": {"preset": n, "bounds": b}}) for n, b in (("a", FIRST), ("b", SECOND))]
+    corpus, pages = ingested(directory, presets[0])
+    rows: list[dict[str, Any]] = []
+    for n in HIRAGANA:
+        row: dict[str, Any] = dict.fromkeys(FEATURES.names, 0) | {"doc_id": IDS[n], "host": "h", "num_chars": 9}
+        rows.append(row | {"hiragana_fraction": HIRAGANA[n], "ellipsis_fraction": ELLIPSIS[n], "ng_fraction": NG[n]})
+    # One more, which dedup drops: nearer to the bound than any other, but no page of the comparison.
+    rows.append({**rows[0], "doc_id": IDS[6], "hiragana_fraction": 0.199})
+    commit(corpus, Unit("measure", "crawl=c/0-1"), {"features": (FEATURES, rows, {})}, [pages])
+    for config in presets:
+        verdicts = []
+        for row in rows[:-1]:
+            reasons = [r for name, bound in config.rules.bounds.items() for r in bound.reasons(name, row[name])]
+            verdicts.append({"doc_id": row["doc_id"], "accepted": not reasons, "reasons": reasons})
+        name = config.rules.preset
+        table = {f"verdicts/preset={name}": (VERDICTS, verdicts, {})}
+        commit(corpus, Unit("decide", f"preset={name}/crawl=c"), table)
+    first, second = (Finished(spark, corpus, config) for config in presets)
+    return first, second
+
+
+def test_what_each_keeps_and_why(spark: SparkSession, tmp_path: Path) -> None:
+    compared = compare(*decided(spark, tmp_path))
+    # a rejects 0 and 4 for both reasons, 5 for one; b rejects 0 and 4, and 2 and 5 for their NG expressions.
+    assert compared["accepted"] == {"a": 3, "b": 2, "both": 2, "only a": 1, "only b": 0, "neither": 3}
+    assert compared["presets"] == ["a", "b"]
+    assert compared["pages"] == 6
+    assert compared["reasons"] == [
+        {"reason": "ellipsis_fraction:high", "a": 3, "b": 0, "both": 0},
+        {"reason": "hiragana_fraction:low", "a": 2, "b": 2, "both": 2},
+        {"reason": "ng_fraction:high", "a": 0, "b": 2, "both": 0},
+    ]
+    assert compared["overlap"] == [
+        {"first": "ellipsis_fraction:high", "second": "hiragana_fraction:low", "pages": 2},
+        {"first": "ellipsis_fraction:high", "second": "ng_fraction:high", "pages": 1},
+    ]
+
+
+def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> None:
+    compared = compare(*decided(spark, tmp_path))
+    beside = {bound["rejected_if"]: (bound["below"], bound["above"]) for bound in compared["bounds"]}
+    values = {said: tuple(side and (side["value"], side["doc_id"]) for side in sides) for said, sides in beside.items()}
+    assert values == {
+        "hiragana_fraction < 0.2": ((0.19, IDS[4]), (0.2, IDS[1])),
+        "ellipsis_fraction > 0.2": ((0.2, IDS[2]), (0.3, IDS[5])),
+        "ng_fraction >= 0.05": ((0.04, IDS[3]), (0.05, IDS[2])),
+    }
+    below = beside["hiragana_fraction < 0.2"][0]
+    assert below["url"] == "https://host1.example/4"
+    assert TEXTS[4].startswith(below["text"])
+    shown = io.StringIO()
+    show_comparison(compared, Console(file=shown, width=200))
+    assert "accepted by only a: 1" in shown.getvalue()
+    assert "https://host1.example/4" in shown.getvalue()
