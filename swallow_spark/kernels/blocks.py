@@ -10,9 +10,11 @@ __all__ = [
     "ARTICLE",
     "ARTICLE_BODY",
     "BOILERPLATE",
+    "CUT",
     "HIDDEN",
     "MAIN",
     "MAX_LINK_DENSITY",
+    "MAX_TEASER_WEIGHT",
     "SIDEBAR",
     "SPACE",
     "Block",
@@ -28,7 +30,11 @@ def words(text: str) -> frozenset[str]:
 
 
 _MIN_SENTENCE_WEIGHT: Final = 20  # of a block with sentence punctuation; in half-width characters
+_MIN_FULL_SENTENCE_WEIGHT: Final = 12  # of a block that ends with a full-width full stop
+_FULL_STOPS: Final = ("。", "！", "？")
 _MIN_LONG_WEIGHT: Final = 100  # of a block without
+MAX_TEASER_WEIGHT: Final = 300  # of the first words of another page
+CUT: Final = ("…", "...", "[…]", "・・・")  # ends these
 MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
 
 _SKIPPED: Final = words(
@@ -70,7 +76,7 @@ _BOILERPLATE_WORDS: Final = words(
     "promo popup modal cookie cookies login signin copyright copyrights prev next recent popular calendar "
     "newsletter subscribe subscription skip profile byline toolbar masthead navheader navfooter sphinxsidebar "
     "headerlink editsection catlinks printfooter toc rightbar leftbar pickup bookmark bookmarks socialbutton "
-    "pagetop totop colophon"
+    "pagetop totop colophon navbox signature"
 )
 _BOILERPLATE_TOKENS: Final = words("side sub widget right-column copy author archive archives search tag lang")
 _STATES: Final = words("has no with without is not js wp-singular")
@@ -79,12 +85,17 @@ _ARTICLE_TOKEN: Final = re.compile(
     r"|honbun|main[-_]?(?:text|txt)|markdown-body|wysiwyg|body[-_]?text",
     re.IGNORECASE,
 )
+_POST_TOKEN: Final = re.compile(
+    r"(?:(?:h|blog|single|main|news)[-_]?)?(?:post|entry|article)(?:[-_]?(?:inner|wrap(?:per)?|area|box|main))?",
+    re.IGNORECASE,
+)
 _MAIN_TOKEN: Final = re.compile(
     r"(?:main|page|contents?|site)[-_]?(?:contents?|main|body|area|column|col)|main|contents?", re.IGNORECASE
 )
 # Attributes that may hide an element, or tell what it is for; most elements have none of them.
 _HIDING: Final = words("hidden aria-hidden style")
 _TELLING: Final = words("hidden style itemprop role")
+_MARKS: Final = words("reference mw-editsection")  # Wikipedia's [1] and [edit]
 _BOILERPLATE_ROLES: Final = words("navigation banner contentinfo complementary")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -135,7 +146,8 @@ class Block(NamedTuple):
 def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block]]:
     """The page's block-level elements in document order, the first of them its root, and its blocks.
 
-    Inline elements that are hidden are left out, unless `everything` is asked for. Iterative: pages nest without end.
+    Inline elements that are hidden, or a wiki's marks, are left out, unless `everything` is asked for. Iterative: pages
+    nest without end.
     """
     elements = [Element(-1, "html", 0)]
     blocks: list[Block] = []
@@ -227,13 +239,15 @@ def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
         if names := attributes.get(key):
             for token in names.split():
                 if token_hint := _hint(token):
-                    if token_hint in (MAIN, ARTICLE_BODY):
+                    if token_hint in (MAIN, ARTICLE, ARTICLE_BODY):
                         return token_hint
                     hint = token_hint
     return hint
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
+    if attributes.get("class") in _MARKS:
+        return True
     if _HIDING.isdisjoint(attributes):
         return False
     style = attributes.get("style")
@@ -268,8 +282,14 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
         return
     weight = _weight(text)
     linked = min(linked, weight)
-    is_prose = linked <= MAX_LINK_DENSITY * weight and (
-        weight >= _MIN_LONG_WEIGHT or (weight >= _MIN_SENTENCE_WEIGHT and _has_sentence_end(text))
+    is_prose = (
+        linked <= MAX_LINK_DENSITY * weight
+        and not (weight < MAX_TEASER_WEIGHT and text.endswith(CUT))
+        and (
+            weight >= _MIN_LONG_WEIGHT
+            or (weight >= _MIN_SENTENCE_WEIGHT and _has_sentence_end(text))
+            or (weight >= _MIN_FULL_SENTENCE_WEIGHT and text.endswith(_FULL_STOPS))
+        )
     )
     blocks.append(Block(current, text, weight, linked, weight - linked if is_prose else 0))
 
@@ -316,6 +336,8 @@ def _hint(token: str) -> int:
     """What the name of a class or an id hints at: MAIN, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
     if _ARTICLE_TOKEN.fullmatch(token) is not None:
         return ARTICLE_BODY
+    if _POST_TOKEN.fullmatch(token) is not None:
+        return ARTICLE
     if _MAIN_TOKEN.fullmatch(token) is not None:
         return MAIN
     # Utility classes (lg:toc-hidden, max-w-[20rem]) and ids made of a sentence aren't names.

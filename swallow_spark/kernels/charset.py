@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Decoded", "decode", "detect"]
 
-VERSION: Final = 1  # raise it where any page may be decoded in another way
+VERSION: Final = 2  # raise it where any page may be decoded in another way
 _DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
 _SAMPLE_BYTES: Final = 1 << 16  # enough to tell which charset a damaged page is in
 _MIN_KANA_FRACTION: Final = (
@@ -114,6 +114,10 @@ def decode(html: bytes, content_type: str | None = None) -> Decoded:
         return _replacing(html, utf16)
     if (text := _strict(html, "utf-8")) is not None:
         return Decoded(text, "utf-8", 0)
+    if b"\x00" in html[:256]:  # UTF-16 with less markup than text
+        for charset in ("utf-16-le", "utf-16-be"):
+            if (text := _strict(html, charset)) is not None and _kana_fraction(text) >= _MIN_KANA_FRACTION:
+                return Decoded(text, charset, 0)
     return _decode_legacy(html, declared_charsets(html, content_type))
 
 

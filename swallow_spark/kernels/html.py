@@ -12,14 +12,16 @@ from typing import Any, Final, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser
 
-from swallow_spark.kernels import charset
+from swallow_spark.kernels import charset, wording
 from swallow_spark.kernels.blocks import (
     ARTICLE,
     ARTICLE_BODY,
     BOILERPLATE,
+    CUT,
     HIDDEN,
     MAIN,
     MAX_LINK_DENSITY,
+    MAX_TEASER_WEIGHT,
     SIDEBAR,
     SPACE,
     Block,
@@ -38,28 +40,20 @@ _MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element that it
 _MAX_HIDDEN_FRACTION: Final = 0.6  # likewise, in an element that is hidden until a script shows it
 _MIN_SIDEBAR_PROSE: Final = 0.7  # of the characters of a sidebar that belongs to the text
 _MIN_MAIN: Final = 0.4  # of the prose, in <main>
-_MIN_ARTICLE: Final = 0.3  # of the prose in there, in the only <article>
-_MIN_ARTICLE_BODY: Final = 0.15  # of the prose in there, in the only element named as the body of an article
+_MIN_ARTICLE: Final = 0.05  # of the prose in there, in the only article: a short post beside a long sidebar
+_MIN_ARTICLE_BODY: Final = 0.05  # of the prose in there, in the only element named as the body of an article
 _MIN_SEVERAL: Final = 0.6  # of the prose, where there are several: forum posts, a list of entries, but also teasers
 _MIN_LINK_LIST_DENSITY: Final = 0.6  # of the characters of a list of links
 _MAX_BOILERPLATE_LINE: Final = 200  # half-width characters of a line that is dropped for its words
+_MAX_NAVIGATION_LINE: Final = 100  # half-width characters of a line of links that is dropped for its words
+_MAX_APPENDED: Final = 0.35  # of the prose, under a heading of related pages or comments
+_MIN_APPENDED_LINKS: Final = 0.25  # of the lines under a heading of related pages
 _MIN_CHILD: Final = 0.9  # of the prose of its parent, in the element that is descended into
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ITEMS: Final = frozenset({"li", "dd", "dt", "p", "td", "div"})
 _CONTAINERS: Final = words(
     "html body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details"
-)
-_BOILERPLATE_LINE: Final = re.compile(
-    r"©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|(?:この記事は|続きは)会員限定|この記事をシェア"
-    r"|関連(?:記事|リンク|キーワード|ニュース)[:：]?$|(?:ツイート|シェア|いいね|ブックマーク|はてブ|LINEで送る|Tweet|Share|Pocket|PR|広告)!?$"
-    r"|印刷(?:する)?$|(?:この)?(?:ページの?)?(?:先頭|トップ|TOP)(?:へ|に戻る|へ戻る)$|(?:続きを読む|もっと見る|一覧(?:へ|を見る|に戻る)?)$",
-    re.IGNORECASE,
-)
-_RELATED: Final = re.compile(
-    r"関連|おすすめ|オススメ|お薦め|人気|ランキング|最新|新着|最近の|カテゴリ|アーカイブ|タグ|合わせて読|あわせて読|よく読まれ|バックナンバー"
-    r"|\b(?:related|recommended|popular|recent|latest|categories|archives|tags|more from|you may|see also)\b",
-    re.IGNORECASE,
 )
 # A title around the site's name: nothing, or a separator.
 _SEPARATOR_END: Final = re.compile(r"(?:^|[|｜:：»«/／•·・–—―‐-])\s*$")
@@ -100,6 +94,9 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     elements, blocks = walk(root)
     title, robots = _metadata(tree.head, next((b.text for b in blocks if elements[b.element].tag == "h1"), ""))
     main = _main_texts(elements, blocks)
+    if not main and (frames := tree.css_first("noframes")) is not None:  # its content is text to the parser
+        elements, blocks = walk(LexborHTMLParser(frames.text(), scripting=True).root)
+        main = _main_texts(elements, blocks)
     if not main:
         _, blocks = walk(root, everything=True)
         main = [block.text for block in blocks]
@@ -199,7 +196,9 @@ def _main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
     if len(kept) < len(blocks):
         _sum_up(elements, kept)
     inside = _inside_main(elements)
-    texts = _without_link_lists(elements, [block for block in kept if inside[block.element]])
+    texts = _without_link_lists(
+        elements, [block for block in _without_appendices(elements, kept) if inside[block.element]]
+    )
     return texts or [block.text for block in kept]
 
 
@@ -232,6 +231,61 @@ def _sum_up(elements: list[Element], blocks: list[Block]) -> None:
         parent.num_blocks += element.num_blocks
 
 
+def _without_appendices(elements: list[Element], blocks: list[Block]) -> list[Block]:
+    """The blocks without those under a heading of related pages, of which a good part is links, or of comments."""
+    total = elements[0].prose
+    kept: list[Block] = []
+    index = 0
+    while index < len(blocks):
+        block = blocks[index]
+        if total and block.weight < _MAX_BOILERPLATE_LINE and elements[block.element].tag in _HEADINGS:
+            of_comments = wording.is_about_comments(block.text)
+            if of_comments or wording.is_related(block.text):
+                end = _end_of_section(elements, blocks, index)
+                section = blocks[index + 1 : end]
+                num_linked = sum(other.linked > MAX_LINK_DENSITY * other.weight for other in section)
+                if sum(other.prose for other in section) <= _MAX_APPENDED * total and (
+                    of_comments or (num_linked > 1 and num_linked >= _MIN_APPENDED_LINKS * len(section))
+                ):
+                    index = end
+                    continue
+        kept.append(block)
+        index += 1
+    return kept
+
+
+def _end_of_section(elements: list[Element], blocks: list[Block], index: int) -> int:
+    """The index after the last block of the section of the heading at `index`: the outermost element that begins with
+    the heading, or else what follows it up to the next heading that is no lower."""
+    before = set(_ancestors(elements, blocks[index - 1].element)) if index else {0}
+    inner = blocks[index].element
+    while elements[inner].parent not in before:
+        inner = elements[inner].parent
+    heading = elements[blocks[index].element].tag
+    parent = elements[inner].parent
+    end = index + 1
+    while end < len(blocks) and inner in _ancestors(elements, blocks[end].element):
+        end += 1
+    if end > index + 1:
+        return end
+    while (
+        end < len(blocks)
+        and parent in _ancestors(elements, blocks[end].element)
+        and not (elements[blocks[end].element].tag in _HEADINGS and elements[blocks[end].element].tag <= heading)
+    ):
+        end += 1
+    return end
+
+
+def _ancestors(elements: list[Element], index: int) -> list[int]:
+    """The element itself, its parent, and so on to the root."""
+    found = []
+    while index >= 0:
+        found.append(index)
+        index = elements[index].parent
+    return found
+
+
 def _inside_main(elements: list[Element]) -> list[bool]:
     """For each element, whether it is main text: below the elements that are named so, and there in the innermost one
     that holds most of the prose."""
@@ -249,6 +303,9 @@ def _inside_main(elements: list[Element]) -> list[bool]:
                 below[index] = True
                 named.append(index)
         found = sum(elements[index].prose for index in named)
+        if hint == ARTICLE_BODY and len(named) > 1:  # entries in a row, each below its title
+            for index in range(elements[named[0]].parent, named[-1]):
+                below[index] |= inside[index] and elements[index].tag in _HEADINGS
         if found > (fraction if len(named) == 1 else _MIN_SEVERAL) * prose:
             inside, mains, prose = below, named, found
     if len(mains) == 1:
@@ -290,24 +347,32 @@ def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[st
     prose_seen = False
     for block in blocks:
         element = elements[block.element]
-        if block.weight < _MAX_BOILERPLATE_LINE and _BOILERPLATE_LINE.match(block.text) is not None:
+        if block.weight < _MAX_BOILERPLATE_LINE and wording.is_boilerplate(block.text):
+            continue
+        is_linked = block.linked > MAX_LINK_DENSITY * block.weight
+        if is_linked and block.weight < _MAX_NAVIGATION_LINE and wording.is_navigation(block.text):
             continue
         if element.tag in _HEADINGS:
-            headings.append(block.text)
+            headings.append(wording.without_permalink(block.text))
+            continue
+        if not prose_seen and block.weight < _MAX_BOILERPLATE_LINE and wording.is_date(block.text):
             continue
         prose_seen |= block.prose > 0
-        if block.linked > MAX_LINK_DENSITY * block.weight:
-            links = elements[element.parent] if element.tag in _ITEMS and element.parent >= 0 else element
+        if is_linked:
+            if block.weight < MAX_TEASER_WEIGHT and block.text.endswith(CUT):
+                continue
+            is_list = block.text.count("\n") > 1  # of lines that end with <br>
+            links = element if is_list or element.tag not in _ITEMS else elements[element.parent]
             if (
-                links.num_blocks > 1
+                (is_list or links.num_blocks > 1)
                 and links.linked > _MIN_LINK_LIST_DENSITY * links.weight
                 and not _is_in_article_body(elements, block.element)
-                and (not prose_seen or links.weight > prose or (headings and _RELATED.search(headings[-1]) is not None))
+                and (not prose_seen or links.weight > prose or (headings and wording.is_related(headings[-1])))
             ):
                 continue
         texts += headings
         headings.clear()
-        texts.append(block.text)
+        texts.append(wording.without_permalink(block.text) if element.tag == "dt" else block.text)
     return texts
 
 

@@ -1,0 +1,70 @@
+"""Short lines of a page that tell by their words what they, or the lines below them, are: Japanese first."""
+
+import re
+from typing import Final
+
+__all__ = ["is_about_comments", "is_boilerplate", "is_date", "is_navigation", "is_related", "without_permalink"]
+
+_BOILERPLATE: Final = re.compile(
+    r"[\s【〔［\[（(＜<■□●◆▼▲※*]*(?:"
+    r"©|\(c\)|copyright\b|all rights reserved|無断(?:転載|複製|使用)|(?:この記事は|続きは)会員限定|この記事をシェア"
+    r"|(?:関連(?:記事|リンク|キーワード|ニュース)[:：]?"
+    r"|(?:ツイート|シェア|いいね|ブックマーク|はてブ|LINEで送る|スポンサーリンク|Tweet|Share|Pocket|PR|広告)!?"
+    r"|印刷(?:する)?|(?:この)?(?:ページの?)?(?:先頭|トップ|TOP)(?:へ|に戻る|へ戻る)"
+    r"|続きを読む|もっと見る|一覧(?:へ|を見る|に戻る)?)$)",
+    re.IGNORECASE,
+)
+_NAVIGATION: Final = re.compile(
+    r"戻る|もどる|トップ|ホーム|目次|(?:次|前)の?(?:ページ|号|回|記事|話|へ)|バックナンバー|一覧|^\d{1,3}$"
+    r"|(?:写真|画像|動画|フォト).*(?:見る|枚)|(?:続き|全文|詳細|詳しく)(?:は|を)|もっと見る"
+    r"|^[【〔［\[■▼▶●・\s]*(?:関連(?:記事|リンク|ニュース)|あわせて読|こちらも)"
+    r"|^(?:\W*\b(?:home|top|index|back|next|prev(?:ious)?|up|contents)\b)+\W*$",
+    re.IGNORECASE,
+)
+_RELATED: Final = re.compile(
+    r"関連|おすすめ|オススメ|お薦め|人気|ランキング|最新|新着|最近の|カテゴリ|アーカイブ|タグ|(?:合|あ)わせて読|よく読まれ|読まれてい"
+    r"|バックナンバー|こんな(?:記事|商品)|こちらも|(?:ほか|他|次)の記事|次に読|注目|ピックアップ|特集|スポンサー"
+    r"|\b(?:related|recommended|popular|recent|latest|categories|archives|tags|more from|you may|see also)\b",
+    re.IGNORECASE,
+)
+_COMMENTS: Final = re.compile(
+    r"(?:(?:みんなの)?コメント|読者の声|comments?|leave a (?:reply|comment))(?:一覧|欄|を(?:書く|残す|投稿)|する)?"
+    r"[\s(（:：\d件)）]*$",
+    re.IGNORECASE,
+)
+_DATE: Final = re.compile(
+    r"(?:(?:公開|更新|投稿|掲載|作成|配信|最終更新|登録|発表)日?時?\s*[:：]?\s*)?"
+    r"(?:20|19)\d\d\s*[年/.-]\s*\d{1,2}\s*[月/.-]\s*\d{1,2}\s*日?\s*(?:[(（].{1,3}[)）])?"
+    r"\s*(?:\d{1,2}\s*[:：時]\s*\d{2}\s*分?)?\s*(?:公開|更新|投稿|掲載|配信|付)?$"
+)
+_PERMALINK: Final = re.compile(r"\s*(?:[¶§#]|\[(?:編集|ソースを編集|edit)(?: \| [^\]]*)?\])$")
+
+
+def is_boilerplate(line: str) -> bool:
+    """Whether a line is of no article: a copyright, a paywall, a button for sharing."""
+    return _BOILERPLATE.match(line) is not None
+
+
+def is_navigation(line: str) -> bool:
+    """Whether a line that is a link, or several, leads back, on, or to the rest."""
+    return _NAVIGATION.search(line) is not None
+
+
+def is_related(heading: str) -> bool:
+    """Whether a heading may stand above links to other pages of the site."""
+    return _RELATED.search(heading) is not None
+
+
+def is_about_comments(heading: str) -> bool:
+    """Whether a heading stands above what readers wrote."""
+    return _COMMENTS.match(heading) is not None
+
+
+def is_date(line: str) -> bool:
+    """Whether a line is a date, with or without a time, and nothing else."""
+    return _DATE.match(line) is not None
+
+
+def without_permalink(heading: str) -> str:
+    """A heading without the mark that links to it, or the wiki's [編集]; as it is where nothing else is there."""
+    return _PERMALINK.sub("", heading) or heading
