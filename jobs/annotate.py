@@ -2,6 +2,9 @@
 
 import sys
 
-from swallow_spark.cli import main
+if not sys.flags.safe_path:
+    del sys.path[0]  # this directory: its select.py would be taken for Python's own module
+
+from swallow_spark.cli import main  # noqa: E402
 
 main(["annotate", *sys.argv[1:]])

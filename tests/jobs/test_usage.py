@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +223,11 @@ def test_a_job_for_every_command_of_the_pipeline() -> None:
         text = (REPOSITORY / "jobs" / f"{job}.py").read_text()
         assert f'main(["{job}", *sys.argv[1:]])' in text
         assert len(text.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("job", ["build", "select"])
+def test_jobs_run_as_programs(job: str) -> None:
+    program = REPOSITORY / "jobs" / f"{job}.py"
+    done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: swallow-spark {job} " in done.stdout
