@@ -1,0 +1,120 @@
+"""A build that is killed, twice, and started again: it goes on, and its rows are those of an undisturbed run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from commands import Ran, call, command_line, own_environment, run
+from corpora import ids, rows, same_tables
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+def processes_of(session: int) -> list[int]:
+    """The processes of a session that are not dead: a driver, its JVM, its Python workers."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def kill_when(happened: Callable[[], bool], arguments: list[str]) -> None:
+    """Starts a command, kills its driver, and only that, when something has happened; nothing of it goes on."""
+    driver = subprocess.Popen(
+        command_line(*arguments),
+        env=own_environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: happened() or driver.poll() is not None, 200)
+        assert driver.poll() is None, "it ended before it could be killed"
+        assert len(processes_of(driver.pid)) > 1, "the driver and its JVM"
+        driver.kill()
+        driver.wait()
+        # Spark's JVM ends when its driver is gone, and the workers with it.
+        wait_for(lambda: not processes_of(driver.pid), 30)
+    finally:
+        for process in processes_of(driver.pid):
+            os.kill(process, signal.SIGKILL)
+        driver.wait()
+
+
+def plant_leftovers(corpus: Path) -> list[Path]:
+    """Parquet files that look like pages, in the way of every reader that lists directories."""
+    finished = next(corpus.glob("pages/crawl=c/*/*.parquet"))
+    page = pq.read_table(finished, partitioning=None).slice(0, 1)
+    unit = corpus / "pages" / "crawl=c" / "0000000-0000000-0123456789ab"
+    unit.mkdir()
+    planted = [unit / "part-00000-decoy.parquet", finished.parent / "part-00099-decoy.parquet"]
+    for path in planted:
+        pq.write_table(page, path)
+    return planted
+
+
+def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    one_by_one = ("--set", "execution.files_per_batch=1", "--set", "execution.batches_in_flight=1")
+    command = ["build", "--corpus", str(corpus), "--config", "demo", "--crawl", "c", *one_by_one, "--json"]
+    command += map(str, warcs)
+    batches, scores = corpus / "manifests" / "ingest" / "crawl=c", corpus / "manifests" / "score"
+
+    kill_when(lambda: any(batches.glob("*.json")), command)
+    finished = ids(corpus, "ingest")
+    assert 0 < len(finished) < len(warcs)
+    kept = {path: path.read_bytes() for path in batches.glob("*.json")}
+    assert json.loads((corpus / "lock.json").read_text())["pid"], "the dead process still holds the lock"
+    in_a_swept_directory, in_a_finished_one = plant_leftovers(corpus)
+
+    kill_when(lambda: any(scores.glob("*/*/*.json")), command)
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert not in_a_swept_directory.exists()
+    late = ids(corpus, "ingest", "sketch", "measure", "deduplicate", "decide")
+    assert len([name for name in late if name.startswith("ingest/")]) == len(warcs)
+    assert not (corpus / "subsets" / "thresholds.json").exists()
+
+    ran: Ran = run(*command)
+    summary = ran.json
+    assert ids(corpus, "ingest", "sketch", "measure", "deduplicate", "decide") == late
+    assert not (corpus / "lock.json").exists()
+    assert in_a_finished_one.exists(), "on no list, so never read"
+    assert summary["pages"] == len(rows(corpus, "pages")) == len(rows(built, "pages"))
+    same_tables(corpus, built)
+    listed = {path.parent for path in corpus.rglob("*.parquet") if path.parent.name != "inputs"}
+    shutil.rmtree(corpus / "lookups", ignore_errors=True)
+    assert all(list(directory.glob("*.parquet")) for directory in listed)
+
+
+def test_the_lock_of_a_live_process_is_respected(built: Path, tmp_path: Path, warcs: list[Path]) -> None:
+    corpus = Path(shutil.copytree(built, tmp_path / "copy"))
+    owner = {"host": os.uname().nodename, "pid": os.getpid(), "started": "then", "user": "u", "since": "now"}
+    lock = corpus / "lock.json"
+    fields = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()
+    lock.write_text(json.dumps({**owner, "started": fields[19]}))
+    build = ("build", "--corpus", corpus, "--config", "demo", "--crawl", "c", *warcs)
+    assert "in use by another run" in call(*build).complaint
+    lock.write_text(json.dumps(owner))  # a process of that number, but another one
+    assert call(*build).status == 0
+    lock.write_text(json.dumps({**owner, "host": "elsewhere"}))
+    assert "in use by another run" in call(*build).complaint
