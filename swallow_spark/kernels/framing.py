@@ -1,8 +1,7 @@
 """WARC framing that survives damage: where records begin and end, by the bytes alone.
 
-`warc.read` comes here from the first thing on that FastWARC does not take for plain and sound: FastWARC says neither
-what is wrong nor where, goes on silently over some damage, and cannot resume behind it. This reader tells a wrong
-checksum, a cut member, bytes between members and a wrong Content-Length apart, and finds the records behind them.
+`warc.read` comes here from the first thing on that is not plain and sound. This reader tells a wrong checksum, a cut
+member, bytes between members and a wrong Content-Length apart, and finds the records behind them.
 Framing follows ISO 28500 (WARC/1.1), read leniently: any version, bare LF, any number of line ends between records.
 """
 
@@ -12,34 +11,89 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from swallow_spark.kernels.heads import UNPLAIN, names, scan_head
 from swallow_spark.kernels.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Plain, Source, Window
 
 MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real ones are below 4 kB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
 _BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
+_BLANK_BYTES: Final = _BLANKS.encode("ascii")
+_FIELDS: Final = names("content-length", "warc-type", "content-type")
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _START: Final = re.compile(rb"\x1f\x8b\x08|WARC/")
 _HEAD_LINE: Final = re.compile(rb"(?:\A|\n)(WARC/\d+\.\d+[ \t]*\r?\n)")
 
 
-@dataclass(slots=True)
 class Record:
     """A record that is whole: framed, of the length it declares, its checksum right."""
+
+    __slots__ = ("_head", "_headers", "block", "content_type", "length", "offset", "record_type")
 
     offset: int
     """Byte offset in the file of the record's gzip member, or of the record itself where the file is plain. In a member
     that holds several records each after the first has the offset before it plus one, so offsets always ascend."""
     length: int
     """Bytes that the record takes in the file; its inflated bytes where it shares a gzip member with others."""
-    headers: dict[str, str]
-    """WARC headers by lower-case name; the last of a repeated one."""
     block: bytes
     """What follows the WARC headers: of a response, the HTTP head and body."""
+    record_type: str
+    """`response`, `request`, `warcinfo`, ...; lower-case."""
+    content_type: str | None
+    """The Content-Type of the record (not of the page): `application/http; msgtype=response`."""
+
+    def __init__(self, offset: int, length: int, headers: dict[str, str], block: bytes) -> None:
+        """`headers` by lower-case name."""
+        self.offset = offset
+        self.length = length
+        self.block = block
+        self.record_type = headers["warc-type"].lower()
+        self.content_type = headers.get("content-type")
+        self._head = b""
+        self._headers: dict[str, str] | None = headers
+
+    @classmethod
+    def of_member(cls, offset: int, length: int, data: bytes | bytearray, max_block_bytes: int) -> "Record | None":
+        """The record that is all of an inflated gzip member; None where anything about it is not plain. Its headers
+        are parsed when they are asked for."""
+        head = scan_head(data, 0, MAX_HEAD_BYTES, _FIELDS)
+        if head.end < 0 or not data.startswith(b"WARC/") or head.first_start < 0 or head.second_start < 0:
+            return None
+        block_bytes = data[head.first_start : head.first_end].strip(_BLANK_BYTES)
+        if not block_bytes.isdigit() or len(block_bytes) > 18 or int(block_bytes) > max_block_bytes:
+            return None
+        block_end = head.body + int(block_bytes)
+        if block_end > len(data) or data[block_end:].strip(b"\r\n"):
+            return None
+        record = cls.__new__(cls)
+        record.offset = offset
+        record.length = length
+        record.block = bytes(memoryview(data)[head.body : block_end])
+        record.record_type = _text(data[head.second_start : head.second_end]).lower()
+        record._head = bytes(data[: head.end])
+        record._headers = None
+        if head.third_start == UNPLAIN:
+            record.content_type = record.headers.get("content-type")
+        else:
+            record.content_type = _text(data[head.third_start : head.third_end]) if head.third_start >= 0 else None
+        return record if record.record_type else None
 
     @property
-    def record_type(self) -> str:
-        """`response`, `request`, `warcinfo`, ...; lower-case."""
-        return self.headers["warc-type"].lower()
+    def headers(self) -> dict[str, str]:
+        """WARC headers by lower-case name; the last of a repeated one."""
+        if self._headers is None:
+            self._headers = parse_head(self._head) or {}
+        return self._headers
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        mine, others = ((r.offset, r.length, r.headers, r.block) for r in (self, other))
+        return mine == others
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Record({self.offset}, {self.length}, {self.headers}, {self.block[:100]!r})"
 
     @property
     def url(self) -> str | None:
@@ -57,11 +111,6 @@ class Record:
             return None
 
     @property
-    def content_type(self) -> str | None:
-        """The Content-Type of the record (not of the page): `application/http; msgtype=response`."""
-        return self.headers.get("content-type")
-
-    @property
     def truncated(self) -> str | None:
         """WARC-Truncated: why the crawler cut the payload (`length`, `time`, `disconnect`); None where it is whole."""
         return self.headers.get("warc-truncated")
@@ -76,6 +125,10 @@ class Damage:
     scope: Literal["record", "file", "gap"]
     reason: str
     detail: str
+
+
+def _text(value: bytes | bytearray) -> str:
+    return value.decode("utf-8", "replace").strip(_BLANKS)
 
 
 def parse_head(head: bytes) -> dict[str, str] | None:

@@ -13,12 +13,14 @@ from typing import Final
 
 import pyarrow as pa
 
+from swallow_spark.kernels.heads import ABSENT, HeadSpans, names, scan_head
+
 MAX_HEAD_BYTES: Final = 256 << 10
 MAX_ENCODINGS: Final = 4  # listed in Content-Encoding; a page has one
+_FIELDS: Final = names("content-type", "content-encoding", "transfer-encoding")
 _ANY_RATIO_BYTES: Final = 1 << 20  # up to here a body may inflate by whatever ratio it likes
 _CHUNK_BYTES: Final = 64 << 10
 _STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?![0-9])", re.IGNORECASE)
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,4096})?\r?\n")
 _LOOKS_LIKE_HTML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-zA-Z]")
 
@@ -37,12 +39,30 @@ class TooLargeError(Exception):
 
 @dataclass(slots=True)
 class Response:
-    """An HTTP response; `headers` are (lower-case name, value) in the order they came."""
+    """An HTTP response."""
 
     status: int
-    headers: list[tuple[str, str]]
-    stored_body: bytes
-    """What follows the head, still encoded."""
+    block: bytes
+    """As stored, with its head."""
+    spans: HeadSpans
+    """Where its head and body are, and Content-Type, Content-Encoding and Transfer-Encoding."""
+
+    @property
+    def stored_body(self) -> bytes:
+        """What follows the head, still encoded."""
+        return self.block[self.spans.body :]
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """(lower-case name, value) in the order they came."""
+        headers: list[tuple[str, str]] = []
+        for line in self.block[: self.spans.end].decode("latin-1").split("\n")[1:]:
+            name, colon, value = line.partition(":")
+            if line[:1] in (" ", "\t") and headers:  # folded
+                headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
+            elif colon:
+                headers.append((name.rstrip().lower(), value.strip()))
+        return headers
 
     def values(self, name: str) -> list[str]:
         """The values of a header, by lower-case name; empty ones are left out."""
@@ -51,6 +71,12 @@ class Response:
     @property
     def content_type(self) -> str | None:
         """The Content-Type; of several the last that is one, as browsers do. One before it may add the charset."""
+        spans = self.spans
+        if spans.first_start == ABSENT:
+            return None
+        if spans.first_start >= 0:  # nearly always
+            value = self.block[spans.first_start : spans.first_end].decode("latin-1").strip()
+            return value if "/" in value else None
         usable = [value for value in self.values("content-type") if "/" in value]
         if not usable:
             return None
@@ -71,18 +97,12 @@ def parse(block: bytes) -> Response:
     status_line = _STATUS_LINE.match(block, 0, 1024)
     if status_line is None:
         raise BadHttpError(f"no HTTP status line: {block[:40]!r}")
-    end = _HEAD_END.search(block, status_line.end(), MAX_HEAD_BYTES)
-    if end is None and len(block) > MAX_HEAD_BYTES:
-        raise BadHttpError(f"the HTTP head does not end within {MAX_HEAD_BYTES} bytes")
-    head = block[status_line.end() : end.start() if end else len(block)]
-    headers: list[tuple[str, str]] = []
-    for line in head.decode("latin-1").split("\n")[1:]:
-        name, colon, value = line.partition(":")
-        if line[:1] in (" ", "\t") and headers:  # folded
-            headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
-        elif colon:
-            headers.append((name.strip().lower(), value.strip()))
-    return Response(int(status_line[1]), headers, block[end.end() :] if end else b"")
+    spans = scan_head(block, status_line.end(), MAX_HEAD_BYTES, _FIELDS)
+    if spans.end < 0:
+        if len(block) > MAX_HEAD_BYTES:
+            raise BadHttpError(f"the HTTP head does not end within {MAX_HEAD_BYTES} bytes")
+        spans = spans._replace(end=len(block), body=len(block))
+    return Response(int(status_line[1]), block, spans)
 
 
 def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
@@ -93,6 +113,10 @@ def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
     BadHttpError where more than `MAX_ENCODINGS` are listed.
     """
     data = response.stored_body
+    if response.spans.second_start == response.spans.third_start == ABSENT:
+        if len(data) > max_bytes:
+            raise TooLargeError("inflated_size", f"{len(data)} bytes, over the limit of {max_bytes}")
+        return data
     if any("chunked" in value.lower() for value in response.values("transfer-encoding")):
         data = _without_chunks(data)
     encodings = [e.strip().lower() for value in response.values("content-encoding") for e in value.split(",")]

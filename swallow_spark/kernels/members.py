@@ -8,9 +8,13 @@ import re
 import zlib
 from typing import BinaryIO, Final
 
+import deflate
+
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 READ_BYTES: Final = 256 << 10  # asked of the stream at once
 CHUNK_BYTES: Final = 16 << 10  # compressed bytes taken, and bytes inflated, at once
+_MAGIC: Final = re.compile(re.escape(GZIP_MAGIC))
+_MIN_MEMBER_BYTES: Final = 18  # a head and a trailer
 MAX_GZIP_HEAD_BYTES: Final = 64 << 10
 
 
@@ -33,12 +37,25 @@ class Window:
     def at(self, position: int, size: int) -> bytes:
         """The bytes from `position` on: `size` of them, fewer only at the end of the stream."""
         while self.end < position + size and not self._ended:
-            data = self._stream.read(READ_BYTES)
-            self._ended = not data
-            self._held += data
+            self._read_more()
         if position < self.start:
             raise ValueError(f"bytes before {self.start} are gone, asked for {position}")
         return bytes(memoryview(self._held)[position - self.start : position - self.start + size])
+
+    def _read_more(self) -> None:
+        data = self._stream.read(READ_BYTES)
+        self._ended = not data
+        self._held += data
+
+    def next_head(self, position: int, max_bytes: int) -> int:
+        """Where the bytes that gzip members begin with are next, from `position` on; where the stream ends, or what
+        has been read of it, if they are not within `max_bytes`."""
+        found = _MAGIC.search(self._held, position - self.start)
+        while found is None and not self._ended and self.end - position <= max_bytes:
+            searched = max(self.end - len(GZIP_MAGIC) + 1, position)
+            self._read_more()
+            found = _MAGIC.search(self._held, searched - self.start)
+        return self.start + found.start() if found else self.end
 
     def release(self, position: int) -> None:
         """Let go of the bytes before `position`."""
@@ -46,6 +63,47 @@ class Window:
             position = min(position, self.end)
             del self._held[: position - self.start]
             self.start = position
+
+
+def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | bytearray, int] | None:
+    """What the gzip member at `start` holds, and where it ends; None where it is damaged in any way, is empty, is not
+    followed by another one or the end of the stream, or holds or takes more than `max_bytes`.
+
+    libdeflate is the fastest on members of a few kilobytes, but must be told their ends and sizes: what lies before the
+    next head is taken for the member, and believed if its last bytes are the checksum and the size of what comes out.
+    """
+    end = window.next_head(start + _MIN_MEMBER_BYTES, max_bytes)
+    if end - start > max_bytes:
+        return None
+    member = window.at(start, end - start)
+    crc, size = int.from_bytes(member[-8:-4], "little"), int.from_bytes(member[-4:], "little")
+    if 0 < size <= max_bytes:
+        try:
+            inflated = deflate.gzip_decompress(member, size)
+        except deflate.DeflateError:
+            pass  # damaged, or what was taken for the next member is part of this one: by chance, once in 16 MB
+        else:
+            if len(inflated) == size and deflate.crc32(inflated) == crc:
+                return inflated, end
+    return _inflate_member_slowly(window, start, max_bytes)
+
+
+def _inflate_member_slowly(window: Window, start: int, max_bytes: int) -> tuple[bytes, int] | None:
+    """As `inflate_member`, by zlib, which finds the end of a member itself."""
+    inflater, position, inflated = zlib.decompressobj(16 + zlib.MAX_WBITS), start, b""
+    try:
+        while not inflater.eof:
+            deflated = inflater.unconsumed_tail
+            if not deflated:
+                deflated = window.at(position, CHUNK_BYTES)
+                position += len(deflated)
+            inflated += inflater.decompress(deflated, max_bytes + 1 - len(inflated))
+            if not deflated or len(inflated) > max_bytes or position - start > max_bytes:
+                return None
+    except zlib.error:
+        return None
+    end = position - len(inflater.unused_data)
+    return (inflated, end) if window.at(end, 3) in (GZIP_MAGIC, b"") else None
 
 
 class BrokenMemberError(Exception):

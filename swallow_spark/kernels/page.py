@@ -99,7 +99,7 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return Failure(error.reason, str(error))
     except http.BadHttpError as error:
         return Failure("bad_http", str(error))
-    if not body.strip():
+    if not body or body.isspace():
         return PassedOver("no_text")
     if content_type is None and _HTML_START.search(body, 0, _SNIFF_BYTES) is None:
         return PassedOver("not_html")

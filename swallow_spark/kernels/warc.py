@@ -1,28 +1,19 @@
 """The records of a WARC file, with their offsets, and everything that is wrong with the file.
 
-An intact compressed file is read by FastWARC. Its records are held back until the two behind them have been framed, so
-at the first thing that is not plain and sound `framing.CarefulReader` takes over from the first record not given out.
+Sound members that hold one record each, which is all that intact compressed files consist of, are inflated whole and
+framed with a few searches. At the first thing that is not plain and sound `framing.CarefulReader` takes over.
 """
 
-import io
-from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from fastwarc.warc import ArchiveIterator
-
 from swallow_spark.kernels.framing import SCAN_BYTES, CarefulReader, Damage, Record
-from swallow_spark.kernels.members import GZIP_MAGIC, READ_BYTES, Window
+from swallow_spark.kernels.members import GZIP_MAGIC, Window, inflate_member
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "find_record", "raw_record", "read"]
 
-VERSION: Final = 1  # raise it where other records, or damages, may come out of the same bytes
+VERSION: Final = 2  # raise it where other records, or damages, may come out of the same bytes
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
-
-# A record may only be given out when nothing can come to light about it any more. The checksum of its member is checked
-# when FastWARC goes on to the next record; and a second record in the same member betrays itself by having the offset
-# of the record behind it.
-_NUM_HELD: Final = 3
 
 
 def read(
@@ -54,64 +45,14 @@ def _read_both(window: Window, max_record_bytes: int) -> Iterator[Record | Damag
 
 
 def _read_intact(window: Window, max_record_bytes: int) -> Iterator[Record]:
-    """Records up to the first that is not plain and sound, or the last but one; the window then begins behind them."""
-    tap = _Tap(window, max_held_bytes=max_record_bytes + SCAN_BYTES)
-    held: deque[Record] = deque()
-    records = iter(ArchiveIterator(tap, parse_http=False))
-    while True:
-        try:
-            found = next(records, None)
-            if found is None or not 0 <= found.content_length <= max_record_bytes:
-                break
-            values = found.headers.values()
-            headers = dict(zip(map(str.lower, found.headers.keys()), values, strict=True))
-            if not headers.get("warc-type") or headers.get("content-length") != str(found.content_length):
-                break
-            if "\n" in "".join(values):  # bare LF: FastWARC reads on to the next CR LF, even into the next record
-                break
-            record = Record(found.stream_pos, 0, headers, found.reader.read(found.content_length))
-        except OSError:  # inflating or framing failed; FastWARC says no more, the careful reader will
-            break
-        if (held and record.offset <= held[-1].offset) or window.at(record.offset, 3) != GZIP_MAGIC:
-            break
-        held.append(record)
-        if len(held) == _NUM_HELD:
-            intact = held.popleft()
-            intact.length = held[0].offset - intact.offset
-            window.release(held[0].offset)
-            yield intact
-    if tap.error:
-        raise tap.error
-
-
-class _Tap:
-    """What FastWARC reads the window through. It wants `tell`, and panics where a stream's own misbehaves."""
-
-    def __init__(self, window: Window, max_held_bytes: int) -> None:
-        self.error: Exception | None = None
-        self._window = window
-        self._next = window.start
-        self._max_held_bytes = max_held_bytes
-
-    def read(self, size: int = READ_BYTES) -> bytes:
-        if self._window.end - self._window.start > self._max_held_bytes:
-            return b""  # a record too large to be held: FastWARC ends here, the careful reader goes on
-        try:
-            data = self._window.at(self._next, size)
-        except Exception as error:  # kept, for FastWARC turns it into an error of its own
-            self.error = error
-            raise
-        self._next += len(data)
-        return data
-
-    def tell(self) -> int:
-        return self._next
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        raise io.UnsupportedOperation("a WARC is read forwards only")
-
-    def close(self) -> None:
-        pass
+    """Records up to the first that is not plain and sound; the window then begins with that."""
+    while (member := inflate_member(window, window.start, max_record_bytes + SCAN_BYTES)) is not None:
+        data, end = member
+        record = Record.of_member(window.start, end - window.start, data, max_record_bytes)
+        if record is None:
+            return
+        window.release(end)
+        yield record
 
 
 def find_record(stream: BinaryIO, offset: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> Record:

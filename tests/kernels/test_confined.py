@@ -81,7 +81,7 @@ def test_a_page_that_eats_memory() -> None:
     confined._send(child.stdin, {})
     assert confined._receive(child.stdout) == "ready"
     for size, answered in ((1 << 20, True), (1 << 30, False)):
-        confined._send(child.stdin, Record(size, 0, {}, b""))
+        confined._send(child.stdin, Record(size, 0, {"warc-type": "response"}, b""))
         if answered:
             assert confined._receive(child.stdout) is None
         else:

@@ -407,3 +407,21 @@ def test_raw_record_is_what_was_stored(name: str) -> None:
                 assert inflated[item.offset : item.offset + len(raw)] == raw
     with pytest.raises(KeyError):
         raw_record(io.BytesIO(data), 9)
+
+
+def test_the_head_of_a_member_inside_a_member() -> None:
+    """Stored blocks show their bytes: what is in a member may look like the next one."""
+    inner = zipped(record(b"inner"))
+    for body in (inner, inner * 3, b"\x1f\x8b\x08" * 50, inner[:30]):
+        data = gzip.compress(record(body), 0) + zipped(record(b"next"))
+        assert [i.block for i in everything(data) if isinstance(i, Record)] == [body, b"next"]
+        assert not [i for i in everything(data) if isinstance(i, Damage)]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10, 18, 40])
+def test_records_of_one_size_with_the_head_of_one_destroyed(cut: int) -> None:
+    """What ends like the member before it is not taken for a part of that."""
+    members = [zipped(record(b"%04d" % i)) for i in range(4)]
+    items = everything(members[0] + b"?" * cut + members[1][cut:] + members[2] + members[3])
+    assert [i.block for i in items if isinstance(i, Record)] == [b"0000", b"0002", b"0003"]
+    assert [i for i in items if isinstance(i, Damage)]
