@@ -5,6 +5,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]  # this directory: its select.py would be taken for Python's own module
 
-from swallow_spark.cli import main  # noqa: E402
+from swallow_spark.cli import main
 
 main(["annotate", *sys.argv[1:]])
