@@ -13,7 +13,6 @@ from rich.text import Text
 from swallow_spark.config import Bound
 from swallow_spark.report.finished import Finished
 from swallow_spark.report.samples import pages_of
-from swallow_spark.stages.annotate import FEATURES
 
 _MOST_PAIRS: Final = 20
 _EXCERPT_CHARS: Final = 60
@@ -90,9 +89,7 @@ def _beside_bounds(first: Finished, second: Finished, survivors: DataFrame) -> l
             F.max(F.when(below, F.struct(value.alias("value"), (-F.col("doc_id")).alias("id")))).alias(f"b{i}")
         )
         wanted.append(F.min(F.when(above, F.struct(value.alias("value"), F.col("doc_id").alias("id")))).alias(f"a{i}"))
-    measured = first.corpus.manifests("measure")
-    features = first.corpus.read(first.spark, "features", FEATURES, measured)
-    row = features.join(survivors.select("doc_id"), "doc_id", "left_semi").agg(*wanted).collect()[0]
+    row = first.features().join(survivors.select("doc_id"), "doc_id", "left_semi").agg(*wanted).collect()[0]
     pages = pages_of(first, {abs(found["id"]) for found in row if found})
 
     def shown(found: Any) -> dict[str, Any] | None:
@@ -112,30 +109,27 @@ def show_comparison(comparison: dict[str, Any], console: Console) -> None:
     console.print(f"\nOf {comparison['pages']:,} pages that dedup keeps:", markup=False)
     for name, pages in comparison["accepted"].items():
         console.print(f"  accepted by {name}: {pages:,}".replace("by neither", "by neither preset"), markup=False)
-    tables = [
+    for title, rows in (
         ("Pages by reason", comparison["reasons"]),
         ("Reasons that fall together", comparison["overlap"]),
-        ("Pages next to each bound", [*_sides(comparison["bounds"])]),
-    ]
-    for title, rows in tables:
+    ):
         if not rows:
             continue
         table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
         for heading, value in rows[0].items():
-            table.add_column(heading, justify="right" if isinstance(value, int | float) else "left")
+            table.add_column(heading, justify="right" if isinstance(value, int) else "left")
         for row in rows:
             table.add_row(*(Text(_printable(value)) for value in row.values()))
         console.print(table)
-
-
-def _sides(bounds: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for bound in bounds:
-        for side in ("below", "above"):
-            if page := bound[side]:
-                text = page["text"][:_EXCERPT_CHARS]
-                yield {"rejected if": bound["rejected_if"], "value": page["value"], "url": page["url"], "text": text}
+    console.print("Pages just below and above each bound:", markup=False)
+    for bound in comparison["bounds"]:
+        console.print(f"  rejected if {bound['rejected_if']}", markup=False)
+        for page in (bound["below"], bound["above"]):
+            if page:
+                said = (page["value"], page["doc_id"], page["url"], page["text"][:_EXCERPT_CHARS])
+                console.print("    " + "  ".join(map(_printable, said)), markup=False, soft_wrap=True)
 
 
 def _printable(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value or "")
+    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
     return "".join(c if c.isprintable() else " " for c in text)

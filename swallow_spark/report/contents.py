@@ -62,6 +62,16 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class SentenceBounds:
+    """What bounds on avg_sentence_length reject, and reject alone: of all rules no other does."""
+
+    min: float
+    max: float
+    rejected: int
+    alone: int
+
+
+@dataclass(frozen=True)
 class Rules:
     preset: str
     survivors: int
@@ -69,6 +79,7 @@ class Rules:
     rules: tuple[Rule, ...]
     hosts: tuple[str, ...] = ()
     host_lists: tuple[str, ...] = ()
+    sentence_bounds: tuple[SentenceBounds, ...] = ()
 
 
 @dataclass(frozen=True)

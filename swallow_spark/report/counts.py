@@ -19,6 +19,7 @@ from swallow_spark.report.contents import (
     Rule,
     Rules,
     Scores,
+    SentenceBounds,
     Share,
     Sources,
     Step,
@@ -31,6 +32,7 @@ FIRST_FAILURES: Final = 50
 _TOP_HOSTS: Final = 20
 _SIMILARITY_BINS: Final = 50
 _SCORE_BINS: Final = 60
+_SENTENCE_BOUNDS: Final = ((20, 90), (20, 200))
 _SCOPES: Final = ("file", "gap", "record")
 
 
@@ -147,8 +149,26 @@ def rules(have: Finished) -> Rules:
             for reason, (bound, source) in described.items()
         ),
         hosts=section.hosts,
-        host_lists=tuple(path.name for path in section.host_lists),
+        host_lists=(
+            *(path.name for path in section.host_lists),
+            *(f"{b.directory.name}/{category}" for b in section.blocklists for category in b.files("domains")),
+        ),
+        sentence_bounds=_sentence_bounds(have) if "avg_sentence_length" in section.bounds else (),
     )
+
+
+def _sentence_bounds(have: Finished) -> tuple[SentenceBounds, ...]:
+    """v2's sources disagree on this rule: v1's bounds, which the preset takes, and those that v2's table prints."""
+    others = F.filter("reasons", lambda reason: ~reason.startswith("avg_sentence_length:"))
+    length = F.col("avg_sentence_length")
+    features = have.features().select("doc_id", length)
+    rows = features.join(have.verdicts().select("doc_id", (F.size(others) == 0).alias("passes_others")), "doc_id")
+    counts = []
+    for low, high in _SENTENCE_BOUNDS:
+        outside = (length < low) | (length > high)
+        counts += [F.count_if(outside), F.count_if(outside & F.col("passes_others"))]
+    found = list(rows.agg(*(count.alias(f"n{i}") for i, count in enumerate(counts))).collect()[0])
+    return tuple(SentenceBounds(*bounds, *found[2 * i : 2 * i + 2]) for i, bounds in enumerate(_SENTENCE_BOUNDS))
 
 
 def scores(have: Finished) -> tuple[Scores, ...]:

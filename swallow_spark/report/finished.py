@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.report.summary import summarise
+from swallow_spark.stages.annotate import FEATURES
 from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, SCORES, VERDICTS
 
 
@@ -62,6 +63,9 @@ class Finished:
         manifests = self.corpus.manifests("ingest", f"crawl={crawl}/")
         found = any(manifest.rows("failures") for manifest in manifests)
         return self._read("failures", FAILURES, manifests) if found else None
+
+    def features(self) -> DataFrame:
+        return self._read("features", FEATURES, self.corpus.manifests("measure"))
 
     def groups(self) -> DataFrame:
         return self._read("groups", GROUPS, self.deduplicated)

@@ -11,6 +11,8 @@ from test_gather import IDS, TEXTS, commit, ingested
 from swallow_spark.config import Config
 from swallow_spark.corpus import Unit
 from swallow_spark.report.compare import compare, show_comparison
+from swallow_spark.report.contents import SentenceBounds
+from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.annotate import FEATURES
 from swallow_spark.tables import VERDICTS
@@ -18,6 +20,7 @@ from swallow_spark.tables import VERDICTS
 HIRAGANA = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.3, 4: 0.19, 5: 0.9}
 ELLIPSIS = {0: 0.5, 1: 0.0, 2: 0.2, 3: 0.1, 4: 0.4, 5: 0.3}
 NG = {0: None, 1: None, 2: 0.05, 3: 0.04, 4: None, 5: 0.9}
+LENGTH = {0: 10.0, 1: 20.0, 2: 150.0, 3: 90.0, 4: 300.0, 5: 30.0}
 FIRST = {"hiragana_fraction": {"min": 0.2, "source": "s"}, "ellipsis_fraction": {"max": 0.2, "source": "s"}}
 SECOND = {"hiragana_fraction": {"min": 0.2, "source": "s"}, "ng_fraction": {"below": 0.05, "source": "s"}}
 
@@ -29,6 +32,7 @@ def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
     for n in HIRAGANA:
         row: dict[str, Any] = dict.fromkeys(FEATURES.names, 0) | {"doc_id": IDS[n], "host": "h", "num_chars": 9}
         rows.append(row | {"hiragana_fraction": HIRAGANA[n], "ellipsis_fraction": ELLIPSIS[n], "ng_fraction": NG[n]})
+        rows[-1]["avg_sentence_length"] = LENGTH[n]
     # One more, which dedup drops: nearer to the bound than any other, but no page of the comparison.
     rows.append({**rows[0], "doc_id": IDS[6], "hiragana_fraction": 0.199})
     commit(corpus, Unit("measure", "crawl=c/0-1"), {"features": (FEATURES, rows, {})}, [pages])
@@ -77,3 +81,9 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
     show_comparison(compared, Console(file=shown, width=200))
     assert "accepted by only a: 1" in shown.getvalue()
     assert "https://host1.example/4" in shown.getvalue()
+
+
+def test_what_other_bounds_on_the_sentence_length_would_reject(spark: SparkSession, tmp_path: Path) -> None:
+    first, _ = decided(spark, tmp_path)
+    # 0, 4 and 5 are rejected by other rules; the page that dedup drops (length 10) is none of them.
+    assert _sentence_bounds(first) == (SentenceBounds(20, 90, 3, 1), SentenceBounds(20, 200, 2, 0))
