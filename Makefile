@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pag
 	@echo "What to try next:"
 	@echo "  open $(CORPUS)/report/index.html in a browser"
 	@echo "  $(BIN)/swallow-spark explain --corpus $(CORPUS) --url $(EXAMPLE)"
-	@echo "  $(BIN)/swallow-spark decide --corpus $(CORPUS) --config swallow-v1     # other rules: no text is read"
+	@echo "  $(BIN)/swallow-spark decide --corpus $(CORPUS) --preset swallow-v1     # other rules: no text is read"
 	@echo "  $(BIN)/swallow-spark --help"
 
 test: $(VENV)/.installed-dev ## Run all tests
