@@ -31,7 +31,7 @@ from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
 from swallow_spark.sources.inputs import expand
 from swallow_spark.steps.rules import show_trial, try_rules
-from swallow_spark.steps.run import COMPUTED_FROM, Run, check_config
+from swallow_spark.steps.run import COMPUTED_FROM, Fingerprints, Run, check_config
 from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
 from swallow_spark.training.evaluate import evaluate as evaluate_model
@@ -320,7 +320,7 @@ def _run(
         progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
         run = Run(corpus, settings, progress)
         yield run
-        summary = summarise(corpus, settings.rules.preset, settings.classifiers)
+        summary = summarise(corpus, settings.rules.preset, settings.classifiers, Fingerprints(settings).select)
         _record(run, command, started, summary)
     if as_json:
         _print_json({**summary, **(also or {})})

@@ -7,8 +7,10 @@ from typing import Any
 from swallow_spark.corpus import Corpus, Manifest
 
 
-def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str]) -> dict[str, Any]:
+def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection: str | None = None) -> dict[str, Any]:
     """The keys of `build --json`, as far as the stages have come, with characters beside.
+
+    selection: the fingerprint of `select`, to leave out the subsets of another preset or configuration.
 
     records = pages + the sum of passed_over + the sum of failures; pages = duplicates + survivors.
     """
@@ -38,7 +40,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str]) -> dict[s
         summary["scores"] = {
             name: sum(file.rows for m in manifests for file in m.files) for name, manifests in scored.items()
         }
-    if cuts := corpus.manifests("select", "cuts"):
+    if (cuts := corpus.manifests("select", "cuts")) and selection in (None, cuts[0].fingerprint):
         summary["thresholds"] = _thresholds(cuts[0])
         summary["subsets"] = _subsets(corpus, cuts[0])
     return summary
