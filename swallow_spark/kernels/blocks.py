@@ -181,7 +181,7 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
                 hint = _TAG_HINTS.get(tag, 0)
                 if tag == "button" and elements[current].tag in _BUTTON_LABELS:
                     hint = 0
-                if attributes := node.attributes:
+                if tag != "body" and (attributes := node.attributes):  # a body's names are those of the page's kind
                     hint = _attribute_hint(attributes, hint)
                 elements.append(Element(current, tag, hint))
                 current = len(elements) - 1

@@ -46,8 +46,10 @@ _MIN_SEVERAL: Final = 0.6  # of the prose, where there are several: forum posts,
 _MIN_LINK_LIST_DENSITY: Final = 0.6  # of the characters of a list of links
 _MAX_BOILERPLATE_LINE: Final = 200  # half-width characters of a line that is dropped for its words
 _MAX_NAVIGATION_LINE: Final = 100  # half-width characters of a line of links that is dropped for its words
+_MAX_APPENDIX_HEADING: Final = 50  # half-width characters of a heading of related pages or comments
 _MAX_APPENDED: Final = 0.35  # of the prose, under a heading of related pages or comments
-_MIN_APPENDED_LINKS: Final = 0.25  # of the lines under a heading of related pages
+_MAX_AFTER_COMMENTS: Final = 0.05  # of the prose, behind the comments: a manual has a chapter on comments
+_MIN_APPENDED_LINKS: Final = 0.3  # of the lines under a heading of related pages
 _MIN_CHILD: Final = 0.9  # of the prose of its parent, in the element that is descended into
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -238,11 +240,12 @@ def _without_appendices(elements: list[Element], blocks: list[Block]) -> list[Bl
     index = 0
     while index < len(blocks):
         block = blocks[index]
-        if total and block.weight < _MAX_BOILERPLATE_LINE and elements[block.element].tag in _HEADINGS:
+        if total and block.weight <= _MAX_APPENDIX_HEADING and elements[block.element].tag in _HEADINGS:
             of_comments = wording.is_about_comments(block.text)
             if of_comments or wording.is_related(block.text):
                 end = _end_of_section(elements, blocks, index)
                 section = blocks[index + 1 : end]
+                of_comments &= sum(other.prose for other in blocks[end:]) <= _MAX_AFTER_COMMENTS * total
                 num_linked = sum(other.linked > MAX_LINK_DENSITY * other.weight for other in section)
                 if sum(other.prose for other in section) <= _MAX_APPENDED * total and (
                     of_comments or (num_linked > 1 and num_linked >= _MIN_APPENDED_LINKS * len(section))
@@ -289,10 +292,13 @@ def _ancestors(elements: list[Element], index: int) -> list[int]:
 def _inside_main(elements: list[Element]) -> list[bool]:
     """For each element, whether it is main text: below the elements that are named so, and there in the innermost one
     that holds most of the prose."""
+    hints = {element.hint for element in elements}
     inside = [True] * len(elements)
     prose = elements[0].prose
     mains = [0]
     for hint, fraction in ((MAIN, _MIN_MAIN), (ARTICLE, _MIN_ARTICLE), (ARTICLE_BODY, _MIN_ARTICLE_BODY)):
+        if hint not in hints:
+            continue
         named: list[int] = []
         below = [False] * len(elements)
         for index in range(1, len(elements)):
