@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
+import pyarrow as pa
+import urllib3
 from pyarrow import fs
 
 from swallow_spark.errors import InputError
@@ -184,7 +187,10 @@ class _Plain(io.RawIOBase):
         return int(self._stream.tell())
 
     def readinto(self, buffer: Any) -> int:
-        chunk = self._stream.read(len(buffer))
+        try:
+            chunk = self._stream.read(len(buffer))
+        except urllib3.exceptions.HTTPError as error:  # a body that was cut, a connection that broke
+            raise OSError(str(error)) from error
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -216,8 +222,13 @@ def fetch(location: str) -> bytes:
 
 
 def open_random_access(location: str) -> Any:
-    """An input as a PyArrow file that can seek. Raises InputError where it can't be opened."""
+    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError where it can't be opened."""
     try:
+        if location.startswith(_HTTP):
+            with open_input(location) as stream, tempfile.NamedTemporaryFile() as copy:
+                shutil.copyfileobj(stream, copy, 1 << 20)
+                copy.flush()
+                return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
         filesystem_, path = filesystem(location)
         return filesystem_.open_input_file(path)
     except OSError as error:
@@ -225,9 +236,10 @@ def open_random_access(location: str) -> Any:
 
 
 def _http_get(url: str) -> Any:
-    import urllib3
-
-    retries = urllib3.Retry(total=5, backoff_factor=1, backoff_jitter=1, status_forcelist=(429, 500, 502, 503, 504))
+    # A server that answers badly may recover; one that refuses connections is told soon.
+    retries = urllib3.Retry(
+        total=5, connect=2, backoff_factor=1, backoff_jitter=1, status_forcelist=(429, 500, 502, 503, 504)
+    )
     try:
         response = urllib3.PoolManager(retries=retries).request("GET", url, preload_content=False, decode_content=False)
     except urllib3.exceptions.HTTPError as error:

@@ -1,6 +1,9 @@
 """Paths below a root, on a local disk."""
 
 import pickle
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,35 @@ def test_input_that_is_not_there(tmp_path: Path) -> None:
 def test_uris() -> None:
     assert is_uri("s3://bucket/x")
     assert not is_uri("/data/x:y")
+
+
+class _Serving(BaseHTTPRequestHandler):
+    """Sends a hundred bytes; under /cut only ten of them, whatever the head says."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"0123456789" * (1 if self.path == "/cut" else 10))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Serving) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_http_bodies_are_read_whole_or_not_at_all(server: str) -> None:
+    with open_input(f"{server}/whole") as stream:
+        assert stream.read() == b"0123456789" * 10
+    with open_input(f"{server}/cut") as stream, pytest.raises(OSError, match="IncompleteRead"):
+        stream.read()
+    with open_random_access(f"{server}/whole") as file:
+        assert file.read_at(5, 95) == b"56789"
+    with pytest.raises(InputError, match="can't be read"):
+        open_random_access(f"{server}/cut")
