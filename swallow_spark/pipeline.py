@@ -10,6 +10,7 @@ from typing import Final
 
 from swallow_spark.config import fingerprint
 from swallow_spark.corpus import Unit, lineage
+from swallow_spark.report.report import VERSION as REPORT_VERSION
 from swallow_spark.report.report import write_report
 from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
@@ -38,7 +39,11 @@ def build(run: Run, crawl: str) -> None:
 def report(run: Run) -> None:
     """Writes the report below the corpus, unless nothing has changed since."""
     everything = [m for stage in _REPORTED for m in run.corpus.manifests(stage)]
-    unit, print_, upstream = Unit("report", "index"), fingerprint(run.config.meaning(), {}), lineage(everything)
+    unit, print_, upstream = (
+        Unit("report", "index"),
+        fingerprint(run.config.meaning(), {"report": REPORT_VERSION}),
+        lineage(everything),
+    )
     if not run.corpus.is_finished(unit, print_, upstream):
         with run.progress.stage("report"):
             write_report(run.spark, run.corpus, run.config)

@@ -9,6 +9,7 @@ from swallow_spark.corpus import Corpus
 from swallow_spark.report.gather import gather
 from swallow_spark.report.render import render
 
+VERSION: Final = 1  # raise it where the page of a corpus would look different
 PATH: Final = "report/index.html"
 
 

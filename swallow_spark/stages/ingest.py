@@ -12,7 +12,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.errors import InputError
+from swallow_spark.errors import InputError, LedgerError
 from swallow_spark.kernels import imported, warc
 from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
@@ -154,6 +154,10 @@ class _Ingested:
         sums: Counter[str] = Counter({"records": self._records})
         for (_, outcome), number in self._outcomes.items():
             sums[outcome] += number
+        if self._records != self._outcomes.total():
+            raise LedgerError(
+                f"{self._source.path}: {self._records} records read, {self._outcomes.total()} accounted for"
+            )
         self._opened.write("ledger", _ledger(self._outcomes), sums)
         return sums["page"]
 

@@ -53,7 +53,8 @@ def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files
 
 
 def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
-    """Records read = pages + passed over + failures, where each side was counted by itself."""
+    """Records read = pages + passed over + failures, as the tasks have found for each file, holds of the rows that were
+    written."""
     sums: dict[str, int] = {}
     for row in written:
         for name, value in dict(row["sums"]).items():
