@@ -9,8 +9,8 @@
 Spark finds the source by itself where this package is installed (the module `pyspark_warc`); where it is not, as with
 `--py-files`, call `spark.dataSource.register(WarcDataSource)`.
 
-Columns (schema `SCHEMA`): `path`; `offset` in it, in bytes; `type`, `url` and `date` of the record, and all its `headers`
-by lower-case name; its `block` as stored; `payload`, the body of an HTTP response without its encodings, else null.
+Columns (`SCHEMA`): `path`; `offset` in it, in bytes; `type`, `url` and `date` of the record, and all its `headers` by
+lower-case name; its `block` as stored; `payload`, the body of an HTTP response without its encodings, else null.
 `damage` is null but in rows that tell what is wrong with a file, as `SCOPE: REASON: DETAIL`, and hold only path and
 offset. Columns that are not asked for cost nothing if the schema leaves them out:
 
