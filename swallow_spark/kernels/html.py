@@ -155,9 +155,10 @@ def depth(source: str, suspicious: int) -> int:
 def _metadata(head: Any, h1: str) -> tuple[str, str | None]:
     """(title, content of meta robots).
 
-    The title is <title>'s, without the site's name where og:title or <h1> are the rest of it; else one of these.
+    The title is <title>'s, without the site's name where og:title or <h1> are the rest of it, or og:site_name is what
+    follows its last separator; else one of these.
     """
-    title = og_title = ""
+    title = og_title = site = ""
     robots = None
     node = None if head is None else head.first_child
     while node is not None:
@@ -170,13 +171,17 @@ def _metadata(head: Any, h1: str) -> tuple[str, str | None]:
                 robots = _line(attributes.get("content") or "").lower()
             elif name == "og:title" and not og_title:
                 og_title = _line(attributes.get("content") or "")
+            elif name == "og:site_name" and not site:
+                site = _line(attributes.get("content") or "")
         node = node.next
     h1 = _line(h1)
     for shorter in (h1, og_title):
-        if shorter and shorter != title:
+        if shorter and shorter not in (title, site):
             before, found, after = title.partition(shorter)
             if found and _SEPARATOR_END.search(before) is not None and _SEPARATOR_START.match(after) is not None:
                 return shorter, robots
+    if site and title.endswith(site) and _SEPARATOR_END.search(before := title[: -len(site)]) is not None:
+        title = _SEPARATOR_END.sub("", before).strip() or title
     return title or og_title or h1, robots
 
 
