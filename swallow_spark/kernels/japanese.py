@@ -237,7 +237,7 @@ def is_japanese_page(text: str, page_text: str) -> bool:
     """Whether a page is Japanese: its main text is, or else all the text that it shows.
 
     The second finds pages of Japanese sites whose main text is code, a table of names or not translated yet: on the
-    pages of `benchmarks/language.py` recall goes from .972 to .998, and 3 of 2,489 pages of other languages are taken
+    pages of `benchmarks/language.py` recall goes from .972 to .998, and 3 of 2,536 pages of other languages are taken
     besides. Such a page has a low `language_score`, by which those who don't want it can tell it.
     """
     return is_japanese(text) or is_japanese(page_text)
