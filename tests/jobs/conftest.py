@@ -1,5 +1,6 @@
 """Corpora that several tests look at; copy one before changing it."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def built(spark: SparkSession, warcs: Sequence[Path], tmp_path_factory: pytest.T
     corpus = tmp_path_factory.mktemp("built") / "corpus"
     assert call("build", "--corpus", corpus, "--config", "demo", "--crawl", "c", *warcs).status == 0
     return corpus
+
+
+@pytest.fixture
+def copy(built: Path, tmp_path: Path) -> Path:
+    """A finished corpus to change."""
+    return Path(shutil.copytree(built, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="session")
