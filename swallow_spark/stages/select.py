@@ -102,7 +102,7 @@ def write_subsets(
 ) -> DataFrame:
     """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
 
-    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which stay as empty rows.
+    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out.
 
     members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
     """
@@ -133,15 +133,14 @@ def _write_task(
             )
             for table, bit in bits.items():
                 here = values["subsets"] >> bit & 1 == 1
-                chosen = with_scores.filter(pa.array(here))
-                if chosen.num_rows:
-                    num_chars = chosen.column("num_chars").to_numpy()
+                if here.any():
+                    num_chars = with_scores.column("num_chars").to_numpy()
                     sums = {
-                        f"chars:{table}": int(np.sum(num_chars, dtype=np.int64)),
+                        f"chars:{table}": int(num_chars[here].sum(dtype=np.int64)),
                         f"trimmed:{table}": int(trimmed[here].sum()),
-                        f"emptied:{table}": int((num_chars == 0).sum()),
+                        f"emptied:{table}": int((num_chars[here] == 0).sum()),
                     }
-                    opened.write(table, chosen, sums)
+                    opened.write(table, with_scores.filter(pa.array(here & (num_chars > 0))), sums)
         yield opened.written()
 
 
