@@ -6,6 +6,7 @@ ends, nor gives out what comes before an error. Nothing is held but a window of 
 
 import re
 import zlib
+from abc import ABC, abstractmethod
 from typing import BinaryIO, Final
 
 import deflate
@@ -120,7 +121,7 @@ class BrokenMemberError(Exception):
         self.told = False  # a Damage row says so already
 
 
-class Source:
+class Source(ABC):
     """Bytes to frame records in; `tell` counts those taken or skipped."""
 
     def __init__(self, window: Window, start: int) -> None:
@@ -129,9 +130,9 @@ class Source:
         self.tell = 0
         self._buffer = bytearray()
 
+    @abstractmethod
     def more(self) -> bytes:
         """The next bytes; b"" at the end."""
-        raise NotImplementedError
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer only at the end."""
