@@ -5,7 +5,9 @@ Results for programs go to standard output (`--json`), everything for people to 
 """
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -179,9 +181,10 @@ def decide(
         second = replace(run, config=_with_rules(run.config, other, ())) if other else None
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
-        pipeline.decide(run)
         if second:
             check_config(second.config, run.corpus)
+        pipeline.decide(run)
+        if second:
             pipeline.decide(second)
             compared = compare(*(Finished(run.spark, run.corpus, r.config) for r in (run, second)))
             also["comparison"] = compared
@@ -374,6 +377,8 @@ _WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newe
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Errors become one line on standard error and an exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop frees the lock as Ctrl-C does
     try:
         status = app(given or ["--help"], prog_name="swallow-spark", standalone_mode=False)
     except _WrongCall as error:
@@ -391,7 +396,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _complain(message: str, status: int) -> int:
     print(f"swallow-spark: {' '.join(message.split())}", file=sys.stderr)
     return status
-
-
-if __name__ == "__main__":
-    main()

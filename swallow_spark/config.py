@@ -30,6 +30,8 @@ from swallow_spark.section import Blocklist, ExistingFile, ReadListing, Section,
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+# A classifier's name becomes part of a column's, where a dot would stand for a field of a struct.
+ClassifierName = Annotated[str, Field(pattern=NAME_PATTERN.replace(".", ""))]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -84,6 +86,8 @@ class Dedup(Section):
 class Bound(Section):
     """A rule: a page whose feature lies outside is rejected, with the reason `FEATURE:low` or `FEATURE:high`."""
 
+    meaningless = frozenset({"source"})
+
     min: float | None = Field(default=None, description="rejected if below")
     max: float | None = Field(default=None, description="rejected if above")
     below: float | None = Field(default=None, description="rejected if equal or above")
@@ -117,6 +121,10 @@ class Rules(Section):
     url_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of URL prefixes, one a line")
     blocklists: tuple[Blocklist, ...] = ()
 
+    def meaning(self) -> dict[str, Any]:
+        """The bounds are a list here: their order is that of a verdict's reasons."""
+        return {**super().meaning(), "bounds": [[feature, bound.meaning()] for feature, bound in self.bounds.items()]}
+
     @field_validator("bounds", mode="before")
     @classmethod
     def _without_those_turned_off(cls, bounds: Any) -> Any:
@@ -127,6 +135,8 @@ class Rules(Section):
 
 class Classifier(Section):
     """A fastText model whose labels carry weights; a page's score is the sum of weight x probability."""
+
+    meaningless = frozenset({"sha256"})
 
     path: ExistingFile
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
@@ -207,7 +217,7 @@ class Config(Section):
     features: Features = Features()
     dedup: Dedup = Dedup()
     rules: Rules
-    classifiers: dict[Name, Classifier] = Field(default={})
+    classifiers: dict[ClassifierName, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
     cleanup: Cleanup = Cleanup()
     report: Report = Report()

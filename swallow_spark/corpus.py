@@ -7,14 +7,11 @@ never read; it is swept away when the next run takes the lock.
 
 import hashlib
 import json
-import os
 import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
@@ -27,13 +24,13 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark import __version__
 from swallow_spark.config import NAME_PATTERN
 from swallow_spark.errors import CorpusError, InputError, UsageError
+from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
 
 _FORMAT: Final = 1
 _MARKER: Final = "corpus.json"
-_LOCK: Final = "lock.json"
 _MANIFESTS: Final = "manifests"
 # Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
 # A `crawl=NAME` is none of them, whatever the name looks like.
@@ -141,44 +138,11 @@ class Corpus:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps other runs out. The lock of a process that is gone from this machine is taken over.
-
-        Raises CorpusError where another run holds it, or the corpus can't be written.
-        """
-        owner = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": _process_start(os.getpid()),
-            "user": os.environ.get("USER") or str(os.getuid()),  # containers have users without a name
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        content = json.dumps(owner).encode()
-        try:
-            if not self.root.create_exclusively(_LOCK, content):
-                self._refuse_if_held()
-                self.root.delete(_LOCK)
-                if not self.root.create_exclusively(_LOCK, content):
-                    raise CorpusError(f"{self.root.location}: another run has just taken it over")
-        except OSError as error:
-            raise CorpusError(f"{self.root.location}: can't be written: {error.strerror or error}") from None
-        try:
+        """Keeps other runs out, and sweeps away what killed runs left. Raises CorpusError where another run holds the
+        corpus, or it can't be written."""
+        with lock(self.root):
             self._sweep()
             yield
-        finally:
-            self.root.delete(_LOCK)
-
-    def _refuse_if_held(self) -> None:
-        try:
-            owner = json.loads(self.root.read_bytes(_LOCK))
-        except (OSError, ValueError):
-            owner = {}
-        if owner.get("host") == socket.gethostname() and _process_start(owner.get("pid", 0)) != owner.get("started"):
-            return  # killed: nobody holds it any more
-        held = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_OWNER, "?"), **owner})
-        raise CorpusError(
-            f"{self.root.location}: in use by another run ({held}); "
-            f"if that run is gone for certain, delete {self.root.location.rstrip('/')}/{_LOCK}"
-        )
 
     def _sweep(self) -> None:
         """Deletes what no manifest lists: leftovers of killed runs. Only under the lock."""
@@ -336,6 +300,11 @@ class Corpus:
             version=__version__,
             finished=datetime.now(UTC),
         )
+        listed = {file.path for file in files}
+        for directory in {path.rpartition("/")[0] for path in listed}:
+            for path in self.root.files(directory):
+                if path not in listed:  # of an attempt that failed
+                    self.root.delete(path)
         self.root.write_atomically(unit.manifest, manifest.model_dump_json(indent=1).encode())
         if replaced:
             for directory in {file.path.rpartition("/")[0] for file in replaced.files}:
@@ -367,25 +336,6 @@ def check_crawl(name: str) -> None:
             f"--crawl {name!r}: a name is made of letters, digits, '.', '_' and '-', begins with a letter or digit, "
             "does not end in '.', and has at most 100 of them"
         )
-
-
-_OWNER: Final = ("host", "pid", "user", "since")
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process of this machine started, in a form that tells it from a later one of the same number; None where
-    it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)  # no /proc on this system: a live process of that number is taken for the owner
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return "?"
-    return "?"
 
 
 def lineage(manifests: Iterable[Manifest]) -> str:

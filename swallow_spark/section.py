@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -74,19 +74,21 @@ class Section(BaseModel):
     # Defaults are validated too: 30 and 30.0 must be the same in a fingerprint.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
+    meaningless: ClassVar[frozenset[str]] = frozenset()
+    """Keys that tell or check something and change no row."""
+
     def meaning(self) -> dict[str, Any]:
         """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
-        return {key: _by_content(getattr(self, key)) for key in type(self).model_fields}
+        return {key: _by_content(getattr(self, key)) for key in type(self).model_fields if key not in self.meaningless}
 
 
 def _by_content(value: Any) -> Any:
     if isinstance(value, Section):
         return value.meaning()
     if isinstance(value, Listing):
-        name = value.location.rpartition("/")[2]
-        return {"file": name, "sha256": hashlib.sha256(value.content).hexdigest()}
+        return {"sha256": hashlib.sha256(value.content).hexdigest()}
     if isinstance(value, Path):
-        return {"file": value.name, "sha256": sha256_of(value)}
+        return {"sha256": sha256_of(value)}
     if isinstance(value, Mapping):
         return {key: _by_content(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -123,10 +123,14 @@ class Root:
             with self.open_output(relative) as stream:
                 stream.write(content)
             return
-        temporary = f"{relative}.{uuid4().hex[:8]}.tmp"
-        with self.open_output(temporary) as stream:
+        path = self.local_path(relative)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
+        with temporary.open("wb") as stream:
             stream.write(content)
-        self._place[0].move(self._path(temporary), self._path(relative))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
 
     def create_exclusively(self, relative: str, content: bytes) -> bool:
         """Makes a file that wasn't there; False where it was. Exact on local file systems, best effort elsewhere."""
@@ -143,6 +147,10 @@ class Root:
             return False
         self.write_atomically(relative, content)
         return self.read_bytes(relative) == content
+
+    def move(self, relative: str, to: str) -> None:
+        """Renames a file; exact on local file systems."""
+        self._place[0].move(self._path(relative), self._path(to))
 
     def delete(self, relative: str) -> None:
         """Deletes a file or a directory with all below it; nothing there is fine."""
@@ -241,7 +249,9 @@ def _http_get(url: str) -> Any:
         total=5, connect=2, backoff_factor=1, backoff_jitter=1, status_forcelist=(429, 500, 502, 503, 504)
     )
     try:
-        response = urllib3.PoolManager(retries=retries).request("GET", url, preload_content=False, decode_content=False)
+        response = urllib3.PoolManager(retries=retries).request(
+            "GET", url, preload_content=False, decode_content=False, timeout=urllib3.Timeout(connect=30, read=120)
+        )
     except urllib3.exceptions.HTTPError as error:
         raise InputError(f"{url}: can't be read: {error}") from None
     if response.status != 200:

@@ -7,6 +7,7 @@ import pytest
 
 from swallow_spark.config import Config, load, packaged_directory, packaged_names
 from swallow_spark.errors import ConfigError
+from swallow_spark.section import sha256_of
 from swallow_spark.steps.run import Fingerprints, check_config
 
 MODEL = packaged_directory() / "models" / "demo-wiki.ftz"
@@ -247,3 +248,21 @@ def test_checks_before_any_work(override: str, parts: list[str]) -> None:
         check_config(load("demo", [override]), None)
     assert all(part in str(caught.value) for part in parts)
     assert "\n" not in str(caught.value)
+
+
+def test_what_only_tells_or_checks_is_in_no_fingerprint_and_the_order_of_rules_is() -> None:
+    demo = load("demo")
+    told = load("demo", ["rules.bounds.hiragana_fraction.source='elsewhere'"])
+    checked = load("demo", [f"classifiers.wiki.sha256={sha256_of(MODEL)}"])
+    assert prints(demo) == prints(told) == prints(checked)
+    bounds = dict(reversed(demo.rules.bounds.items()))
+    turned = demo.model_copy(update={"rules": demo.rules.model_copy(update={"bounds": bounds})})
+    assert prints(turned)["decide"] != prints(demo)["decide"]
+
+
+def test_a_classifier_name_fits_a_column() -> None:
+    with pytest.raises(ConfigError, match=r"v1\.5"):
+        load(
+            "demo",
+            [f"classifiers={{'v1.5' = {{path = '{MODEL}', weights = {{__label__positive = 1}}}}}}", "subsets=[]"],
+        )

@@ -16,6 +16,7 @@ from swallow_spark.config import load
 from swallow_spark.corpus import Corpus, NumberedFile, Unit, lineage
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.steps.run import Fingerprints, check_config
+from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 
 SCHEMA = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
@@ -122,6 +123,30 @@ def test_lock_of_another_machine_or_unknown_is_respected(corpus: Corpus, content
     assert one_line(str(caught.value))
     assert ("ana@elsewhere" in str(caught.value)) == (b"ana" in content)
     assert corpus.root.read_bytes("lock.json") == content
+
+
+def test_of_two_runs_that_judge_the_same_dead_lock_one_gets_it(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = {"host": socket.gethostname(), "pid": os.getpid(), "started": "1", "user": "x", "since": "x"}
+    corpus.root.write_atomically("lock.json", json.dumps(dead).encode())
+    theirs = b'{"host": "elsewhere", "pid": 1, "user": "ana"}'
+    move = Root.move
+
+    def after_the_other(root: Root, relative: str, to: str) -> None:
+        """The other run has taken the dead lock over between our judging it and our moving it."""
+        root.delete("lock.json")
+        root.write_atomically("lock.json", theirs)
+        move(root, relative, to)
+
+    monkeypatch.setattr(Root, "move", after_the_other)
+    with pytest.raises(CorpusError, match="ana@elsewhere"), corpus.lock():
+        pass
+    assert corpus.root.read_bytes("lock.json") == theirs
+
+
+def test_a_lock_that_is_no_longer_ours_stays(corpus: Corpus) -> None:
+    with corpus.lock():
+        corpus.root.write_atomically("lock.json", b"{}")
+    assert corpus.root.read_bytes("lock.json") == b"{}"
 
 
 # ---- numbers
@@ -249,6 +274,16 @@ def test_new_commit_deletes_the_files_that_it_replaces(corpus: Corpus) -> None:
     corpus.forget(unit)
     assert corpus.root.files("pages") == [beside.files[0].path]
     assert [m.unit for m in corpus.manifests("ingest")] == ["crawl=x/1"]
+
+
+def test_commit_deletes_what_failed_attempts_left_beside_its_files(corpus: Corpus) -> None:
+    unit = Unit("ingest", "crawl=x/0")
+    written = write(corpus, unit, [1, 2])
+    left = f"{written[0]['path'].rpartition('/')[0]}/part-00000-0123456789ab-0.parquet"
+    corpus.root.write_atomically(left, b"half a file")
+    corpus.commit(unit, "f", {}, "u", written)
+    assert not corpus.root.exists(left)
+    assert corpus.root.exists(written[0]["path"])
 
 
 def test_sweep_deletes_leftovers_and_nothing_else(corpus: Corpus) -> None:

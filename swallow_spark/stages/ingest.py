@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.errors import InputError, LedgerError
+from swallow_spark.errors import InputError, LedgerError, SwallowSparkError
 from swallow_spark.kernels import imported, warc
 from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
@@ -27,6 +27,11 @@ _ROWS_HELD: Final = 256
 _BYTES_HELD: Final = 8 << 20
 
 Ticker = Callable[[int, int], None]  # files, pages
+Item = TypeVar("Item")
+
+NOT_READ: Final = "not_read:"
+"""Before a file_no in the ledger's sums: nothing of that file could be read, and it is to be tried again."""
+_READING_ATTEMPTS: Final = 3  # of a task, before a file is given up; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
 
@@ -37,6 +42,7 @@ class Source(NamedTuple):
     path: str
     format: str
     range: tuple[int, int] | None = None
+    last_file_no: int | None = None  # of those reserved for it: one for each 4 GiB of its size
 
 
 def ingest(
@@ -125,6 +131,25 @@ def _page_reader(limits: Limits) -> Iterator[PageReader]:
         yield partial(read_page, limits=limits)
 
 
+class _UnreadableError(Exception):
+    """An input that can't be opened, or not be read to its end. Never an error of writing the outputs."""
+
+
+def _opened(opening: Callable[[str], Any], path: str) -> Any:
+    try:
+        return opening(path)
+    except (InputError, OSError) as error:
+        raise _UnreadableError(str(error)) from error
+
+
+def _reading(items: Iterable[Item]) -> Iterator[Item]:
+    """The items; what goes wrong in reading them, and only that, is told apart."""
+    try:
+        yield from items
+    except (OSError, pa.ArrowException) as error:
+        raise _UnreadableError(str(error)) from error
+
+
 class _Ingested:
     """What becomes of one input file, or of a range of one."""
 
@@ -137,6 +162,7 @@ class _Ingested:
         self._pages: list[dict[str, Any]] = []
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
+        self._unreadable = False
         self.span = Span(*source.range, None, None, False) if source.range else None
 
     def read(self, limits: Limits) -> int:
@@ -146,12 +172,18 @@ class _Ingested:
                 self._read_warc(limits)
             else:
                 self._read_rows(limits)
-        except (OSError, InputError, pa.ArrowException) as error:
+        except _UnreadableError as error:
+            context = TaskContext.get()
+            if context and context.attemptNumber() < _READING_ATTEMPTS - 1:
+                raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
+            self._unreadable = True
             self._fail(0, "file", "unreadable", str(error))
             self.span = self.span and self.span._replace(damaged=True)
         self._flush_pages()
         self._flush_failures()
         sums: Counter[str] = Counter({"records": self._records})
+        if self._records == 0 and self._unreadable:
+            sums[f"{NOT_READ}{self._source.file_no}"] = 1
         for (_, outcome), number in self._outcomes.items():
             sums[outcome] += number
         if self._records != self._outcomes.total():
@@ -162,12 +194,12 @@ class _Ingested:
         return sums["page"]
 
     def _read_warc(self, limits: Limits) -> None:
-        with open_input(self._source.path) as stream, _page_reader(limits) as read:
+        with _opened(open_input, self._source.path) as stream, _page_reader(limits) as read:
             if self._source.range is None:
-                self._read_items(warc.read(stream, max_record_bytes=limits.max_record_bytes), read)
+                self._read_items(_reading(warc.read(stream, max_record_bytes=limits.max_record_bytes)), read)
             else:
                 reader = RangeReader(stream, *self._source.range, limits.max_record_bytes)
-                self._read_items(reader, read)
+                self._read_items(_reading(reader), read)
                 self.span = reader.span
 
     def _read_items(self, items: Iterable[warc.Record | warc.Damage], read: PageReader) -> None:
@@ -186,8 +218,9 @@ class _Ingested:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
     def _read_rows(self, limits: Limits) -> None:
-        with open_random_access(self._source.path) as stream:
-            for row in imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes):
+        with _opened(open_random_access, self._source.path) as stream:
+            rows = imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes)
+            for row in _reading(rows):
                 self._records += 1
                 if row.problem:
                     self._fail(row.number, "record", *row.problem)
@@ -197,7 +230,10 @@ class _Ingested:
                     self._count(row.number, "passed_over:no_text")
 
     def _file_no(self, offset: int) -> int:
-        return self._source.file_no + offset // BYTES_PER_FILE_NO
+        file_no, last = self._source.file_no + offset // BYTES_PER_FILE_NO, self._source.last_file_no
+        if last is not None and file_no > last:
+            raise SwallowSparkError(f"{self._source.path}: larger than when it was registered; its numbers are used up")
+        return file_no
 
     def _count(self, offset: int, outcome: str) -> None:
         self._outcomes[self._file_no(offset), outcome] += 1

@@ -23,6 +23,7 @@ def deduplicate(run: Run) -> None:
     sketched = complete(run, "sketch", prints.sketch)
     unit, upstream = Unit("deduplicate", "corpus"), lineage(sketched)
     if corpus.is_finished(unit, prints.deduplicate, upstream):
+        _forget_boundaries(run)
         return
     num_pages = sum(manifest.rows("sketches") for manifest in sketched)
     sketches = corpus.read(run.spark, "sketches", SKETCHES, sketched)
@@ -60,8 +61,7 @@ def deduplicate(run: Run) -> None:
     if (accounted := sum(row["rows"] for row in written)) != num_pages:
         raise LedgerError(f"dedup: {num_pages} pages, but {accounted} in duplicates and groups together")
     corpus.commit(unit, prints.deduplicate, config.dedup.meaning(), upstream, written, counts=counts)
-    for part in corpus.manifests("boundary"):
-        corpus.forget(Unit("boundary", part.unit))
+    _forget_boundaries(run)
     for one in shipped:
         corpus.root.delete(one.directory)
 
@@ -81,6 +81,11 @@ def _changes(run: Run, written: list[Any]) -> dict[str, int]:
         "kept_before_dropped_now": kept_before.join(kept_now, "doc_id", "left_anti").count(),
         "dropped_before_kept_now": dropped_before.join(kept_now, "doc_id", "left_semi").count(),
     }
+
+
+def _forget_boundaries(run: Run) -> None:
+    for part in run.corpus.manifests("boundary"):
+        run.corpus.forget(Unit("boundary", part.unit))
 
 
 def _boundary(run: Run, name: str, df: DataFrame, print_: str, upstream: str) -> DataFrame:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from pyspark.sql import Row
+
 from swallow_spark.corpus import NumberedFile, Unit, lineage
-from swallow_spark.errors import LedgerError
+from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
 from swallow_spark.stages import ingest as stage
@@ -46,10 +48,27 @@ def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files
             written += found
     rest = [file for file in files if file not in in_pieces]
     written += read(_tasks(rest, cores, execution.files_per_task))
-    covers = [(file.file_no, file.last_file_no) for file in files]
     prints = Fingerprints(run.config)
+    written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in written])
+    if len(not_read) == len(files) > 1:
+        first = files[0].path
+        raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(unit, written)
+    covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     run.corpus.commit(unit, prints.ingest, section.meaning(), lineage([]), written, covers=_merged(covers))
+
+
+def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[int]]:
+    """The rows without the marks of files of which nothing could be read, and the numbers of those files: they stay
+    pending, so the same command tries them again."""
+    numbers: set[int] = set()
+    for row in written:
+        sums = dict(row["sums"])
+        for name in [name for name in sums if name.startswith(stage.NOT_READ)]:
+            numbers.add(int(name.removeprefix(stage.NOT_READ)))
+            del sums[name]
+        row["sums"] = sums
+    return written, numbers
 
 
 def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
@@ -76,7 +95,7 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 
 def _source(file: NumberedFile) -> stage.Source:
-    return stage.Source(file.file_no, file.path, file.format)
+    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no)
 
 
 def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:

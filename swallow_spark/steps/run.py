@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
@@ -102,7 +102,8 @@ class Fingerprints:
     @cached_property
     def select(self) -> str:
         versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
-        return fingerprint(selection(self.config), versions, *map(self.score, self.config.classifiers))
+        used = dict.fromkeys(subset.classifier for subset in self.config.subsets)
+        return fingerprint(selection(self.config), versions, *map(self.score, used))
 
 
 def check_config(config: Config, corpus: Corpus | None) -> None:
@@ -211,7 +212,7 @@ def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> No
     with ThreadPoolExecutor(run.config.execution.batches_in_flight) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
-            for future in futures:
+            for future in as_completed(futures):
                 future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

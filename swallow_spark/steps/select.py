@@ -21,6 +21,7 @@ def select(run: Run) -> None:
     """Finds the cuts of each classifier's bands, writes them down, and writes the subsets."""
     corpus, config = run.corpus, run.config
     if not config.subsets:
+        _forget_subsets(run)
         return
     prints = Fingerprints(config)
     scores = {subset.classifier: _scored(run, prints, subset.classifier) for subset in config.subsets}
@@ -34,6 +35,13 @@ def select(run: Run) -> None:
     assert found
     _write_subsets(run, prints, found, scores)
     corpus.root.write_atomically("subsets/thresholds.json", json.dumps(thresholds(found), indent=1).encode())
+
+
+def _forget_subsets(run: Run) -> None:
+    """Where no subset is configured, none of an earlier configuration stays."""
+    for manifest in run.corpus.manifests("select"):
+        run.corpus.forget(Unit("select", manifest.unit))
+    run.corpus.root.delete("subsets")
 
 
 def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any]]]:
@@ -93,6 +101,9 @@ def _write_subsets(run: Run, prints: Fingerprints, cuts: Manifest, scores: dict[
     ]
     tables = [f"subsets/{cut['classifier']}-{cut['band']}" for cut in cuts.details["cuts"]]
     if pending:
+        for pages in pending:  # those of other cuts first: nobody shall read a mixture
+            corpus.forget(Unit("select", pages.unit))
+        corpus.root.delete("subsets/thresholds.json")
         with run.progress.stage("select"):
             rows = sum(manifest.rows(table_of(name)) for name, manifests in scores.items() for manifest in manifests)
             shipped = lookups.ship(_members(run, cuts, scores), corpus.root, "members", rows)

@@ -16,7 +16,9 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.corpus import NumberedFile
-from swallow_spark.errors import LedgerError
+from swallow_spark.errors import LedgerError, SwallowSparkError
+from swallow_spark.kernels.page import Limits
+from swallow_spark.stages import ingest as stage
 from swallow_spark.steps import ingest as step
 from swallow_spark.steps.ingest import ingest
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
@@ -115,6 +117,46 @@ def test_file_that_is_gone_costs_itself_alone(tmp_path: Path, make_run: MakeRun)
     assert [page["host"] for page in table(run, "pages", "ingest")] == ["b.example"]
     (manifest,) = run.corpus.manifests("ingest")
     assert manifest.counts["file_failure:unreadable"] == 1
+    assert not any(name.startswith("not_read") for name in manifest.counts)
+    # Nothing of it was read, so it is tried again; then it is there.
+    assert [file.path for file in run.corpus.pending("c")] == [str(files[0])]
+    write_warc(files[0], "j")
+    ingest(run, "c")
+    assert sorted(page["host"] for page in table(run, "pages", "ingest")) == ["a.example", "b.example"]
+    assert run.corpus.pending("c") == []
+
+
+def test_no_file_that_can_be_read_fails_the_run(tmp_path: Path, make_run: MakeRun) -> None:
+    files = [tmp_path / "a.warc.gz", tmp_path / "b.warc.gz"]
+    for path in files:
+        write_warc(path, "j")
+    run = make_run(files)
+    for path in files:
+        path.unlink()
+    with pytest.raises(SwallowSparkError, match="none of 2 files can be read"):
+        ingest(run, "c")
+    assert run.corpus.manifests("ingest") == []
+
+
+def test_an_error_of_writing_is_no_unreadable_input(tmp_path: Path) -> None:
+    class Full:
+        """Outputs on a disk that is full."""
+
+        def write(self, *_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    write_warc(tmp_path / "a.warc.gz", "j")
+    ingested = stage._Ingested(stage.Source(0, str(tmp_path / "a.warc.gz"), "warc"), 1, Full())  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="No space left"):
+        ingested.read(Limits())
+
+
+def test_a_file_that_has_outgrown_its_numbers_stops_the_run() -> None:
+    source = stage.Source(3, "big.warc", "warc", last_file_no=4)
+    ingested = stage._Ingested(source, 1, None)  # type: ignore[arg-type]
+    assert ingested._file_no((1 << 32) + 5) == 4
+    with pytest.raises(SwallowSparkError, match="larger than when it was registered"):
+        ingested._file_no(2 << 32)
 
 
 def test_import(tmp_path: Path, make_run: MakeRun) -> None:
@@ -160,7 +202,7 @@ def test_ledger_that_does_not_add_up_stops_the_run(
     collect = step._check_ledger
 
     def lose_a_page(unit: Any, written: list[Any]) -> None:
-        rows = [row.asDict() for row in written]
+        rows = [dict(row) for row in written]
         for row in rows:
             row["rows"] -= row["table"] == "pages"
         collect(unit, rows)

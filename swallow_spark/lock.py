@@ -1,0 +1,111 @@
+"""The lock of a corpus: a file that says who is at work."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from swallow_spark.errors import CorpusError
+from swallow_spark.storage import Root
+
+_LOCK: Final = "lock.json"
+
+
+@contextmanager
+def lock(root: Root) -> Iterator[None]:
+    """Keeps other runs out. The lock of a process that is gone from this machine is taken over.
+
+    Raises CorpusError where another run holds it, or nothing can be written there.
+    """
+    owner = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "namespace": _process_namespace(),
+        "started": _process_start(os.getpid()),
+        "user": os.environ.get("USER") or str(os.getuid()),  # containers have users without a name
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    content = json.dumps(owner).encode()
+    try:
+        if not root.create_exclusively(_LOCK, content):
+            _take_over(root)
+            if not root.create_exclusively(_LOCK, content):
+                raise CorpusError(f"{root.location}: another run has just taken it over")
+    except OSError as error:
+        raise CorpusError(f"{root.location}: can't be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        if _content(root) == content:
+            root.delete(_LOCK)
+
+
+def _content(root: Root) -> bytes:
+    """What the lock says; nothing where there is none."""
+    try:
+        return root.read_bytes(_LOCK)
+    except OSError:
+        return b""
+
+
+def _take_over(root: Root) -> None:
+    """Takes away the lock of a process that is gone. Raises CorpusError where somebody holds it."""
+    judged = _content(root)
+    owner = _owner_of(judged)
+    namespace = _process_namespace()
+    here = owner.get("host") == socket.gethostname() and owner.get("namespace", namespace) == namespace
+    if here and _process_start(owner.get("pid", 0)) != owner.get("started"):
+        # Moved away rather than deleted: of two runs that judge the same dead lock, one moves that, and the other what
+        # the first has put in its place; it sees so, and puts it back.
+        aside = f"lock-{uuid4().hex}.json"
+        root.move(_LOCK, aside)
+        taken = root.read_bytes(aside)
+        root.delete(aside)
+        if taken == judged:
+            return
+        root.create_exclusively(_LOCK, taken)
+        owner = _owner_of(taken)
+    held = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_TOLD, "?"), **owner})
+    raise CorpusError(
+        f"{root.location}: in use by another run ({held}); "
+        f"if that run is gone for certain, delete {root.location.rstrip('/')}/{_LOCK}"
+    )
+
+
+_TOLD: Final = ("host", "pid", "user", "since")
+
+
+def _owner_of(lock: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(lock))
+    except ValueError:
+        return {}
+
+
+def _process_namespace() -> str | None:
+    """Containers of one host may give the same number to different processes."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process of this machine started, in a form that tells it from a later one of the same number; None where
+    it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)  # no /proc on this system: a live process of that number is taken for the owner
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "?"
+    return "?"
