@@ -396,3 +396,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _complain(message: str, status: int) -> int:
     print(f"swallow-spark: {' '.join(message.split())}", file=sys.stderr)
     return status
+
+
+if __name__ == "__main__":
+    main()
