@@ -22,10 +22,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark import __version__
-from swallow_spark.config import NAME_PATTERN
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs
+from swallow_spark.sections.section import NAME_PATTERN
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
 

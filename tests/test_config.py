@@ -7,7 +7,7 @@ import pytest
 
 from swallow_spark.config import Config, load, packaged_directory, packaged_names
 from swallow_spark.errors import ConfigError
-from swallow_spark.section import sha256_of
+from swallow_spark.sections.section import sha256_of
 from swallow_spark.steps.run import Fingerprints, check_config
 
 MODEL = packaged_directory() / "models" / "demo-wiki.ftz"

@@ -9,10 +9,10 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Features, Sketch
 from swallow_spark.kernels import features as feature_kernels
 from swallow_spark.kernels import lsh, ngwords
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.sections.annotate import Features, Sketch
 from swallow_spark.tables import PAGES, SKETCHES
 
 # Host and length go along, so that rules on hosts, and sums of characters, need no second table.

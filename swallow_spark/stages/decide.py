@@ -3,8 +3,8 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as everywhere in Spark programs
 
-from swallow_spark.config import Rules
 from swallow_spark.kernels import blocklists
+from swallow_spark.sections.decide import Rules
 from swallow_spark.tables import VERDICTS
 
 

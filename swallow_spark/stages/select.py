@@ -18,10 +18,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Cleanup
 from swallow_spark.kernels import cleanup
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.sections.select import Cleanup
 from swallow_spark.tables import SUBSETS
 
 _BINS: Final = 4096

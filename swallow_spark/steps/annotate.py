@@ -3,7 +3,7 @@
 from functools import partial
 
 from swallow_spark.corpus import Manifest, Unit, lineage
-from swallow_spark.section import Section
+from swallow_spark.sections.section import Section
 from swallow_spark.stages import annotate as stage
 from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight
 from swallow_spark.tables import PAGES

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Rules
 from swallow_spark.kernels import blocklists as kernel
 from swallow_spark.kernels.blocklists import Source
+from swallow_spark.sections.decide import Rules
 from swallow_spark.steps.run import Run
 
 

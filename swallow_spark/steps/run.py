@@ -32,7 +32,7 @@ from swallow_spark.kernels import (
 )
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.progress import Progress
-from swallow_spark.section import Section
+from swallow_spark.sections.section import Section
 
 DEDUPLICATE_VERSION: Final = 2
 DECIDE_VERSION: Final = 1

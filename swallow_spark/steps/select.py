@@ -8,9 +8,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import lookups
-from swallow_spark.config import parse_band, selection
+from swallow_spark.config import selection
 from swallow_spark.corpus import Manifest, Unit, lineage
 from swallow_spark.errors import UsageError
+from swallow_spark.sections.select import parse_band
 from swallow_spark.stages import select as stage
 from swallow_spark.stages.score import table_of
 from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight, verdicts

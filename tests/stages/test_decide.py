@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Bound, Config, load
+from swallow_spark.config import Config, load
 from swallow_spark.kernels import blocklists, features
+from swallow_spark.sections.decide import Bound
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
 

@@ -11,8 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark import lookups
-from swallow_spark.config import Cleanup, parse_band
 from swallow_spark.outputs import Outputs
+from swallow_spark.sections.select import Cleanup, parse_band
 from swallow_spark.stages import select as stage
 from swallow_spark.storage import Root
 from swallow_spark.tables import PAGES, SCORES

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +14,6 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationInfo,
-    model_validator,
 )
 
 
@@ -39,6 +38,11 @@ def _existing_directory(path: Path, info: ValidationInfo) -> Path:
 
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 ExistingDirectory = Annotated[Path, AfterValidator(_existing_directory)]
+
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Listing(NamedTuple):
@@ -106,42 +110,3 @@ def sha256_of(path: Path) -> str:
 def _sha256(path: Path, _modified: int, _size: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-# The categories of the UT1 blocklists whose hosts Swallow's code rejects.
-# fmt: off
-SWALLOW_CATEGORIES: Final = (
-    "adult", "agressif", "bitcoin", "celebrity", "chat", "cryptojacking", "dating", "ddos", "doh", "filehosting",
-    "financial", "gambling", "games", "malware", "manga", "mixed_adult", "phishing", "publicite", "redirector",
-    "remote-control", "shopping", "social_networks", "strict_redirector", "strong_redirector", "vpn", "warez",
-    "webmail",
-)
-# fmt: on
-
-
-class Blocklist(Section):
-    """A directory of blocklists as UT1 publishes them: CATEGORY/domains and CATEGORY/urls."""
-
-    directory: ExistingDirectory
-    categories: Literal["swallow"] | tuple[str, ...] = Field(
-        min_length=1, description="names of subdirectories; swallow: those that Swallow's code rejects"
-    )
-
-    def files(self, name: Literal["domains", "urls"]) -> dict[str, Path]:
-        """category -> its file of that name, where it has one."""
-        chosen = SWALLOW_CATEGORIES if self.categories == "swallow" else self.categories
-        found = {category: self.directory / category / name for category in chosen}
-        return {category: path for category, path in found.items() if path.is_file()}
-
-    @model_validator(mode="after")
-    def _present(self) -> "Blocklist":
-        there = {*self.files("domains"), *self.files("urls")}
-        missing = () if self.categories == "swallow" else sorted(set(self.categories) - there)
-        if missing or not there:
-            what = ", ".join(missing) or "any category of Swallow's"
-            raise ValueError(f"{self.directory}: no file `domains` or `urls` of {what}")
-        return self
-
-    def meaning(self) -> dict[str, Any]:
-        names: tuple[Literal["domains", "urls"], ...] = ("domains", "urls")
-        return {name: {category: sha256_of(path) for category, path in self.files(name).items()} for name in names}

@@ -1,0 +1,18 @@
+"""[execution]: how the work is cut up."""
+
+from pydantic import Field
+
+from swallow_spark.sections.section import Section
+
+
+class Execution(Section):
+    """How the work is cut up. Nothing here changes a row of the result, so nothing here enters a fingerprint."""
+
+    files_per_batch: int = Field(default=2048, ge=1, description="input files committed together")
+    files_per_task: int = Field(default=32, ge=1, description="input files that one task reads, at most")
+    min_bytes_per_range: int = Field(
+        default=64 << 20, ge=1, description="of a file that several tasks share, where there are fewer files than cores"
+    )
+    batches_in_flight: int = Field(default=2, ge=1, le=16)
+    shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
+    bands_per_pass: int = Field(default=10, ge=1, description="bands of dedup that are shuffled together")
