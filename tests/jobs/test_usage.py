@@ -11,7 +11,8 @@ import pytest
 from commands import REPOSITORY, call
 from corpora import DEMO_PAGES
 
-from swallow_spark import cli
+from swallow_spark.commands import looking, running
+from swallow_spark.corpus import Corpus
 
 WARC = DEMO_PAGES / "00000.warc.gz"
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")
@@ -23,7 +24,8 @@ def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> None:
         pytest.fail("a session was opened")
 
-    monkeypatch.setattr(cli, "open_session", refuse)
+    for module in (running, looking):
+        monkeypatch.setattr(module, "open_session", refuse)
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ def test_no_corpus_to_work_on(place: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["deduplicate", "decide", "score", "select"])
 def test_a_stage_before_there_are_pages(place: Path, command: str) -> None:
-    corpus = cli.Corpus.open_or_create(str(place))
+    corpus = Corpus.open_or_create(str(place))
     before = sorted(place.rglob("*"))
     assert "there are no pages: " in call(command, "--corpus", place, "--config", "demo").complaint
     assert sorted(place.rglob("*")) == before
@@ -189,7 +191,7 @@ def test_a_stage_before_there_are_pages(place: Path, command: str) -> None:
 
 
 def test_a_corpus_in_use(place: Path) -> None:
-    with cli.Corpus.open_or_create(str(place)).lock():
+    with Corpus.open_or_create(str(place)).lock():
         said = call("decide", "--corpus", place, "--config", "demo").complaint
     assert "in use by another run (" in said
     assert f"process {os.getpid()}" in said

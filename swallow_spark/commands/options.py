@@ -1,0 +1,50 @@
+"""The options that commands share, and how results are printed."""
+
+import json
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+DEFAULT_CONFIG: Final = "swallow-v2"
+
+CorpusOption = Annotated[str, typer.Option("--corpus", metavar="DIR", help="The corpus: a directory or a URI.")]
+CrawlOption = Annotated[str, typer.Option("--crawl", metavar="NAME", help="The crawl that the inputs belong to.")]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A configuration file or a packaged one (demo, swallow-v1, swallow-v2). "
+        f"Default: that of the corpus's last run, else {DEFAULT_CONFIG}.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override an entry of the configuration; repeatable."),
+]
+MasterOption = Annotated[
+    str | None,
+    typer.Option("--master", metavar="URL", help="The cluster. Default: what spark-submit gives, else local[*,4]."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on standard output.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
+        "or cc:CC-MAIN-YYYY-WW.",
+        show_default=False,
+    ),
+]
+
+
+def show(values: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(values)
+    else:
+        Console(highlight=False).print_json(json.dumps(values, ensure_ascii=False))
+
+
+def print_json(values: dict[str, Any]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False))
