@@ -14,7 +14,7 @@ import typer
 
 from swallow_spark import __version__
 from swallow_spark.commands import classifiers, looking, stages, upkeep
-from swallow_spark.errors import SwallowSparkError, root_cause
+from swallow_spark.errors import SwallowSparkError, printable, root_cause
 
 app = typer.Typer(
     name="swallow-spark",
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"swallow-spark: {' '.join(message.split())}", file=sys.stderr)
+    print(f"swallow-spark: {printable(' '.join(message.split()))}", file=sys.stderr)
     return status
 
 

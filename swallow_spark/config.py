@@ -21,6 +21,7 @@ from swallow_spark.sections.decide import Rules
 from swallow_spark.sections.deduplicate import Dedup
 from swallow_spark.sections.execution import Execution
 from swallow_spark.sections.ingest import Ingest
+from swallow_spark.sections.monitoring import Monitoring
 from swallow_spark.sections.report import Report
 from swallow_spark.sections.score import Classifier, ClassifierName
 from swallow_spark.sections.section import Section
@@ -29,6 +30,8 @@ from swallow_spark.sections.select import Cleanup, Subset
 
 class Config(Section):
     """The whole configuration."""
+
+    meaningless = frozenset({"execution", "monitoring", "spark"})
 
     ingest: Ingest = Ingest()
     sketch: Sketch = Sketch()
@@ -40,6 +43,7 @@ class Config(Section):
     cleanup: Cleanup = Cleanup()
     report: Report = Report()
     execution: Execution = Execution()
+    monitoring: Monitoring = Monitoring()
     spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
 
     @field_validator("spark")

@@ -37,6 +37,11 @@ class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
 
 
+def printable(text: str) -> str:
+    """Text for a terminal or a log: control characters, which URLs and titles of pages may hold, are escaped."""
+    return "".join(c if c.isprintable() or c in "\n\u3000" else c.encode("unicode_escape").decode() for c in text)
+
+
 def root_cause(error: Exception) -> str:
     """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback."""
     if isinstance(error, ValidationError):

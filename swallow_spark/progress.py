@@ -1,16 +1,21 @@
-"""Progress on standard error: a live line on a terminal, a line now and then in a log."""
+"""Progress on standard error: a live line on a terminal, a line now and then in a log; figures for Prometheus."""
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pyspark.sql import SparkSession
 from rich.console import Console
+
+from swallow_spark.errors import printable
+from swallow_spark.metrics import Exporter, SparkMetrics
 
 _SECONDS_BETWEEN_LOG_LINES = 15.0
 
@@ -28,47 +33,73 @@ class Ticker:
 
 
 class Progress:
-    """Tells how far the run is. `seconds` gets each stage's wall seconds, for the run's manifest.
+    """Tells how far the run is.
 
-    The session is opened when the first stage has work, so a run that finds all done is quick.
+    The session is opened when the first stage has work, so a run that finds all done is quick. `seconds` gets each
+    stage's wall seconds, `resources` what Spark measured of it (metrics.SparkMetrics), for the run's manifest.
     """
 
-    def __init__(self, session: Callable[[], SparkSession], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        session: Callable[[], SparkSession],
+        console: Console | None = None,
+        *,
+        log: Literal["text", "json"] = "text",
+        run_id: str = "",
+        exporter: Exporter | None = None,
+    ) -> None:
         self._session = session
         self.console = console or Console(file=sys.stderr, highlight=False)
+        self._log, self._run_id, self._exporter = log, run_id, exporter
         self.seconds: dict[str, float] = {}
+        self.resources: dict[str, dict[str, float]] = {}
 
     @cached_property
     def spark(self) -> SparkSession:
         return self._session()
 
-    def say(self, message: str) -> None:
-        self.console.print(message, markup=False)
+    @cached_property
+    def _metrics(self) -> SparkMetrics:
+        return SparkMetrics(self.spark)
+
+    def say(self, message: str, stage: str | None = None, **figures: Any) -> None:
+        """A line: the message, or as JSON the message and figures with time, run and stage."""
+        if self._log == "json":
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            entry = {"time": now, "run": self._run_id, "stage": stage, "message": message, **figures}
+            self.console.out(json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=True))
+        else:
+            self.console.print(printable(message), markup=False)
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Ticker]:
         """Shows the progress of a stage: of `total` files where given, else of Spark's tasks."""
         context = self.spark.sparkContext
+        self._metrics.since_last()  # what ran between stages is no stage's
         ticker = Ticker(context.accumulator(0), context.accumulator(0))
         started = time.monotonic()
         ended = threading.Event()
 
-        def line() -> str:
-            elapsed = time.monotonic() - started
+        def figures() -> dict[str, float]:
+            elapsed = {"stage_seconds": round(time.monotonic() - started, 3)}
             if total is None:
-                return f"{name}: {self._tasks()}, {_duration(elapsed)}"
-            done, pages = ticker.files.value, ticker.pages.value
-            left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left not known yet"
-            return f"{name}: {done} of {total} files, {pages:,} pages, {pages / elapsed:,.0f} pages/s, {left}"
+                done, known = self._tasks()
+                return {**elapsed, "tasks_done": done, "tasks": known}
+            return {**elapsed, "files_done": ticker.files.value, "files": total, "pages": ticker.pages.value}
 
         def watch() -> None:
-            if self.console.is_terminal:
-                with self.console.status(line()) as status:
-                    while not ended.wait(0.5):
-                        status.update(line())
-            else:
-                while not ended.wait(_SECONDS_BETWEEN_LOG_LINES):
-                    self.say(line())
+            live = self.console.is_terminal and self._log == "text"
+            told = time.monotonic()
+            with self.console.status(_line(name, figures())) if live else _nothing() as status:
+                while not ended.wait(0.5):
+                    now = figures()
+                    if self._exporter:
+                        self._exporter.tell(name, now)
+                    if status:
+                        status.update(_line(name, now))
+                    elif time.monotonic() - told >= _SECONDS_BETWEEN_LOG_LINES:
+                        told = time.monotonic()
+                        self.say(_line(name, now), name, **now)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -77,14 +108,44 @@ class Progress:
         finally:
             ended.set()
             watcher.join()
-            elapsed = time.monotonic() - started
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
+            self._end(name, figures())
 
-    def _tasks(self) -> str:
+    def _end(self, name: str, figures: dict[str, float]) -> None:
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + figures["stage_seconds"], 3)
+        try:
+            found = self._metrics.since_last()
+        except Exception as error:  # noqa: BLE001 - a JVM that is gone, whose own error is on its way to the user
+            self.say(f"{name}: Spark's metrics can't be read: {error}", name)
+            return
+        before = self.resources.get(name, {})
+        self.resources[name] = {
+            key: max(value, before.get(key, 0)) if key == "skew" else round(value + before.get(key, 0), 3)
+            for key, value in found.items()
+        }
+        if self._exporter:
+            self._exporter.tell(name, figures, now=True)
+        if self._log == "json":
+            self.say(f"{name}: done", name, **figures, **found)
+
+    def _tasks(self) -> tuple[int, int]:
         tracker = self.spark.sparkContext.statusTracker()
         infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         known = [info for info in infos if info]
-        return f"{sum(i.numCompletedTasks for i in known)} of {sum(i.numTasks for i in known)} tasks"
+        return sum(i.numCompletedTasks for i in known), sum(i.numTasks for i in known)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+def _line(name: str, figures: dict[str, float]) -> str:
+    elapsed = figures["stage_seconds"]
+    if "files" not in figures:
+        return f"{name}: {figures['tasks_done']} of {figures['tasks']} tasks, {_duration(elapsed)}"
+    done, total, pages = figures["files_done"], figures["files"], figures["pages"]
+    left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left not known yet"
+    return f"{name}: {done} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {left}"
 
 
 def _duration(seconds: float) -> str:

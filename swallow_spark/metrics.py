@@ -1,0 +1,101 @@
+"""What a run measures: Spark's own metrics of each stage, and figures for Prometheus while it runs."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.error import URLError
+
+from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, write_to_textfile
+from pyspark.sql import SparkSession
+
+_SECONDS_BETWEEN_EXPORTS: Final = 10.0
+_SUMMED: Final = {  # key of a stage's resources -> getter of Spark's StageData, and its unit
+    "jvm_cpu_seconds": ("executorCpuTime", 1e-9),
+    "task_seconds": ("executorRunTime", 1e-3),
+    "input_bytes": ("inputBytes", 1),
+    "shuffle_read_bytes": ("shuffleReadBytes", 1),
+    "shuffle_write_bytes": ("shuffleWriteBytes", 1),
+    "spilled_memory_bytes": ("memoryBytesSpilled", 1),
+    "spilled_disk_bytes": ("diskBytesSpilled", 1),
+    "tasks": ("numCompleteTasks", 1),
+    "failed_tasks": ("numFailedTasks", 1),
+}
+
+
+class SparkMetrics:
+    """Adds up what Spark knows of its stages, from one look to the next.
+
+    It keeps the last `spark.ui.retainedStages` (1,000) stages: what ran before these since the last look isn't counted.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        context: Any = spark.sparkContext
+        self._store = context._jsc.sc().statusStore()
+        self._gateway = context._gateway
+        self._last = max((stage.stageId() for stage in self._stages([])), default=-1)
+
+    def since_last(self) -> dict[str, float]:
+        """The sums over the stages that ran since the last call; `skew`: of the stage of several tasks in which the
+        longest task took longest, how many times the median that is."""
+        ran = [stage for stage in self._stages([0.5, 1.0]) if stage.stageId() > self._last]
+        self._last = max((stage.stageId() for stage in ran), default=self._last)
+        sums = {key: sum(getattr(stage, name)() for stage in ran) * unit for key, (name, unit) in _SUMMED.items()}
+        longest, sums["skew"] = 0.0, 1.0
+        for stage in ran:
+            found = stage.taskMetricsDistributions()
+            if found.isDefined() and stage.numCompleteTasks() > 1:
+                times = found.get().executorRunTime()
+                if times.apply(1) > longest:
+                    longest, sums["skew"] = times.apply(1), times.apply(1) / max(times.apply(0), 1.0)
+        return {key: round(value, 3) if isinstance(value, float) else value for key, value in sums.items()}
+
+    def _stages(self, quantiles: Sequence[float]) -> list[Any]:
+        asked = self._gateway.new_array(self._gateway.jvm.double, len(quantiles))
+        for place, quantile in enumerate(quantiles):
+            asked[place] = quantile
+        anything = self._gateway.jvm.java.util.ArrayList()
+        found = self._store.stageList(None, False, bool(quantiles), asked, anything)
+        return [found.apply(place) for place in range(found.size())]
+
+
+class Exporter:
+    """Figures of the running stage in Prometheus's text format, to a file, a Pushgateway, or both. That the gateway
+    doesn't answer stops no run; `problem` tells it."""
+
+    def __init__(self, file: str | None, url: str | None, command: str) -> None:
+        self._file, self._url = file, url
+        self._registry = CollectorRegistry()
+        names = {
+            "stage_seconds": "Wall seconds of the stage so far",
+            "files_done": "Input files that the stage has finished",
+            "files": "Input files of the stage",
+            "pages": "Pages that the stage has found so far",
+            "tasks_done": "Finished tasks of Spark's running stages",
+            "tasks": "Tasks of Spark's running stages",
+            "run_failed": "1 where the run has ended by an error",
+            "run_finished_timestamp_seconds": "When the run ended",
+        }
+        self._gauges = {
+            name: Gauge(f"swallow_spark_{name}", text, ["command", "stage"], registry=self._registry)
+            for name, text in names.items()
+        }
+        self._command = command
+        self._last = 0.0
+        self.problem: str | None = None
+
+    def tell(self, stage: str, figures: dict[str, float], *, now: bool = False) -> None:
+        """Sets figures of a stage, and exports them if the last time is some seconds ago, or `now`."""
+        if not (self._file or self._url):
+            return
+        for name, value in figures.items():
+            self._gauges[name].labels(self._command, stage).set(value)
+        if not now and time.monotonic() - self._last < _SECONDS_BETWEEN_EXPORTS:
+            return
+        self._last = time.monotonic()
+        try:
+            if self._file:
+                write_to_textfile(self._file, self._registry)
+            if self._url:
+                push_to_gateway(self._url, job="swallow_spark", registry=self._registry, timeout=5)
+        except (OSError, URLError) as error:
+            self.problem = f"metrics can't be written: {error}"

@@ -1,0 +1,78 @@
+"""What a run tells: lines for people or programs, figures for Prometheus, Spark's metrics of each stage."""
+
+import json
+import socket
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from swallow_spark import progress as module
+from swallow_spark.errors import printable
+from swallow_spark.metrics import Exporter, SparkMetrics
+from swallow_spark.progress import Progress
+
+
+def test_control_characters_are_escaped() -> None:
+    assert printable("a\x1b[2Jb\x07\r\x9b\u202e日本　語\n") == "a\\x1b[2Jb\\x07\\r\\x9b\\u202e日本　語\n"
+
+
+def test_json_lines_have_run_and_stage(spark: SparkSession) -> None:
+    out = StringIO()
+    progress = Progress(lambda: spark, Console(file=out, width=20), log="json", run_id="r1")
+    with progress.stage("annotate", total=3) as tick:
+        spark.range(0, 4, 1, 4).foreach(lambda row: tick(1, 10))
+    progress.say("done\x1b[0m")
+    entries = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [entry["run"] for entry in entries] == ["r1"] * len(entries)
+    *_, end, last = entries
+    assert (end["stage"], end["files_done"], end["pages"], end["tasks"]) == ("annotate", 4, 40, 4)
+    assert last["message"] == "done\x1b[0m"
+    assert "\x1b" not in out.getvalue()
+
+
+def test_spark_metrics_are_of_what_ran_since_the_last_look(spark: SparkSession) -> None:
+    metrics = SparkMetrics(spark)
+    spark.range(0, 100_000, 1, 4).repartition(3).selectExpr("sum(id)").collect()
+    found = metrics.since_last()
+    assert found["tasks"] >= 7
+    assert found["shuffle_write_bytes"] > 100_000
+    assert found["jvm_cpu_seconds"] > 0
+    assert found["skew"] >= 1
+    assert metrics.since_last()["tasks"] == 0
+
+
+def test_a_stage_leaves_seconds_and_resources(spark: SparkSession) -> None:
+    progress = Progress(lambda: spark, Console(file=StringIO()))
+    for _ in range(2):
+        with progress.stage("s"):
+            spark.range(0, 10, 1, 2).foreach(lambda row: None)
+    spark.range(0, 10, 1, 2).foreach(lambda row: None)  # of no stage
+    with progress.stage("empty"):
+        pass
+    assert progress.resources["s"]["tasks"] == 4
+    assert progress.resources["empty"]["tasks"] == 0
+    assert progress.seconds["s"] > 0
+
+
+def test_figures_for_prometheus(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LOG_LINES", 0.0)
+    file = tmp_path / "swallow.prom"
+    out = StringIO()
+    progress = Progress(lambda: spark, Console(file=out), exporter=Exporter(str(file), None, "build"))
+    with progress.stage("ingest", total=2) as tick:
+        tick(2, 7)
+    text = file.read_text()
+    assert 'swallow_spark_pages{command="build",stage="ingest"} 7.0' in text
+    assert 'swallow_spark_files_done{command="build",stage="ingest"} 2.0' in text
+
+
+def test_a_gateway_that_does_not_answer_stops_nothing() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        exporter = Exporter(None, f"http://127.0.0.1:{bound.getsockname()[1]}", "build")
+        exporter.tell("ingest", {"pages": 1.0})
+    assert exporter.problem
+    assert "metrics can't be written" in exporter.problem
