@@ -74,6 +74,7 @@ class Manifest(BaseModel):
     counts: dict[str, int]
     covers: tuple[tuple[int, int], ...] = ()  # ranges of file_no, of units that read inputs
     details: dict[str, Any] = {}
+    cpu_seconds: float = 0  # of the tasks' Python; the JVM's are in the run's manifest
     version: str
     finished: datetime
 
@@ -280,8 +281,9 @@ class Corpus:
 
         `written` are rows of outputs.WRITTEN; their sums are added to `counts`.
         """
-        files, totals = [], dict(counts or {})
+        files, totals, cpu_seconds = [], dict(counts or {}), 0.0
         for row in written:
+            cpu_seconds += row["cpu_seconds"] or 0
             files.append(File(table=row["table"], path=row["path"], rows=row["rows"], bytes=row["bytes"]))
             for name, value in dict(row["sums"]).items():
                 totals[name] = totals.get(name, 0) + value
@@ -297,6 +299,7 @@ class Corpus:
             counts=totals,
             covers=tuple(covers),
             details=dict(details or {}),
+            cpu_seconds=round(cpu_seconds, 3),
             version=__version__,
             finished=datetime.now(UTC),
         )
@@ -338,7 +341,8 @@ def check_crawl(name: str) -> None:
         )
 
 
-def lineage(manifests: Iterable[Manifest]) -> str:
-    """Identifies the units that something was computed from."""
+def lineage(manifests: Iterable[Manifest], *contents: str) -> str:
+    """Identifies what something was computed from: units, and contents that don't change with their unit."""
     ids = sorted(f"{manifest.stage}/{manifest.unit}/{manifest.id}" for manifest in manifests)
+    ids += contents
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:32]

@@ -5,6 +5,7 @@ So one scan can fill several tables, text never crosses from Python to the JVM, 
 """
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swallow_spark.storage import Root
+from swallow_spark.tables import CRAWL_SHIFT
 
 # `sums`: what the writer was told to count beside rows, e.g. characters or records by outcome.
 WRITTEN: Final = pa.schema(
@@ -25,6 +27,7 @@ WRITTEN: Final = pa.schema(
         pa.field("rows", pa.int64(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("sums", pa.map_(pa.string(), pa.int64()), nullable=False),
+        pa.field("cpu_seconds", pa.float64()),  # of the task's Python, all files together, on its first row
     ]
 )
 ROW_GROUP_BYTES: Final = 32 << 20  # what a task holds of each table at once
@@ -59,6 +62,7 @@ class OpenOutputs:
         self._name = f"part-{task:05d}-{uuid4().hex[:12]}"
         self._files: dict[str, _File] = {}
         self._written: list[dict[str, Any]] = []
+        self._cpu_before = time.process_time()
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +78,7 @@ class OpenOutputs:
         if len(directories) == 1:
             self._append(table, next(iter(directories.values())), batch, sums)
             return
-        crawl_nos = batch.column("doc_id").to_numpy() >> 53
+        crawl_nos = batch.column("doc_id").to_numpy() >> CRAWL_SHIFT
         for crawl_no in np.unique(crawl_nos):
             part = batch.filter(pa.array(crawl_nos == crawl_no))
             self._append(table, directories[int(crawl_no)], part, sums)
@@ -94,6 +98,8 @@ class OpenOutputs:
         """Closes the files and lists them (schema WRITTEN)."""
         while self._files:
             self._written.append(self._files.pop(next(iter(self._files))).close())
+        if self._written:
+            self._written[0]["cpu_seconds"] = time.process_time() - self._cpu_before
         return pa.RecordBatch.from_pylist(self._written, schema=WRITTEN)
 
 
