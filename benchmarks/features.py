@@ -1,7 +1,8 @@
-"""All features of the rules: the kernels against the naive Python that the tests compare them with; and what lists of
-NG expressions add.
+"""All features of the rules: the kernels against the naive Python that the tests compare them with; what lists of NG
+expressions add; and their matcher against ahocorasick_rs.
 
-No feature is left out for presets that don't need it: so any preset can be decided without reading the text again.
+No Swallow feature is left out for presets that don't need it: so any preset can be decided without reading the text
+again.
 
 Run: .venv/bin/python -m benchmarks.features
 """
@@ -10,11 +11,13 @@ import random
 import sys
 
 import pyarrow as pa
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 from benchmarks.timing import ROOT, documents, race, show
 from swallow_spark.config import load
 from swallow_spark.kernels import features
 from swallow_spark.kernels.ngwords import Matcher
+from swallow_spark.kernels.utf8 import code_points
 
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 import naive_features
@@ -38,14 +41,28 @@ def main() -> None:
     show(title, figures, ("numba", "numpy"))
     print()
 
-    lists = {"1,000 expressions": mixed(texts, 1_000), "50,000": mixed(texts, 50_000)}
+    lists = {"100 expressions": mixed(texts, 100), "1,000": mixed(texts, 1_000), "50,000": mixed(texts, 50_000)}
     lists["50,000 that begin like pieces of the documents"] = pieces(texts, 50_000)
     matchers = {f"with {name}": Matcher(found) for name, found in lists.items()}
-    matchers["with the first 50,000, whatever width and kana"] = Matcher(lists["50,000"], ("width", "kana"))
+    matchers["with the 50,000, whatever width and kana"] = Matcher(lists["50,000"], ("width", "kana"))
     contestants = {"all features, no list": (lambda: features.measure(array), len(texts))}
     for name, matcher in matchers.items():
         contestants[name] = (lambda matcher=matcher: features.measure(array, ng_words=matcher), len(texts))
-    show("NG expressions", race(contestants), ("ahocorasick-rs",))
+    show("NG expressions", race(contestants), ("numba",))
+    print()
+
+    peer = AhoCorasick(sorted(lists["50,000"]), matchkind=MatchKind.LeftmostLongest)
+    lengths = [len(expression) for expression in sorted(lists["50,000"])]
+
+    def of_peer() -> list[int]:
+        return [sum(lengths[found] for found, _, _ in peer.find_matches_as_indexes(text)) for text in texts]
+
+    def of_ours() -> list[int]:
+        return matchers["with 50,000"].matched_chars(*code_points(array)).tolist()
+
+    assert of_ours() == of_peer()
+    contestants = {"swallow-spark": (of_ours, len(texts)), "ahocorasick_rs": (of_peer, len(texts))}
+    show("Characters of the 50,000 expressions, and nothing else", race(contestants), ("ahocorasick-rs",))
 
 
 def mixed(texts: list[str], number: int) -> set[str]:

@@ -1,13 +1,15 @@
-"""The bytes of a string column, as the compiled kernels read them."""
+"""The bytes of a string column, and its code points, as the compiled kernels read them."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint32]
 
 
 def utf8_buffers(texts: Any) -> tuple[Bytes, Offsets]:
@@ -27,3 +29,46 @@ def utf8_buffers(texts: Any) -> tuple[Bytes, Offsets]:
     offsets = np.frombuffer(offset_buffer, width, len(texts) + 1, texts.offset * width.itemsize).astype(np.int64)
     data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
     return data, offsets
+
+
+def code_points(texts: Any) -> tuple[Codes, Offsets]:
+    """`(codes, offsets)` of a (large_)string array: the code points of text i are `codes[offsets[i] : offsets[i + 1]]`.
+
+    `offsets` begin at 0. Nulls count as empty texts. Raises TypeError for anything else.
+    """
+    decoded: tuple[Codes, Offsets] = _decode(*utf8_buffers(texts))
+    return decoded
+
+
+@njit(cache=True, nogil=True, inline="always")
+def code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
+    """The code point at `at`, and where the next one begins.
+
+    For valid UTF-8, which is what Arrow promises; of anything else it makes some code points, within bounds.
+    """
+    first = np.int64(data[at])
+    if first < 0x80:
+        return first, at + 1
+    if 0xE0 <= first < 0xF0 and at + 3 <= end:
+        return (first & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | (np.int64(data[at + 2]) & 0x3F), at + 3
+    if 0xC0 <= first < 0xE0 and at + 2 <= end:
+        return (first & 0x1F) << 6 | (np.int64(data[at + 1]) & 0x3F), at + 2
+    if first >= 0xF0 and at + 4 <= end:
+        high = (first & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
+        return high | (np.int64(data[at + 2]) & 0x3F) << 6 | (np.int64(data[at + 3]) & 0x3F), at + 4
+    return np.int64(0xFFFD), at + 1
+
+
+@njit(cache=True, nogil=True)
+def _decode(data: Bytes, offsets: Offsets) -> tuple[Codes, Offsets]:
+    codes = np.empty(offsets[-1] - offsets[0], np.uint32)  # pages that stay unused are never touched
+    ends = np.zeros(offsets.size, np.int64)
+    count = 0
+    for i in range(offsets.size - 1):
+        at, end = offsets[i], offsets[i + 1]
+        while at < end:
+            code, at = code_point(data, at, end)
+            codes[count] = code
+            count += 1
+        ends[i + 1] = count
+    return codes[:count], ends

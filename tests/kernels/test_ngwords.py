@@ -1,6 +1,7 @@
 import unicodedata
 from collections.abc import Collection
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels import ngwords
+from swallow_spark.kernels.utf8 import code_points
 
 
 def naive_matched_chars(expressions: list[str], text: str) -> int:
@@ -17,6 +19,10 @@ def naive_matched_chars(expressions: list[str], text: str) -> int:
         matched += longest
         at += longest or 1
     return matched
+
+
+def matched_chars(matcher: ngwords.Matcher, texts: pa.Array) -> list[int]:
+    return matcher.matched_chars(*code_points(texts)).tolist()
 
 
 EXPRESSIONS = ["猫", "猫である", "ある。", "𠮷野", "ｶﾞ", "aa", "あ"]
@@ -29,11 +35,33 @@ def test_matches_are_the_longest_from_left_to_right() -> None:
     assert expected[1] == 4  # not 猫 and ある。
     for kind in (pa.string(), pa.large_string()):
         array = pa.array(["猫", *TEXTS, None], kind).slice(1)
-        assert matcher.matched_chars(array).tolist() == [*expected, 0]
+        assert matched_chars(matcher, array) == [*expected, 0]
+
+
+@settings(deadline=None)
+@given(
+    texts=st.lists(st.text("猫犬あ𠮷😀aＡ\0\n", max_size=30), max_size=4),
+    expressions=st.lists(st.text("猫犬あ𠮷😀aＡ\0", min_size=1, max_size=5), min_size=1, max_size=30),
+)
+def test_matches_equal_the_naive_ones_whatever_the_hashes(texts: list[str], expressions: list[str]) -> None:
+    expected = [naive_matched_chars(expressions, text) for text in texts]
+    matcher = ngwords.Matcher(expressions)
+    assert matched_chars(matcher, pa.array(texts, pa.string())) == expected
+    index = matcher._index
+    for every in (index.single, index.pairs, index.beginnings):  # as if all had the same hash
+        every[:] = ~np.zeros_like(every)
+    assert matched_chars(matcher, pa.array(texts, pa.string())) == expected
+
+
+def test_expressions_whose_hashes_are_equal_are_told_apart() -> None:
+    codes, bounds = code_points(pa.array(["いろは", "いろに", "いろは"]))
+    table = np.array([1, 2, 0, 0])  # both at the place of hash 0
+    found = [ngwords._is_expression(codes, at, 3, np.uint64(0), codes, bounds, table) for at in (0, 3, 6, 1)]
+    assert found == [True, True, True, False]
 
 
 def test_a_match_does_not_reach_into_the_next_text() -> None:
-    assert ngwords.Matcher(["ab"]).matched_chars(pa.array(["a", "b", "ab"])).tolist() == [0, 0, 2]
+    assert matched_chars(ngwords.Matcher(["ab"]), pa.array(["a", "b", "ab"])) == [0, 0, 2]
 
 
 def test_a_list_has_an_expression_a_line_without_comments() -> None:
@@ -84,7 +112,7 @@ def test_variants_match_and_their_own_characters_count() -> None:
     expressions = ["ガ", "ＡB％"]
 
     def matched(variants: tuple[ngwords.Variant, ...]) -> list[int]:
-        return ngwords.Matcher(expressions, variants).matched_chars(texts).tolist()
+        return matched_chars(ngwords.Matcher(expressions, variants), texts)
 
     assert matched(()) == [1, 0, 0, 0, 0, 0, 0, 0, 0]
     assert matched(("width",)) == [1, 2, 0, 0, 0, 3, 3, 0, 4]
@@ -103,8 +131,8 @@ def test_variants_equal_folding_character_by_character(
 ) -> None:
     expected = [naive_folded_chars(expressions, text, variants) for text in texts]
     matcher = ngwords.Matcher(expressions, variants)
-    assert matcher.matched_chars(pa.array(texts, pa.string())).tolist() == expected
-    assert matcher.matched_chars(pa.array(["ｶﾞ", *texts], pa.large_string()).slice(1)).tolist() == expected
+    assert matched_chars(matcher, pa.array(texts, pa.string())) == expected
+    assert matched_chars(matcher, pa.array(["ｶﾞ", *texts], pa.large_string()).slice(1)) == expected
 
 
 def test_an_empty_expression_is_refused() -> None:

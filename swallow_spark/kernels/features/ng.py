@@ -11,7 +11,7 @@ from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio
 def _compute(texts: Texts) -> list[Column]:
     if texts.ng_words is None:
         return [pa.nulls(len(texts.array), pa.float64())]
-    return [ratio(texts.ng_words.matched_chars(texts.array), num_japanese_letters(texts))]
+    return [ratio(texts.ng_words.matched_chars(texts.codes, texts.offsets), num_japanese_letters(texts))]
 
 
 FEATURE: Final = Feature(

@@ -8,8 +8,8 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.features.sentences import split
-from swallow_spark.kernels.features.texts import Codes, Column, Feature, Texts, ratio, ratios
-from swallow_spark.kernels.utf8 import Offsets
+from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio, ratios
+from swallow_spark.kernels.utf8 import Codes, Offsets
 
 
 def _compute(texts: Texts) -> list[Column]:

@@ -10,9 +10,8 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.ngwords import Matcher
-from swallow_spark.kernels.utf8 import Bytes, Offsets, utf8_buffers
+from swallow_spark.kernels.utf8 import Bytes, Codes, Offsets, code_point, code_points, utf8_buffers
 
-Codes = npt.NDArray[np.uint32]
 Column: TypeAlias = npt.NDArray[Any] | pa.Array
 
 
@@ -27,7 +26,7 @@ class Texts:
 
     @classmethod
     def decode(cls, array: Any, ng_words: Matcher | None = None) -> "Texts":
-        codes, offsets = _decode(*utf8_buffers(array))
+        codes, offsets = code_points(array)
         return cls(array, codes, offsets, ng_words)
 
 
@@ -71,40 +70,6 @@ def without_blank_lines(texts: Any) -> pa.Array:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
-    """The code point at `at`, and where the next one begins.
-
-    For valid UTF-8, which is what Arrow promises; of anything else it makes some code points, within bounds.
-    """
-    first = np.int64(data[at])
-    if first < 0x80:
-        return first, at + 1
-    if 0xE0 <= first < 0xF0 and at + 3 <= end:
-        return (first & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | (np.int64(data[at + 2]) & 0x3F), at + 3
-    if 0xC0 <= first < 0xE0 and at + 2 <= end:
-        return (first & 0x1F) << 6 | (np.int64(data[at + 1]) & 0x3F), at + 2
-    if first >= 0xF0 and at + 4 <= end:
-        high = (first & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
-        return high | (np.int64(data[at + 2]) & 0x3F) << 6 | (np.int64(data[at + 3]) & 0x3F), at + 4
-    return np.int64(0xFFFD), at + 1
-
-
-@njit(cache=True, nogil=True)
-def _decode(data: Bytes, offsets: Offsets) -> tuple[Codes, Offsets]:
-    codes = np.empty(offsets[-1] - offsets[0], np.uint32)  # pages that stay unused are never touched
-    ends = np.zeros(offsets.size, np.int64)
-    count = 0
-    for i in range(offsets.size - 1):
-        at, end = offsets[i], offsets[i + 1]
-        while at < end:
-            code, at = _code_point(data, at, end)
-            codes[count] = code
-            count += 1
-        ends[i + 1] = count
-    return codes[:count], ends
-
-
-@njit(cache=True, nogil=True, inline="always")
 def is_space(code: int) -> bool:
     """What `str.isspace` and `str.strip` take for blank (Unicode 15: bidirectional WS, B, S, or category Zs)."""
     if code < 0x80:
@@ -125,7 +90,7 @@ def _without_blank_lines(data: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]
             line, blank = at, True
             while at < end and data[at] != 0x0A:
                 if blank:
-                    code, at = _code_point(data, at, end)
+                    code, at = code_point(data, at, end)
                     blank = is_space(int(code))
                 else:
                     at += 1
