@@ -8,7 +8,7 @@ never read; it is swept away when the next run takes the lock.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -138,19 +138,21 @@ class Corpus:
     # ---- the lock
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps other runs out, and sweeps away what killed runs left. Raises CorpusError where another run holds the
-        corpus, or it can't be written."""
+    def lock(self, repair: Callable[["Corpus"], None] | None = None) -> Iterator[None]:
+        """Keeps other runs out, repairs, and sweeps away what killed runs left. Raises CorpusError where another run
+        holds the corpus, or it can't be written."""
         with lock(self.root):
-            self._sweep()
+            if repair:
+                repair(self)
+            for directory in self.unlisted_directories():
+                self.root.delete(directory)
             yield
 
-    def _sweep(self) -> None:
-        """Deletes what no manifest lists: leftovers of killed runs. Only under the lock."""
+    def unlisted_directories(self) -> list[str]:
+        """Directories of units that no manifest lists: leftovers of killed runs, or work of a run that goes on."""
         listed = {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}
-        for directory in self.root.directories(""):
-            if _UNIT_DIRECTORY.fullmatch(directory) and directory not in listed:
-                self.root.delete(directory)
+        found = self.root.directories("")
+        return [path for path in found if _UNIT_DIRECTORY.fullmatch(path) and path not in listed]
 
     # ---- inputs and their numbers
 
@@ -235,7 +237,7 @@ class Corpus:
         try:
             return Manifest.model_validate_json(self.root.read_bytes(unit.manifest))
         except ValueError:
-            raise CorpusError(f"{unit.manifest}: damaged; delete it, and its unit is done again") from None
+            raise CorpusError(f"{unit.manifest}: damaged (`swallow-spark check` tells what to do again)") from None
 
     def manifests(self, stage: str, prefix: str = "") -> list[Manifest]:
         """The finished units of a stage whose names begin so, by name."""

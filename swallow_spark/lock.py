@@ -53,13 +53,45 @@ def _content(root: Root) -> bytes:
         return b""
 
 
+def take_away(root: Root) -> str | None:
+    """Takes the lock away whoever holds it: for the user who knows that that run is gone. Who held it and since when;
+    None where there was no lock. Raises CorpusError where its process is alive on this machine."""
+    content = _content(root)
+    if not content:
+        return None
+    owner = _owner_of(content)
+    if _is_here(owner) and _process_start(owner.get("pid", 0)) == owner.get("started"):
+        raise CorpusError(f"{root.location}: that run is alive ({_told(owner)}): stop it first")
+    root.delete(_LOCK)
+    return _told(owner)
+
+
+def holder(root: Root) -> str | None:
+    """Who holds the lock, and since when; None where there is none."""
+    content = _content(root)
+    return _told(_owner_of(content)) if content else None
+
+
+def _is_here(owner: dict[str, Any]) -> bool:
+    """Whether the owner is, or was, a process of this machine."""
+    namespace = _process_namespace()
+    return owner.get("host") == socket.gethostname() and owner.get("namespace", namespace) == namespace
+
+
+def _told(owner: dict[str, Any]) -> str:
+    told = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_TOLD, "?"), **owner})
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(str(owner.get("since")))
+    except (ValueError, TypeError):
+        return told
+    return f"{told}, {age.total_seconds() / 3600:.1f} hours ago"
+
+
 def _take_over(root: Root) -> None:
     """Takes away the lock of a process that is gone. Raises CorpusError where somebody holds it."""
     judged = _content(root)
     owner = _owner_of(judged)
-    namespace = _process_namespace()
-    here = owner.get("host") == socket.gethostname() and owner.get("namespace", namespace) == namespace
-    if here and _process_start(owner.get("pid", 0)) != owner.get("started"):
+    if _is_here(owner) and _process_start(owner.get("pid", 0)) != owner.get("started"):
         # Moved away rather than deleted: of two runs that judge the same dead lock, one moves that, and the other what
         # the first has put in its place; it sees so, and puts it back.
         aside = f"lock-{uuid4().hex}.json"
@@ -70,10 +102,9 @@ def _take_over(root: Root) -> None:
             return
         root.create_exclusively(_LOCK, taken)
         owner = _owner_of(taken)
-    held = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_TOLD, "?"), **owner})
     raise CorpusError(
-        f"{root.location}: in use by another run ({held}); "
-        f"if that run is gone for certain, delete {root.location.rstrip('/')}/{_LOCK}"
+        f"{root.location}: in use by another run ({_told(owner)}); if that run is gone for certain, take the lock away: "
+        f"`swallow-spark unlock --corpus {root.location} --force` (it is {_LOCK})"
     )
 
 

@@ -116,7 +116,9 @@ class _File:
 
     def __post_init__(self) -> None:
         self._stream = self.root.open_output(self.path)
-        self._writer = pq.ParquetWriter(self._stream, self.schema, compression="zstd", compression_level=3)
+        self._writer = pq.ParquetWriter(
+            self._stream, self.schema, compression="zstd", compression_level=3, write_page_checksum=True
+        )
 
     @property
     def bytes_written(self) -> int:

@@ -165,6 +165,13 @@ class Root:
         """All files below a directory, relative to the root, sorted."""
         return self._below(relative, fs.FileType.File, suffix)
 
+    def sizes(self, relative: str) -> dict[str, int]:
+        """All files below a directory, relative to the root, with their bytes; sorted."""
+        selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
+        start = len(self._path("")) + 1
+        found = self._place[0].get_file_info(selector)
+        return dict(sorted((info.path[start:], int(info.size)) for info in found if info.type == fs.FileType.File))
+
     def directories(self, relative: str) -> list[str]:
         """All directories below a directory, relative to the root, sorted."""
         return self._below(relative, fs.FileType.Directory, "")
