@@ -124,12 +124,35 @@ SUBSETS: Final = pa.schema(  # and one float64 column score_<classifier> for eac
     ]
 )
 
+TEXTS: Final = pa.schema(  # a sample of pages as training text: a file of its own, not below a corpus
+    [
+        pa.field("doc_id", pa.int64()),
+        pa.field("url", pa.string()),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string()),
+        pa.field("license", pa.string()),
+    ]
+)
+
+LABELS: Final = pa.schema(  # an LLM's scores of such texts
+    [
+        pa.field("doc_id", pa.int64()),
+        pa.field("score", pa.int32()),  # null unless the outcome is scored
+        pa.field("answer", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),  # scored, refused, unparsable or failed
+        *(field for field in TEXTS if field.name != "doc_id"),
+    ]
+)
+
 # doc_id: bit 63 is 0, bits 62-53 crawl_no (from 1), bits 52-32 file_no, bits 31-0 the record's offset in the part of
 # its file that begins at base_offset (imported text: the row number). So doc_ids are positive and ascend in the order
 # of registration, and a doc_id alone finds the raw record.
 MAX_CRAWL_NO: Final = (1 << 10) - 1
 MAX_FILE_NO: Final = (1 << 21) - 1
 OFFSET_BITS: Final = 32
+CRAWL_SHIFT: Final = 53
 BYTES_PER_FILE_NO: Final = 1 << OFFSET_BITS
 
 
@@ -146,9 +169,9 @@ def pack_doc_id(crawl_no: int, file_no: int, offset: int) -> int:
     """
     if not (1 <= crawl_no <= MAX_CRAWL_NO and 0 <= file_no <= MAX_FILE_NO and 0 <= offset < BYTES_PER_FILE_NO):
         raise ValueError(f"no doc_id for crawl_no {crawl_no}, file_no {file_no}, offset {offset}")
-    return crawl_no << 53 | file_no << OFFSET_BITS | offset
+    return crawl_no << CRAWL_SHIFT | file_no << OFFSET_BITS | offset
 
 
 def unpack_doc_id(doc_id: int) -> DocId:
     """`(crawl_no, file_no, offset)` of a doc_id."""
-    return DocId(doc_id >> 53, doc_id >> OFFSET_BITS & MAX_FILE_NO, doc_id & (BYTES_PER_FILE_NO - 1))
+    return DocId(doc_id >> CRAWL_SHIFT, doc_id >> OFFSET_BITS & MAX_FILE_NO, doc_id & (BYTES_PER_FILE_NO - 1))

@@ -15,7 +15,8 @@ from swallow_spark import corpus as module
 from swallow_spark.config import load
 from swallow_spark.corpus import Corpus, NumberedFile, Unit, lineage
 from swallow_spark.errors import CorpusError, InputError, UsageError
-from swallow_spark.steps.run import Fingerprints, check_config
+from swallow_spark.lineage import Fingerprints
+from swallow_spark.steps.run import check_config
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 

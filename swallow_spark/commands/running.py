@@ -17,7 +17,7 @@ from swallow_spark.progress import Progress
 from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
-from swallow_spark.steps.run import Fingerprints, Run, check_config
+from swallow_spark.steps.run import Run, check_config
 from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
 
@@ -52,7 +52,7 @@ def running(
         progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
         run = Run(corpus, settings, progress)
         yield run
-        summary = summarise(corpus, settings.rules.preset, settings.classifiers, Fingerprints(settings).select)
+        summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
         _record(run, command, started, summary)
     if as_json:
         print_json({**summary, **(also or {})})

@@ -7,7 +7,7 @@ import typer
 from swallow_spark.commands.options import CorpusOption
 from swallow_spark.corpus import Corpus, Unit
 from swallow_spark.errors import UsageError
-from swallow_spark.steps.run import COMPUTED_FROM
+from swallow_spark.lineage import COMPUTED_FROM
 
 app = typer.Typer()
 

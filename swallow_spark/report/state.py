@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from swallow_spark.config import Config, selection
-from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus, Manifest
+from swallow_spark.lineage import Due, Lineage
 from swallow_spark.report.contents import RunEntry, Stage
 
 _MOST_RUNS: Final = 20
@@ -15,57 +15,53 @@ _MOST_RUNS: Final = 20
 def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, ...]:
     """The state of each stage: done, not done, partly done, or out of date where it was made from other units or with
     another configuration than now. `files_pending` are registered inputs that no batch covers."""
+    lineage, preset = Lineage(config), config.rules.preset
     ingested = corpus.manifests("ingest")
-    found = [_stage("ingest", ingested, len(ingested) + (files_pending > 0), {}, config.ingest.meaning())]
-    of_pages = {manifest.unit: lineage([manifest]) for manifest in ingested}
+    due = [lineage.ingest(manifest.unit) for manifest in ingested]
+    found = [_stage("ingest", ingested, due, len(ingested) + (files_pending > 0))]
     sketched, measured = corpus.manifests("sketch"), corpus.manifests("measure")
-    found.append(_stage("sketch", sketched, len(ingested), of_pages, config.sketch.meaning()))
-    found.append(_stage("measure", measured, len(ingested), of_pages, config.features.meaning()))
+    found.append(_stage("sketch", sketched, [lineage.annotate("sketch", pages) for pages in ingested]))
+    found.append(_stage("measure", measured, [lineage.annotate("measure", pages) for pages in ingested]))
     deduplicated = corpus.manifests("deduplicate")
-    upstream = {"corpus": lineage(sketched)}
-    found.append(_stage("deduplicate", deduplicated, 1, upstream, config.dedup.meaning()))
+    found.append(_stage("deduplicate", deduplicated, [lineage.deduplicate(sketched)]))
 
-    preset = config.rules.preset
     decided = corpus.manifests("decide", f"preset={preset}/")
-    upstream = {}
+    due = []
     for crawl in corpus.crawls().values():
-        if own := corpus.manifests("measure", f"crawl={crawl}/"):
-            upstream[f"preset={preset}/crawl={crawl}"] = lineage([*own, *deduplicated])
-    expected = len(upstream) or 1
-    found.append(_stage(f"decide {preset}", decided, expected, upstream, config.rules.meaning()))
+        own = corpus.manifests("measure", f"crawl={crawl}/")
+        due += [lineage.decide(crawl, own, kept) for kept in deduplicated if own]
+    found.append(_stage(f"decide {preset}", decided, due))
 
     scores: list[Manifest] = []
-    for name, classifier in config.classifiers.items():
+    verdicts = {manifest.unit: manifest for manifest in decided}
+    for name in config.classifiers:
         scored = corpus.manifests("score", f"classifier={name}/")
-        upstream = {}
+        due = []
         for pages in ingested:
-            decision = corpus.manifest(Unit("decide", f"preset={preset}/{pages.unit.split('/')[0]}"))
-            upstream[f"classifier={name}/{pages.unit}"] = lineage([pages, decision]) if decision else ""
-        found.append(_stage(f"score {name}", scored, len(ingested), upstream, classifier.meaning()))
+            if verdict := verdicts.get(f"preset={preset}/{pages.unit.split('/')[0]}"):
+                due.append(lineage.score(name, pages, verdict))
+        found.append(_stage(f"score {name}", scored, due, len(ingested)))
         if any(subset.classifier == name for subset in config.subsets):
             scores.extend(scored)
 
     if config.subsets:
         cuts = corpus.manifests("select", "cuts")
-        meaning = selection(config)
-        found.append(_stage("select: cuts", cuts, 1, {"cuts": lineage(scores)}, meaning))
+        found.append(_stage("select: cuts", cuts, [lineage.cuts(scores)]))
         subsets = corpus.manifests("select", "crawl=")
-        upstream = {pages.unit: lineage([pages, *cuts]) for pages in ingested}
-        found.append(_stage("select: subsets", subsets, len(ingested), upstream, {}))
+        due = [lineage.subsets(pages, one) for pages in ingested for one in cuts]
+        found.append(_stage("select: subsets", subsets, due, len(ingested)))
     return tuple(found)
 
 
-def _stage(
-    name: str, manifests: list[Manifest], expected: int, upstream: Mapping[str, str], meaning: Mapping[str, Any]
-) -> Stage:
-    as_now = json.loads(json.dumps(meaning))
-    current = [m for m in manifests if m.meaning == as_now and m.upstream == upstream.get(m.unit, m.upstream)]
+def _stage(name: str, manifests: list[Manifest], due: list[Due], expected: int | None = None) -> Stage:
+    """`due`: the units that can be told by now; `expected`: how many there are to be, where those are not all."""
+    current = {(one.unit.name, one.fingerprint, one.upstream) for one in due}
     state = "done"
     if not manifests:
         state = "not done"
-    elif len(current) < len(manifests):
+    elif any((manifest.unit, manifest.fingerprint, manifest.upstream) not in current for manifest in manifests):
         state = "out of date"
-    elif len(manifests) < expected:
+    elif len(manifests) < (len(due) if expected is None else expected):
         state = "partly done"
     return Stage(
         name,

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from swallow_spark.corpus import Manifest, Unit, lineage
+from swallow_spark.corpus import Manifest
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
 from swallow_spark.steps.blocklists import blocklists
-from swallow_spark.steps.run import Fingerprints, Run, complete, deduplicated, write
+from swallow_spark.steps.run import Run, complete, deduplicated, write
 from swallow_spark.tables import GROUPS, PAGES, VERDICTS
 
 _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url")])
@@ -19,28 +19,26 @@ _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url"
 def decide(run: Run) -> None:
     """A verdict of the preset on each page that dedup keeps, crawl by crawl."""
     corpus, config = run.corpus, run.config
-    prints = Fingerprints(config)
-    kept = deduplicated(run, prints)
-    complete(run, "measure", prints.measure)
+    kept = deduplicated(run)
+    complete(run, "measure")
     table, work = f"verdicts/preset={config.rules.preset}", []
     for crawl_no, crawl in corpus.crawls().items():
         measured = corpus.manifests("measure", f"crawl={crawl}/")
-        unit, upstream = Unit("decide", f"preset={config.rules.preset}/crawl={crawl}"), lineage([*measured, kept])
-        if measured and not corpus.is_finished(unit, prints.decide, upstream):
-            work.append((crawl_no, crawl, measured, unit, upstream))
+        due = run.lineage.decide(crawl, measured, kept)
+        if measured and not due.is_done(corpus):
+            work.append((crawl_no, crawl, measured, due))
     if not work:
         return
     with run.progress.stage("decide"):
         domains, prefixes = blocklists(run)
-        for crawl_no, crawl, measured, unit, upstream in work:
+        for crawl_no, crawl, measured, due in work:
             rows = corpus.read(run.spark, "features", FEATURES, measured)
             survivors = corpus.read(run.spark, "groups", GROUPS, [_of_crawl(kept, crawl)])
             hosts = stage.blocked_hosts(rows.select("host").distinct(), domains)
             urls = _blocked_urls(run, crawl, prefixes) if prefixes else None
             verdicts = stage.decide(rows, survivors, hosts, config.rules, urls)
-            outputs = corpus.outputs(unit, {table: VERDICTS}, {crawl_no: crawl})
-            written = write(verdicts, table, outputs, sums=_sum_verdicts)
-            corpus.commit(unit, prints.decide, config.rules.meaning(), upstream, written)
+            outputs = corpus.outputs(due.unit, {table: VERDICTS}, {crawl_no: crawl})
+            corpus.commit(*due, write(verdicts, table, outputs, sums=_sum_verdicts))
 
 
 def _of_crawl(manifest: Manifest, crawl: str) -> Manifest:

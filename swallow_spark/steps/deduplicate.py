@@ -1,16 +1,21 @@
 """Duplicates and groups over all pages of the corpus."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from swallow_spark import lookups
-from swallow_spark.corpus import Unit, lineage
+from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.errors import LedgerError
+from swallow_spark.kernels import lookup
+from swallow_spark.lineage import Due
 from swallow_spark.stages import deduplicate as stage
-from swallow_spark.steps.run import Fingerprints, Run, complete, write
-from swallow_spark.tables import DUPLICATES, GROUPS, PAGES, SKETCHES
+from swallow_spark.steps.run import Run, complete, write
+from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _ROWS_PER_PARTITION: Final = 4 << 20
 _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_()}
@@ -19,10 +24,9 @@ _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bo
 def deduplicate(run: Run) -> None:
     """Duplicates and groups over all pages of the corpus."""
     corpus, config = run.corpus, run.config
-    prints = Fingerprints(config)
-    sketched = complete(run, "sketch", prints.sketch)
-    unit, upstream = Unit("deduplicate", "corpus"), lineage(sketched)
-    if corpus.is_finished(unit, prints.deduplicate, upstream):
+    sketched = complete(run, "sketch")
+    due = run.lineage.deduplicate(sketched)
+    if due.is_done(corpus):
         _forget_boundaries(run)
         return
     num_pages = sum(manifest.rows("sketches") for manifest in sketched)
@@ -34,7 +38,7 @@ def deduplicate(run: Run) -> None:
     shipped: list[lookups.Lookups] = []
 
     def boundary(name: str, df: DataFrame) -> DataFrame:
-        return _boundary(run, name, df, prints.deduplicate, upstream)
+        return _boundary(run, name, df, due)
 
     def ship(df: DataFrame) -> lookups.Lookups:
         shipped.append(lookups.ship(df, corpus.root, "copies", num_pages))
@@ -51,36 +55,58 @@ def deduplicate(run: Run) -> None:
     with run.progress.stage("deduplicate"):
         lengths = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest")).select("doc_id", "num_chars")
         found = stage.deduplicate(sketches, lengths, settings, boundary, ship)
-        outputs = corpus.outputs(unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
+        outputs = corpus.outputs(due.unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
-        written = []
-        for table, rows in (("duplicates", found.duplicates), ("groups", found.groups)):
+        written: list[dict[str, Any]] = []
+        for table, rows, sums in (("duplicates", found.duplicates, None), ("groups", found.groups, _kept)):
             ordered = rows.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
-            written.extend(write(ordered, table, outputs))
-        counts = {"rounds": found.rounds, **_changes(run, written)}
+            written.extend(row.asDict() for row in write(ordered, table, outputs, sums))
+        kept = _kept_sets(written, corpus.crawls())
+        counts = {"rounds": found.rounds, **_changes(run, corpus.manifest(due.unit), written)}
     if (accounted := sum(row["rows"] for row in written)) != num_pages:
         raise LedgerError(f"dedup: {num_pages} pages, but {accounted} in duplicates and groups together")
-    corpus.commit(unit, prints.deduplicate, config.dedup.meaning(), upstream, written, counts=counts)
+    corpus.commit(*due, written, counts=counts, details={"kept": kept})
     _forget_boundaries(run)
     for one in shipped:
         corpus.root.delete(one.directory)
 
 
-def _changes(run: Run, written: list[Any]) -> dict[str, int]:
-    """What the result before this one had kept and this one drops, and the other way round."""
-    before = run.corpus.manifest(Unit("deduplicate", "corpus"))
+def _kept(batch: pa.RecordBatch) -> dict[str, int]:
+    """Sums that identify the kept pages of each crawl, whatever order and files they are in."""
+    doc_ids = batch.column("doc_id").to_numpy()
+    crawl_nos = doc_ids >> CRAWL_SHIFT
+    return {
+        f"{crawl_no}:{name}": value
+        for crawl_no in np.unique(crawl_nos)
+        for name, value in lookup.identity(doc_ids[crawl_nos == crawl_no])._asdict().items()
+    }
+
+
+def _kept_sets(written: list[dict[str, Any]], crawls: Mapping[int, str]) -> dict[str, str]:
+    """crawl -> what identifies its kept pages, from the sums of `_kept`, which are taken out of the rows."""
+    totals: Counter[str] = Counter()
+    for row in written:
+        totals.update(dict(row["sums"]))
+        row["sums"] = {}
+    return {
+        crawl: "-".join(f"{totals[f'{number}:{name}']:x}" for name in lookup.Identity._fields)
+        for number, crawl in crawls.items()
+    }
+
+
+def _changes(run: Run, before: Manifest | None, written: list[dict[str, Any]]) -> dict[str, int]:
+    """How many pages the result before this one had kept and this one drops, and the other way round."""
     if not before:
         return {}
-    paths = [run.corpus.root.spark_path(row["path"]) for row in written if row["table"] == "groups"]
-    kept_now = run.spark.read.parquet(*paths).select("doc_id") if paths else None
-    if kept_now is None:
-        return {}
-    kept_before = run.corpus.read(run.spark, "groups", GROUPS, [before]).select("doc_id")
-    dropped_before = run.corpus.read(run.spark, "duplicates", DUPLICATES, [before]).select("doc_id")
-    return {
-        "kept_before_dropped_now": kept_before.join(kept_now, "doc_id", "left_anti").count(),
-        "dropped_before_kept_now": dropped_before.join(kept_now, "doc_id", "left_semi").count(),
-    }
+    spark, changes = run.spark, {}
+    for name, table, schema, other in (
+        ("kept_before_dropped_now", "groups", GROUPS, "duplicates"),
+        ("dropped_before_kept_now", "duplicates", DUPLICATES, "groups"),
+    ):
+        paths = [run.corpus.root.spark_path(row["path"]) for row in written if row["table"] == other]
+        was = run.corpus.read(spark, table, schema, [before]).select("doc_id")
+        changes[name] = was.join(spark.read.parquet(*paths), "doc_id", "left_semi").count() if paths else 0
+    return changes
 
 
 def _forget_boundaries(run: Run) -> None:
@@ -88,12 +114,12 @@ def _forget_boundaries(run: Run) -> None:
         run.corpus.forget(Unit("boundary", part.unit))
 
 
-def _boundary(run: Run, name: str, df: DataFrame, print_: str, upstream: str) -> DataFrame:
+def _boundary(run: Run, name: str, df: DataFrame, of: Due) -> DataFrame:
     """A narrow frame, written and read back. A run that was interrupted behind it does not compute it again."""
-    corpus, unit = run.corpus, Unit("boundary", name)
+    corpus, due = run.corpus, of._replace(unit=Unit("boundary", name), meaning={})
     schema = pa.schema([(field.name, _ARROW_TYPES[field.dataType.simpleString()]) for field in df.schema])
-    if not corpus.is_finished(unit, print_, upstream):
-        outputs = corpus.outputs(unit, {"boundaries": schema}, {0: "all"})
-        corpus.commit(unit, print_, {}, upstream, write(df, "boundaries", outputs))
-    manifest = corpus.manifest(unit)
+    if not due.is_done(corpus):
+        outputs = corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
+        corpus.commit(*due, write(df, "boundaries", outputs))
+    manifest = corpus.manifest(due.unit)
     return corpus.read(run.spark, "boundaries", schema, [manifest] if manifest else [])

@@ -6,12 +6,12 @@ from typing import Any
 
 from pyspark.sql import Row
 
-from swallow_spark.corpus import NumberedFile, Unit, lineage
+from swallow_spark.corpus import NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
 from swallow_spark.stages import ingest as stage
-from swallow_spark.steps.run import Fingerprints, Run, in_flight
+from swallow_spark.steps.run import Run, in_flight
 from swallow_spark.storage import can_seek
 
 
@@ -29,8 +29,8 @@ def ingest(run: Run, crawl: str) -> None:
 
 def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
     section = run.config.ingest
-    unit = Unit("ingest", f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}")
-    outputs = run.corpus.outputs(unit, stage.TABLES, {crawl_no: crawl})
+    due = run.lineage.ingest(f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}")
+    outputs = run.corpus.outputs(due.unit, stage.TABLES, {crawl_no: crawl})
     execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**section.model_dump())
 
@@ -48,14 +48,13 @@ def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files
             written += found
     rest = [file for file in files if file not in in_pieces]
     written += read(_tasks(rest, cores, execution.files_per_task))
-    prints = Fingerprints(run.config)
     written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in written])
     if len(not_read) == len(files) > 1:
         first = files[0].path
         raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
-    _check_ledger(unit, written)
+    _check_ledger(due.unit, written)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
-    run.corpus.commit(unit, prints.ingest, section.meaning(), lineage([]), written, covers=_merged(covers))
+    run.corpus.commit(*due, written, covers=_merged(covers))
 
 
 def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[int]]:

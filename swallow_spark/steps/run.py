@@ -1,53 +1,25 @@
-"""What all steps share: the run, fingerprints, what must be finished before, writing."""
+"""What all steps share: the run, what must be finished before, writing."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any, Literal
 
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config import Config, fingerprint, selection
-from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
-from swallow_spark.kernels import (
-    blocklists,
-    charset,
-    cleanup,
-    fasttext,
-    features,
-    html,
-    imported,
-    japanese,
-    lsh,
-    minhash,
-    ngwords,
-    page,
-    warc,
-)
+from swallow_spark.kernels import fasttext, features, ngwords
+from swallow_spark.lineage import Due, Fingerprints, Lineage
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.progress import Progress
 from swallow_spark.sections.section import Section
-
-DEDUPLICATE_VERSION: Final = 2
-DECIDE_VERSION: Final = 1
-SELECT_VERSION: Final = 1
-
-# stage -> the stages whose rows are computed from its rows
-COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
-    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "select"),
-    "sketch": ("deduplicate", "boundary", "decide", "score", "select"),
-    "measure": ("decide", "score", "select"),
-    "deduplicate": ("boundary", "decide", "score", "select"),
-    "decide": ("score", "select"),
-    "score": ("select",),
-    "select": (),
-}
 
 
 @dataclass(frozen=True)
@@ -62,48 +34,9 @@ class Run:
     def spark(self) -> SparkSession:
         return self.progress.spark
 
-
-# ---- fingerprints: what each stage's rows depend on
-
-
-@dataclass(frozen=True)
-class Fingerprints:
-    config: Config
-
     @cached_property
-    def ingest(self) -> str:
-        modules = (warc, page, charset, html, japanese, imported)
-        versions = {module.__name__: module.VERSION for module in modules}
-        return fingerprint(self.config.ingest.meaning(), versions)
-
-    @cached_property
-    def sketch(self) -> str:
-        versions = {"minhash": minhash.VERSION, "lsh": lsh.VERSION}
-        return fingerprint(self.config.sketch.meaning(), versions, self.ingest)
-
-    @cached_property
-    def measure(self) -> str:
-        versions = {**features.versions(), "ngwords": ngwords.VERSION}
-        return fingerprint(self.config.features.meaning(), versions, self.ingest)
-
-    @cached_property
-    def deduplicate(self) -> str:
-        return fingerprint(self.config.dedup.meaning(), {"deduplicate": DEDUPLICATE_VERSION}, self.sketch)
-
-    @cached_property
-    def decide(self) -> str:
-        versions = {"decide": DECIDE_VERSION, "blocklists": blocklists.VERSION}
-        return fingerprint(self.config.rules.meaning(), versions, self.measure, self.deduplicate)
-
-    def score(self, classifier: str) -> str:
-        meaning = self.config.classifiers[classifier].meaning()
-        return fingerprint(meaning, {"fasttext": fasttext.VERSION}, self.decide)
-
-    @cached_property
-    def select(self) -> str:
-        versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
-        used = dict.fromkeys(subset.classifier for subset in self.config.subsets)
-        return fingerprint(selection(self.config), versions, *map(self.score, used))
+    def lineage(self) -> Lineage:
+        return Lineage(self.config)
 
 
 def check_config(config: Config, corpus: Corpus | None) -> None:
@@ -145,42 +78,45 @@ def _refuse_change(corpus: Corpus, stage: str, expected: str, section: Section) 
     )
 
 
-def complete(run: Run, stage: str, expected: str) -> list[Manifest]:
+def complete(run: Run, stage: Literal["sketch", "measure"]) -> list[Manifest]:
     """The units of a stage for all batches of pages. Raises UsageError where some are missing or out of date."""
     corpus = run.corpus
     batches = corpus.manifests("ingest")
-    missing = [b for b in batches if not corpus.is_finished(Unit(stage, b.unit), expected, lineage([b]))]
+    missing = [pages for pages in batches if not run.lineage.annotate(stage, pages).is_done(corpus)]
     if not batches or missing:
         what = f"{len(missing)} of {len(batches)} batches of pages" if batches else "there are no pages: ingest"
         raise UsageError(f"{corpus.root.location}: {what} first need `swallow-spark {stage}`")
     return corpus.manifests(stage)
 
 
-def deduplicated(run: Run, prints: Fingerprints) -> Manifest:
+def deduplicated(run: Run) -> Manifest:
     """The unit of dedup. Raises UsageError where it is missing or out of date."""
-    unit = Unit("deduplicate", "corpus")
-    upstream = lineage(complete(run, "sketch", prints.sketch))
-    if not run.corpus.is_finished(unit, prints.deduplicate, upstream):
-        raise UsageError(f"{run.corpus.root.location}: the pages first need `swallow-spark deduplicate`")
-    return _present(run, unit)
+    return _done(run, run.lineage.deduplicate(complete(run, "sketch")), "the pages")
 
 
-def verdicts(run: Run, prints: Fingerprints) -> dict[str, Manifest]:
+def verdicts(run: Run) -> dict[str, Manifest]:
     """The units of the preset's verdicts, by crawl. Raises UsageError where one is missing or out of date."""
-    kept = deduplicated(run, prints)
+    kept = deduplicated(run)
     found = {}
     for crawl in run.corpus.crawls().values():
         if measured := run.corpus.manifests("measure", f"crawl={crawl}/"):
-            unit = Unit("decide", f"preset={run.config.rules.preset}/crawl={crawl}")
-            if not run.corpus.is_finished(unit, prints.decide, lineage([*measured, kept])):
-                raise UsageError(f"{run.corpus.root.location}: the pages first need `swallow-spark decide`")
-            found[crawl] = _present(run, unit)
+            found[crawl] = _done(run, run.lineage.decide(crawl, measured, kept), "the pages")
     return found
 
 
-def _present(run: Run, unit: Unit) -> Manifest:
-    manifest = run.corpus.manifest(unit)
-    assert manifest, unit
+def scored(run: Run, classifier: str) -> list[Manifest]:
+    """The units of a classifier's scores. Raises UsageError where one is missing or out of date."""
+    return [
+        _done(run, run.lineage.score(classifier, pages, decided), "the accepted pages")
+        for crawl, decided in verdicts(run).items()
+        for pages in run.corpus.manifests("ingest", f"crawl={crawl}/")
+    ]
+
+
+def _done(run: Run, due: Due, what: str) -> Manifest:
+    manifest = run.corpus.manifest(due.unit) if due.is_done(run.corpus) else None
+    if not manifest:
+        raise UsageError(f"{run.corpus.root.location}: {what} first need `swallow-spark {due.unit.stage}`")
     return manifest
 
 

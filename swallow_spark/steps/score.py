@@ -5,27 +5,23 @@ from collections.abc import Mapping
 from functools import partial
 
 from swallow_spark import lookups
-from swallow_spark.corpus import Manifest, Unit, lineage
+from swallow_spark.corpus import Manifest, Unit
+from swallow_spark.lineage import Due
 from swallow_spark.stages import score as stage
-from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight, verdicts
+from swallow_spark.steps.run import Run, crawl_of, in_flight, verdicts
 from swallow_spark.tables import PAGES, SCORES, VERDICTS
 
 
 def score(run: Run) -> None:
     """Scores of the accepted survivors by each classifier, all that are missing in one scan of a batch's text."""
     corpus, config = run.corpus, run.config
-    prints = Fingerprints(config)
-    decided = verdicts(run, prints)
-    for crawl, decision in decided.items():
+    for crawl, decision in verdicts(run).items():
         work = []
         for pages in corpus.manifests("ingest", f"crawl={crawl}/"):
-            units = {}
-            for name in config.classifiers:
-                unit = Unit("score", f"classifier={name}/{pages.unit}")
-                if not corpus.is_finished(unit, prints.score(name), lineage([pages, decision])):
-                    units[name] = unit
-            if units:
-                work.append((pages, units))
+            due = {name: run.lineage.score(name, pages, decision) for name in config.classifiers}
+            missing = {name: one for name, one in due.items() if not one.is_done(corpus)}
+            if missing:
+                work.append((pages, missing))
         if not work:
             continue
         with run.progress.stage("score"):
@@ -33,29 +29,25 @@ def score(run: Run) -> None:
             accepted = rows.where("accepted").select("doc_id")
             shipped = lookups.ship(accepted, corpus.root, "accepted", decision.counts.get("accepted", 0))
             models = {name: _ship_model(run, name) for name in config.classifiers}
-            one = partial(_score_batch, run, prints, decision, shipped, models)
+            one = partial(_score_batch, run, shipped, models)
             in_flight(run, one, work)
             corpus.root.delete(shipped.directory)
 
 
 def _score_batch(
     run: Run,
-    prints: Fingerprints,
-    decision: Manifest,
     accepted: lookups.Lookups,
     models: Mapping[str, stage.Model],
-    item: tuple[Manifest, dict[str, Unit]],
+    item: tuple[Manifest, dict[str, Due]],
 ) -> None:
-    pages, units = item
+    pages, missing = item
     corpus = run.corpus
-    tables = {stage.table_of(name): SCORES for name in units}
+    tables = {stage.table_of(name): SCORES for name in missing}
     outputs = corpus.outputs(Unit("score", pages.unit), tables, crawl_of(run, pages))
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
-    written = stage.score(rows, accepted, {name: models[name] for name in units}, outputs).collect()
-    for name, unit in units.items():
-        own = [row for row in written if row["table"] == stage.table_of(name)]
-        meaning = run.config.classifiers[name].meaning()
-        corpus.commit(unit, prints.score(name), meaning, lineage([pages, decision]), own)
+    written = stage.score(rows, accepted, {name: models[name] for name in missing}, outputs).collect()
+    for name, due in missing.items():
+        corpus.commit(*due, [row for row in written if row["table"] == stage.table_of(name)])
 
 
 def _ship_model(run: Run, name: str) -> stage.Model:

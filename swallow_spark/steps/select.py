@@ -8,13 +8,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import lookups
-from swallow_spark.config import selection
-from swallow_spark.corpus import Manifest, Unit, lineage
-from swallow_spark.errors import UsageError
+from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.sections.select import parse_band
 from swallow_spark.stages import select as stage
 from swallow_spark.stages.score import table_of
-from swallow_spark.steps.run import Fingerprints, Run, crawl_of, in_flight, verdicts
+from swallow_spark.steps.run import Run, crawl_of, in_flight, scored
 from swallow_spark.tables import PAGES, SCORES
 
 
@@ -24,17 +22,15 @@ def select(run: Run) -> None:
     if not config.subsets:
         _forget_subsets(run)
         return
-    prints = Fingerprints(config)
-    scores = {subset.classifier: _scored(run, prints, subset.classifier) for subset in config.subsets}
-    unit = Unit("select", "cuts")
-    upstream = lineage(manifest for manifests in scores.values() for manifest in manifests)
-    if not corpus.is_finished(unit, prints.select, upstream):
+    scores = {subset.classifier: scored(run, subset.classifier) for subset in config.subsets}
+    due = run.lineage.cuts(manifest for manifests in scores.values() for manifest in manifests)
+    if not due.is_done(corpus):
         with run.progress.stage("select"):
             cuts = _cuts(run, scores)
-        corpus.commit(unit, prints.select, selection(config), upstream, [], details={"cuts": cuts})
-    found = corpus.manifest(unit)
+        corpus.commit(*due, [], details={"cuts": cuts})
+    found = corpus.manifest(due.unit)
     assert found
-    _write_subsets(run, prints, found, scores)
+    _write_subsets(run, found, scores)
     corpus.root.write_atomically("subsets/thresholds.json", json.dumps(thresholds(found), indent=1).encode())
 
 
@@ -50,18 +46,6 @@ def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any]]]:
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for cut in cuts.details["cuts"]:
         found.setdefault(cut["classifier"], {})[cut["band"]] = cut["lower"]
-    return found
-
-
-def _scored(run: Run, prints: Fingerprints, classifier: str) -> list[Manifest]:
-    """The units of a classifier's scores. Raises UsageError where one is missing or out of date."""
-    corpus, found = run.corpus, []
-    for crawl, decision in verdicts(run, prints).items():
-        for pages in corpus.manifests("ingest", f"crawl={crawl}/"):
-            unit = Unit("score", f"classifier={classifier}/{pages.unit}")
-            if not corpus.is_finished(unit, prints.score(classifier), lineage([pages, decision])):
-                raise UsageError(f"{corpus.root.location}: the accepted pages first need `swallow-spark score`")
-            found.extend(corpus.manifests("score", unit.name))
     return found
 
 
@@ -93,13 +77,9 @@ def _cuts(run: Run, scores: dict[str, list[Manifest]]) -> list[dict[str, Any]]:
     return cuts
 
 
-def _write_subsets(run: Run, prints: Fingerprints, cuts: Manifest, scores: dict[str, list[Manifest]]) -> None:
+def _write_subsets(run: Run, cuts: Manifest, scores: dict[str, list[Manifest]]) -> None:
     corpus = run.corpus
-    pending = [
-        pages
-        for pages in corpus.manifests("ingest")
-        if not corpus.is_finished(Unit("select", pages.unit), prints.select, lineage([pages, cuts]))
-    ]
+    pending = [pages for pages in corpus.manifests("ingest") if not run.lineage.subsets(pages, cuts).is_done(corpus)]
     tables = [f"subsets/{cut['classifier']}-{cut['band']}" for cut in cuts.details["cuts"]]
     if pending:
         for pages in pending:  # those of other cuts first: nobody shall read a mixture
@@ -108,7 +88,7 @@ def _write_subsets(run: Run, prints: Fingerprints, cuts: Manifest, scores: dict[
         with run.progress.stage("select"):
             rows = sum(manifest.rows(table_of(name)) for name, manifests in scores.items() for manifest in manifests)
             shipped = lookups.ship(_members(run, cuts, scores), corpus.root, "members", rows)
-            in_flight(run, partial(_write_batch, run, prints, cuts, shipped, tables, list(scores)), pending)
+            in_flight(run, partial(_write_batch, run, cuts, shipped, tables, list(scores)), pending)
         corpus.root.delete(shipped.directory)
     for directory in corpus.root.directories("subsets"):
         if directory.count("/") == 1 and directory not in tables:
@@ -139,17 +119,16 @@ def _cut(values: dict[str, Any] | None) -> stage.Cut | None:
 
 def _write_batch(
     run: Run,
-    prints: Fingerprints,
     cuts: Manifest,
     members: lookups.Lookups,
     tables: list[str],
     classifiers: list[str],
     pages: Manifest,
 ) -> None:
-    corpus, unit = run.corpus, Unit("select", pages.unit)
-    outputs = corpus.outputs(unit, dict.fromkeys(tables, stage.subset_schema(classifiers)), crawl_of(run, pages))
+    corpus, due = run.corpus, run.lineage.subsets(pages, cuts)
+    outputs = corpus.outputs(due.unit, dict.fromkeys(tables, stage.subset_schema(classifiers)), crawl_of(run, pages))
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
     bits = {table: bit for bit, table in enumerate(tables)}
     written = stage.write_subsets(rows, members, bits, scores, run.config.cleanup, outputs).collect()
-    corpus.commit(unit, prints.select, {}, lineage([pages, cuts]), written)
+    corpus.commit(*due, written)

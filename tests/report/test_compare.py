@@ -9,7 +9,7 @@ from rich.console import Console
 from test_gather import IDS, TEXTS, commit, ingested
 
 from swallow_spark.config import Config
-from swallow_spark.corpus import Unit
+from swallow_spark.lineage import Lineage
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
@@ -35,7 +35,8 @@ def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
         rows[-1]["avg_sentence_length"] = LENGTH[n]
     # One more, which dedup drops: nearer to the bound than any other, but no page of the comparison.
     rows.append({**rows[0], "doc_id": IDS[6], "hiragana_fraction": 0.199})
-    commit(corpus, Unit("measure", "crawl=c/0-1"), {"features": (FEATURES, rows, {})}, [pages])
+    measured = commit(corpus, Lineage(presets[0]).annotate("measure", pages), {"features": (FEATURES, rows, {})})
+    kept = commit(corpus, Lineage(presets[0]).deduplicate([]), {})
     for config in presets:
         verdicts = []
         for row in rows[:-1]:
@@ -43,7 +44,7 @@ def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
             verdicts.append({"doc_id": row["doc_id"], "accepted": not reasons, "reasons": reasons})
         name = config.rules.preset
         table = {f"verdicts/preset={name}": (VERDICTS, verdicts, {})}
-        commit(corpus, Unit("decide", f"preset={name}/crawl=c"), table)
+        commit(corpus, Lineage(config).decide("c", [measured], kept), table)
     first, second = (Finished(spark, corpus, config) for config in presets)
     return first, second
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Config, selection
-from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.config import Config
+from swallow_spark.corpus import Corpus, Manifest, Unit
+from swallow_spark.lineage import Due, Lineage
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import day, is_any_of, without_secrets
 from swallow_spark.report.gather import gather
@@ -49,19 +50,17 @@ CONFIG = {
 
 def commit(
     corpus: Corpus,
-    unit: Unit,
+    due: Due,
     rows: Mapping[str, tuple[pa.Schema, Sequence[Mapping[str, Any]], Mapping[str, int]]],
-    upstream: Sequence[Manifest] = (),
-    meaning: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Manifest:
     """A unit with these rows (table -> schema, rows, sums), as a step would commit it."""
-    outputs = corpus.outputs(unit, {table: schema for table, (schema, _, _) in rows.items()}, {1: "c"})
+    outputs = corpus.outputs(due.unit, {table: schema for table, (schema, _, _) in rows.items()}, {1: "c"})
     with outputs.open(0) as opened:
         for table, (schema, values, sums) in rows.items():
             opened.write(table, pa.RecordBatch.from_pylist([dict(row) for row in values], schema), sums)
         written = opened.written().to_pylist()
-    return corpus.commit(unit, "f" * 32, meaning or {}, lineage(upstream), written, **more)
+    return corpus.commit(*due, written, **more)
 
 
 def page(number: int) -> dict[str, Any]:
@@ -104,13 +103,14 @@ def ingested(directory: Path, config: Config) -> tuple[Corpus, Manifest]:
         "failures": (FAILURES, failures, {}),
     }
     covers = [(0, 1)]
-    return corpus, commit(corpus, Unit("ingest", "crawl=c/0-1"), rows, (), config.ingest.meaning(), covers=covers)
+    return corpus, commit(corpus, Lineage(config).ingest("crawl=c/0-1"), rows, covers=covers)
 
 
 def finished(directory: Path, config: Config) -> Corpus:
     corpus, pages = ingested(directory, config)
-    sketches = commit(corpus, Unit("sketch", "crawl=c/0-1"), {}, [pages], config.sketch.meaning())
-    measured = commit(corpus, Unit("measure", "crawl=c/0-1"), {}, [pages], config.features.meaning())
+    due = Lineage(config)
+    sketches = commit(corpus, due.annotate("sketch", pages), {})
+    measured = commit(corpus, due.annotate("measure", pages), {})
     duplicates = [
         {
             "doc_id": IDS[one],
@@ -124,7 +124,7 @@ def finished(directory: Path, config: Config) -> Corpus:
     ]
     groups = [{"doc_id": IDS[n], "num_duplicates": {0: 2, 3: 1}.get(n, 0)} for n in (0, 3, 5, 6, 7, 8, 9)]
     rows = {"duplicates": (DUPLICATES, duplicates, {}), "groups": (GROUPS, groups, {})}
-    kept = commit(corpus, Unit("deduplicate", "corpus"), rows, [sketches], config.dedup.meaning())
+    kept = commit(corpus, due.deduplicate([sketches]), rows, details={"kept": {"c": "7"}})
     reasons = {5: ["num_letters:low"], 6: ["num_letters:low"], 7: ["num_letters:low", "hiragana_fraction:high"]}
     verdicts = [
         {"doc_id": IDS[n], "accepted": n not in reasons, "reasons": reasons.get(n, [])} for n in (0, 3, 5, 6, 7, 8, 9)
@@ -132,21 +132,18 @@ def finished(directory: Path, config: Config) -> Corpus:
     sums = {"survivors": 7, "survivors_chars": 7 * 407, "accepted": 4, "accepted_chars": 4 * 407}
     sums |= {"rejected:num_letters:low": 3, "rejected:hiragana_fraction:high": 1}
     rows = {"verdicts/preset=p": (VERDICTS, verdicts, sums)}
-    unit = Unit("decide", "preset=p/crawl=c")
-    decided = commit(corpus, unit, rows, [measured, kept], config.rules.meaning())
+    decided = commit(corpus, due.decide("c", [measured], kept), rows)
     scores = [{"doc_id": IDS[n], "score": score} for n, score in ((0, 0.9), (3, 0.5), (8, 0.5), (9, 0.0))]
     rows = {"scores/classifier=wiki": (SCORES, scores, {})}
-    unit = Unit("score", "classifier=wiki/crawl=c/0-1")
-    scored = commit(corpus, unit, rows, [pages, decided], config.classifiers["wiki"].meaning())
+    scored = commit(corpus, due.score("wiki", pages, decided), rows)
     # The best half ends with the lower doc_id of the two that score 0.5.
     middle, last = ({"documents": n, "score": s, "doc_id": IDS[of]} for n, s, of in ((2, 0.5, 8), (4, 0.0, 9)))
     cuts = [
         {"classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
         {"classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
     ]
-    meaning = selection(config)
-    found = commit(corpus, Unit("select", "cuts"), {}, [scored], meaning, details={"cuts": cuts})
-    commit(corpus, Unit("select", "crawl=c/0-1"), {}, [pages, found])
+    found = commit(corpus, due.cuts([scored]), {}, details={"cuts": cuts})
+    commit(corpus, due.subsets(pages, found), {})
     corpus.root.write_atomically(
         "runs/1.json",
         json.dumps(
@@ -268,7 +265,8 @@ def test_the_same_corpus_gives_the_same_page(
 def test_what_does_not_fit_the_configuration_is_out_of_date(tmp_path: Path, config: Config) -> None:
     corpus = finished(tmp_path, config)
     changed = config.model_copy(update={"rules": config.rules.model_copy(update={"hosts": ("other.example",)})})
-    assert [stage.name for stage in stages(corpus, changed, 0) if stage.state != "done"] == ["decide p"]
+    late = ["decide p", "score wiki", "select: cuts", "select: subsets"]
+    assert [stage.name for stage in stages(corpus, changed, 0) if stage.state == "out of date"] == late
     assert [stage.name for stage in stages(corpus, config, 1) if stage.state == "partly done"] == ["ingest"]
     # Without its verdicts, or with others, the scores no longer stand for anything.
     corpus.forget(Unit("decide", "preset=p/crawl=c"))

@@ -1,0 +1,139 @@
+"""When a unit is up to date: what each stage's units are computed from, and with which configuration and kernels.
+
+Steps ask it what to do, the report what has been done: nobody else knows fingerprints or lineages.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
+
+from swallow_spark.config import Config, fingerprint, selection
+from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.kernels import (
+    blocklists,
+    charset,
+    cleanup,
+    fasttext,
+    features,
+    html,
+    imported,
+    japanese,
+    lsh,
+    minhash,
+    ngwords,
+    page,
+    warc,
+)
+
+DEDUPLICATE_VERSION: Final = 3
+DECIDE_VERSION: Final = 1
+SELECT_VERSION: Final = 1
+
+# stage -> the stages whose rows are computed from its rows
+COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "select"),
+    "sketch": ("deduplicate", "boundary", "decide", "score", "select"),
+    "measure": ("decide", "score", "select"),
+    "deduplicate": ("boundary", "decide", "score", "select"),
+    "decide": ("score", "select"),
+    "score": ("select",),
+    "select": (),
+}
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What each stage's rows depend on beside the rows that they are computed from."""
+
+    config: Config
+
+    @cached_property
+    def ingest(self) -> str:
+        modules = (warc, page, charset, html, japanese, imported)
+        versions = {module.__name__: module.VERSION for module in modules}
+        return fingerprint(self.config.ingest.meaning(), versions)
+
+    @cached_property
+    def sketch(self) -> str:
+        versions = {"minhash": minhash.VERSION, "lsh": lsh.VERSION}
+        return fingerprint(self.config.sketch.meaning(), versions, self.ingest)
+
+    @cached_property
+    def measure(self) -> str:
+        versions = {**features.versions(), "ngwords": ngwords.VERSION}
+        return fingerprint(self.config.features.meaning(), versions, self.ingest)
+
+    @cached_property
+    def deduplicate(self) -> str:
+        return fingerprint(self.config.dedup.meaning(), {"deduplicate": DEDUPLICATE_VERSION}, self.sketch)
+
+    @cached_property
+    def decide(self) -> str:
+        # Not that of dedup: which pages it keeps is in the lineage.
+        versions = {"decide": DECIDE_VERSION, "blocklists": blocklists.VERSION}
+        return fingerprint(self.config.rules.meaning(), versions, self.measure)
+
+    def score(self, classifier: str) -> str:
+        meaning = self.config.classifiers[classifier].meaning()
+        return fingerprint(meaning, {"fasttext": fasttext.VERSION}, self.decide)
+
+    @cached_property
+    def select(self) -> str:
+        versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
+        used = dict.fromkeys(subset.classifier for subset in self.config.subsets)
+        return fingerprint(selection(self.config), versions, *map(self.score, used))
+
+
+class Due(NamedTuple):
+    """A unit as this configuration and these upstream units make it. The fields are the first arguments of
+    `Corpus.commit`."""
+
+    unit: Unit
+    fingerprint: str
+    meaning: dict[str, Any]
+    upstream: str
+
+    def is_done(self, corpus: Corpus) -> bool:
+        return corpus.is_finished(self.unit, self.fingerprint, self.upstream)
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The units of a configuration, each from the manifests of those that it is computed from."""
+
+    config: Config
+
+    @cached_property
+    def prints(self) -> Fingerprints:
+        return Fingerprints(self.config)
+
+    def ingest(self, unit: str) -> Due:
+        return Due(Unit("ingest", unit), self.prints.ingest, self.config.ingest.meaning(), lineage([]))
+
+    def annotate(self, stage: Literal["sketch", "measure"], pages: Manifest) -> Due:
+        section = self.config.sketch if stage == "sketch" else self.config.features
+        print_ = self.prints.sketch if stage == "sketch" else self.prints.measure
+        return Due(Unit(stage, pages.unit), print_, section.meaning(), lineage([pages]))
+
+    def deduplicate(self, sketched: Iterable[Manifest]) -> Due:
+        unit = Unit("deduplicate", "corpus")
+        return Due(unit, self.prints.deduplicate, self.config.dedup.meaning(), lineage(sketched))
+
+    def decide(self, crawl: str, measured: Iterable[Manifest], kept: Manifest) -> Due:
+        """`kept`: that of dedup. Of it counts which pages of the crawl are kept, and no more: a new crawl that changes
+        nothing for them leaves their verdicts and scores as they are."""
+        unit = Unit("decide", f"preset={self.config.rules.preset}/crawl={crawl}")
+        upstream = lineage(measured, kept.details.get("kept", {}).get(crawl, ""))
+        return Due(unit, self.prints.decide, self.config.rules.meaning(), upstream)
+
+    def score(self, classifier: str, pages: Manifest, decided: Manifest) -> Due:
+        unit = Unit("score", f"classifier={classifier}/{pages.unit}")
+        meaning = self.config.classifiers[classifier].meaning()
+        return Due(unit, self.prints.score(classifier), meaning, lineage([pages, decided]))
+
+    def cuts(self, scored: Iterable[Manifest]) -> Due:
+        return Due(Unit("select", "cuts"), self.prints.select, selection(self.config), lineage(scored))
+
+    def subsets(self, pages: Manifest, cuts: Manifest) -> Due:
+        return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts]))
