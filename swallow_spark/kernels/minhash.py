@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from swallow_spark.kernels.utf8 import Bytes, Offsets, utf8_buffers
-from swallow_spark.kernels.xxhash import xxh32, xxh64
+from swallow_spark.kernels.xxhash import xxh32_each, xxh64
 
 VERSION: Final = 1
 """Goes up whenever any value that this module returns for the same text changes."""
@@ -22,7 +22,7 @@ VERSION: Final = 1
 Signatures = npt.NDArray[np.uint32]
 
 _LANES = 16  # hashes taken through the permutations together: their products need no load or store of the minima
-_BLOCK = 1024  # hashes collected before that; a multiple of _LANES
+_BLOCK = 1024  # shingles that are hashed together; a multiple of _LANES
 _SEEN = 4096  # entries of the filter of hashes seen lately, a power of two; 16 KiB stay in the first-level cache
 
 
@@ -115,46 +115,55 @@ def _lower(minima: Signatures, hashes: Signatures, count: int, a: Signatures, b:
             minima[k] = least
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _next_char(data: Bytes, at: int, end: int) -> int:
-    """Where the code point after the one at `at` begins; `end` after the last one."""
-    at += 1
-    while at < end and data[at] & 0xC0 == 0x80:
+@njit(cache=True, nogil=True)
+def _find_chars(data: Bytes, at: int, end: int, places: Offsets, held: int) -> tuple[int, int]:
+    """Puts where the code points of `data[at:end]` begin into `places`, behind those held, while there is room for one
+    more; `end` is put behind the last. Returns where to go on, and how many are held."""
+    while at < end and held < places.size - 1:
+        places[held] = at
+        held += data[np.uint64(at)] & 0xC0 != 0x80
         at += 1
-    return at
+    if at == end:
+        places[held] = end
+    return at, held
 
 
 @njit(cache=True, nogil=True)
 def _signatures(data: Bytes, offsets: Offsets, shingle_chars: int, a: Signatures, b: Signatures) -> Signatures:
     n = offsets.size - 1
     result = np.full((n, a.size), np.uint32(0xFFFFFFFF), np.uint32)
+    places = np.empty(_BLOCK + shingle_chars, np.int64)
+    parts = np.empty((5, _BLOCK), np.uint32)
     hashes = np.empty(_BLOCK, np.uint32)
     seen = np.empty(_SEEN, np.uint32)
     for i in range(n):
         seen[:] = 0
         seen[0] = 1  # entry 0 is the home of 0 and not of 1: nothing has been seen
-        count = 0
         start, end = offsets[i], offsets[i + 1]
-        stop = start
-        for _ in range(shingle_chars):
-            if stop < end:
-                stop = _next_char(data, stop, end)
+        places[0] = start
+        at, held = _find_chars(data, min(start + 1, end), end, places, int(start < end))
         while True:
-            h = xxh32(data, start, stop)
-            slot = h & np.uint32(_SEEN - 1)
-            if seen[slot] != h:
+            # Each code point ends where the next one begins; of the last one held that is not known before `end`.
+            count = held - shingle_chars + int(at == end)
+            if count > 0:
+                xxh32_each(data, places[:count], places[shingle_chars : shingle_chars + count], parts, hashes)
+            else:  # a text shorter than a shingle
+                count = 1
+                xxh32_each(data, places[:1], places[held : held + 1], parts, hashes)
+            fresh = 0
+            for j in range(count):
+                h = hashes[j]
+                slot = h & np.uint32(_SEEN - 1)
+                hashes[fresh] = _fmix32(h)
+                fresh += seen[slot] != h
                 seen[slot] = h
-                hashes[count] = _fmix32(h)
-                count += 1
-                if count == _BLOCK:
-                    _lower(result[i], hashes, count, a, b)
-                    count = 0
-            if stop >= end:
+            if fresh:
+                _lower(result[i], hashes, fresh, a, b)
+            if at == end:
                 break
-            start = _next_char(data, start, end)
-            stop = _next_char(data, stop, end)
-        if count:
-            _lower(result[i], hashes, count, a, b)
+            for j in range(shingle_chars):
+                places[j] = places[count + j]
+            at, held = _find_chars(data, at, end, places, shingle_chars)
     return result
 
 

@@ -4,9 +4,12 @@ Numba widens uint32 arithmetic to 64 bits, hence the cast after every step; LLVM
 """
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
-from swallow_spark.kernels.utf8 import Bytes
+from swallow_spark.kernels.utf8 import Bytes, Offsets
+
+Words = npt.NDArray[np.uint32]
 
 _P32_1 = np.uint32(0x9E3779B1)
 _P32_2 = np.uint32(0x85EBCA77)
@@ -28,11 +31,13 @@ def _rotate32(x: np.uint32, bits: int) -> np.uint32:
 
 @njit(cache=True, nogil=True, inline="always")
 def _read32(data: Bytes, at: int) -> np.uint32:
+    # Numba takes a signed index for one that may count from the end, which keeps LLVM from making this one load.
+    at = np.uint64(at)
     return np.uint32(
         np.uint32(data[at])
-        | np.uint32(data[at + 1]) << np.uint32(8)
-        | np.uint32(data[at + 2]) << np.uint32(16)
-        | np.uint32(data[at + 3]) << np.uint32(24)
+        | np.uint32(data[at + np.uint64(1)]) << np.uint32(8)
+        | np.uint32(data[at + np.uint64(2)]) << np.uint32(16)
+        | np.uint32(data[at + np.uint64(3)]) << np.uint32(24)
     )
 
 
@@ -61,14 +66,86 @@ def xxh32(data: Bytes, start: int, end: int) -> np.uint32:
         h = _P32_5
     h = np.uint32(h + np.uint32(end - start))
     while at + 4 <= end:
-        h = np.uint32(_rotate32(np.uint32(h + np.uint32(_read32(data, at) * _P32_3)), 17) * _P32_4)
+        h = _add_word32(h, _read32(data, at))
         at += 4
     while at < end:
-        h = np.uint32(_rotate32(np.uint32(h + np.uint32(np.uint32(data[at]) * _P32_5)), 11) * _P32_1)
+        h = _add_byte32(h, np.uint32(data[at]))
         at += 1
+    return _finish32(h)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _add_word32(h: np.uint32, word: np.uint32) -> np.uint32:
+    return np.uint32(_rotate32(np.uint32(h + np.uint32(word * _P32_3)), 17) * _P32_4)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _add_byte32(h: np.uint32, byte: np.uint32) -> np.uint32:
+    return np.uint32(_rotate32(np.uint32(h + np.uint32(byte * _P32_5)), 11) * _P32_1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _finish32(h: np.uint32) -> np.uint32:
     h = np.uint32((h ^ (h >> np.uint32(15))) * _P32_2)
     h = np.uint32((h ^ (h >> np.uint32(13))) * _P32_3)
     return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+_LONGER = np.uint32(16)  # stands for any size that the lanes can't take
+
+
+@njit(cache=True, nogil=True)
+def xxh32_each(data: Bytes, starts: Offsets, stops: Offsets, parts: Words, hashes: Words) -> None:
+    """XXH32, seed 0, of each `data[starts[i]:stops[i]]` into hashes[i], several at a time in the lanes of vectors.
+
+    starts, stops: (n,); hashes: (at least n,); parts: room, of shape (5, at least n).
+    """
+    first, second, third, rest, sizes = parts[0], parts[1], parts[2], parts[3], parts[4]
+    readable = np.uint64(max(0, data.size - 15))  # 16 bytes can be read from each place before this one
+    longer = False
+    for i in range(starts.size):
+        start, size = np.uint64(starts[i]), np.uint64(stops[i] - starts[i])
+        if size < np.uint64(16) and start < readable:
+            first[i] = _read32(data, start)
+            second[i] = _read32(data, start + np.uint64(4))
+            third[i] = _read32(data, start + np.uint64(8))
+            rest[i] = _read32(data, start + (size & np.uint64(12)))
+            sizes[i] = np.uint32(size)
+        else:  # with emoji, or at the very end of the column
+            longer = True
+            sizes[i] = _LONGER
+    _below_16_bytes(first, second, third, rest, sizes, hashes, starts.size)
+    if longer:
+        for i in range(starts.size):
+            if sizes[i] == _LONGER:
+                hashes[i] = xxh32(data, starts[i], stops[i])
+
+
+@njit(cache=True, nogil=True)
+def _below_16_bytes(
+    first: Words, second: Words, third: Words, rest: Words, sizes: Words, hashes: Words, n: int
+) -> None:
+    """XXH32 of strings of `sizes` bytes, of whom the first three words and the one behind the last whole are given.
+
+    Without branches, so that LLVM makes vector code of the loop: what a string is too short for is computed as well.
+    """
+    for i in range(n):
+        size, tail = sizes[i], rest[i]
+        h = np.uint32(_P32_5 + size)
+        longer = _add_word32(h, first[i])
+        h = longer if size >= 4 else h
+        longer = _add_word32(h, second[i])
+        h = longer if size >= 8 else h
+        longer = _add_word32(h, third[i])
+        h = longer if size >= 12 else h
+        odd = size & np.uint32(3)
+        longer = _add_byte32(h, np.uint32(tail & np.uint32(0xFF)))
+        h = longer if odd >= 1 else h
+        longer = _add_byte32(h, np.uint32(tail >> np.uint32(8) & np.uint32(0xFF)))
+        h = longer if odd >= 2 else h
+        longer = _add_byte32(h, np.uint32(tail >> np.uint32(16) & np.uint32(0xFF)))
+        h = longer if odd >= 3 else h
+        hashes[i] = _finish32(h)
 
 
 @njit(cache=True, nogil=True, inline="always")
