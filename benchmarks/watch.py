@@ -1,0 +1,125 @@
+"""What a process and all that it started cost: CPU seconds, and memory and disk while they run.
+
+Memory is counted as anonymous resident pages (RssAnon), so files that are mapped or cached do not count; what forked
+workers share with their parent counts for each. Linux only: it reads /proc.
+"""
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+@dataclass
+class Peaks:
+    """The most that was seen, in bytes: of the JVM, of one Python worker, of all processes together, and on disk."""
+
+    jvm: int = 0
+    worker: int = 0
+    all: int = 0
+    disk: int = 0
+
+    def raise_to(self, other: "Peaks") -> None:
+        for name in ("jvm", "worker", "all", "disk"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+
+
+@dataclass
+class Step:
+    """What was spent between two calls of `Watch.step`."""
+
+    name: str
+    seconds: float = 0.0
+    cpu: float = 0.0
+    peaks: Peaks = field(default_factory=Peaks)
+
+
+class Watch:
+    """A context: looks at this process's family twice a second, and gives what was seen to the step at the time.
+
+    directories: their files' sizes are the disk.
+    """
+
+    def __init__(self, *directories: Path) -> None:
+        self.directories = directories
+        self.steps: list[Step] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+        self._over.set()
+        self._thread.join()
+
+    def step(self, name: str) -> None:
+        """What comes from here on is spent in the step of this name."""
+        self._close()
+        self.steps.append(Step(name))
+        self._since = time.monotonic(), cpu_seconds()
+
+    def _close(self) -> None:
+        if self.steps:
+            self.steps[-1].seconds = time.monotonic() - self._since[0]
+            self.steps[-1].cpu = cpu_seconds() - self._since[1]
+
+    def _look(self) -> None:
+        while not self._over.wait(0.5):
+            if self.steps:
+                self.steps[-1].peaks.raise_to(Peaks(*_memory(), sum(map(disk_bytes, self.directories))))
+
+
+def cpu_seconds() -> float:
+    """Of this process and its descendants, those included that have ended and were waited for."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    return sum(sum(map(int, fields[11:15])) for fields in _family().values()) / ticks
+
+
+def disk_bytes(directory: Path) -> int:
+    """What the files below a directory take."""
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_blocks * 512
+            except FileNotFoundError:  # others delete while we look
+                continue
+    return total
+
+
+def _family() -> dict[int, list[str]]:
+    """/proc/PID/stat behind the name, of this process and its descendants."""
+    found: dict[int, list[str]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[int(stat.parent.name)] = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    family = {os.getpid()}
+    while more := {pid for pid, fields in found.items() if int(fields[1]) in family} - family:
+        family |= more
+    return {pid: found[pid] for pid in family}
+
+
+def _memory() -> tuple[int, int, int]:
+    """RssAnon in bytes of the JVM, of the largest Python worker, and of all processes of the family."""
+    jvm = worker = everything = 0
+    for pid in _family():
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        values = dict(line.split(":", 1) for line in lines)
+        size = int(values.get("RssAnon", "0 kB").split()[0]) * 1024
+        everything += size
+        if values["Name"].strip() == "java":
+            jvm = max(jvm, size)
+        elif pid != os.getpid():
+            worker = max(worker, size)
+    return jvm, worker, everything
