@@ -6,8 +6,9 @@ So one scan can fill several tables, text never crosses from Python to the JVM, 
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -15,6 +16,9 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.storage import Root
 from swallow_spark.tables import CRAWL_SHIFT
@@ -151,3 +155,25 @@ class _File:
         with contextlib.suppress(OSError, pa.ArrowException):  # the failure that led here is the one to tell
             self._writer.close()
             self._stream.close()
+
+
+def write(
+    df: DataFrame, table: str, outputs: Outputs, sums: Callable[[pa.RecordBatch], dict[str, int]] | None = None
+) -> list[Any]:
+    """Writes a frame as a table; the rows of what was written (outputs.WRITTEN), one a file."""
+    work = partial(_write_task, table=table, outputs=outputs, sums=sums)
+    return df.mapInArrow(work, from_arrow_schema(WRITTEN)).collect()
+
+
+def _write_task(
+    batches: Iterator[pa.RecordBatch],
+    table: str,
+    outputs: Outputs,
+    sums: Callable[[pa.RecordBatch], dict[str, int]] | None,
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in batches:
+            if batch.num_rows:
+                opened.write(table, batch, sums(batch) if sums else None)
+        yield opened.written()

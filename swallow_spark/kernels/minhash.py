@@ -8,7 +8,6 @@ least a_k * h + b_k (mod 2**32) over the shingles. The permutations (a, b) are t
 from functools import lru_cache
 from typing import Any, Final
 
-import datasketch
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -28,6 +27,8 @@ _SEEN = 4096  # entries of the filter of hashes seen lately, a power of two; 16 
 
 @lru_cache(maxsize=8)
 def _permutations(num_perm: int, seed: int) -> tuple[Signatures, Signatures]:
+    import datasketch  # brings SciPy, half a second that only processes which sketch shall pay
+
     a, b = datasketch.MinHash(num_perm=num_perm, seed=seed, scheme="affine32").permutations
     return np.ascontiguousarray(a, np.uint32), np.ascontiguousarray(b, np.uint32)
 

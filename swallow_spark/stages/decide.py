@@ -1,5 +1,7 @@
 """Decide: a preset of rules over features and hosts. Catalyst only: no text is read, no Python runs."""
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as everywhere in Spark programs
 
@@ -82,3 +84,17 @@ def blocked_urls(pages: DataFrame, prefixes: DataFrame) -> DataFrame:
 
 def _reasons() -> Column:
     return F.sort_array(F.collect_set("reason")).alias("reasons")
+
+
+def sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:
+    """What is counted of verdicts (doc_id, accepted, reasons, num_chars) while they are written."""
+    accepted, chars = batch.column("accepted"), batch.column("num_chars")
+    sums = {
+        "survivors": batch.num_rows,
+        "survivors_chars": pc.sum(chars).as_py() or 0,
+        "accepted": pc.sum(accepted).as_py() or 0,
+        "accepted_chars": pc.sum(chars.filter(accepted)).as_py() or 0,
+    }
+    for reason in pc.value_counts(batch.column("reasons").flatten()).to_pylist():
+        sums[f"rejected:{reason['values']}"] = reason["counts"]
+    return sums

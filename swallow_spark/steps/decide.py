@@ -3,14 +3,14 @@
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from swallow_spark.corpus import Manifest
+from swallow_spark.outputs import write
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
 from swallow_spark.steps.blocklists import blocklists
-from swallow_spark.steps.run import Run, complete, deduplicated, write
+from swallow_spark.steps.run import Run, complete, deduplicated
 from swallow_spark.tables import GROUPS, PAGES, VERDICTS
 
 _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url")])
@@ -38,7 +38,7 @@ def decide(run: Run) -> None:
             urls = _blocked_urls(run, crawl, prefixes) if prefixes else None
             verdicts = stage.decide(rows, survivors, hosts, config.rules, urls)
             outputs = corpus.outputs(due.unit, {table: VERDICTS}, {crawl_no: crawl})
-            corpus.commit(*due, write(verdicts, table, outputs, sums=_sum_verdicts))
+            corpus.commit(*due, write(verdicts, table, outputs, sums=stage.sum_verdicts))
 
 
 def _of_crawl(manifest: Manifest, crawl: str) -> Manifest:
@@ -50,16 +50,3 @@ def _of_crawl(manifest: Manifest, crawl: str) -> Manifest:
 def _blocked_urls(run: Run, crawl: str, prefixes: DataFrame) -> DataFrame:
     pages = run.corpus.read(run.spark, "pages", _URLS, run.corpus.manifests("ingest", f"crawl={crawl}/"))
     return stage.blocked_urls(pages, prefixes)
-
-
-def _sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:
-    accepted, chars = batch.column("accepted"), batch.column("num_chars")
-    sums = {
-        "survivors": batch.num_rows,
-        "survivors_chars": pc.sum(chars).as_py() or 0,
-        "accepted": pc.sum(accepted).as_py() or 0,
-        "accepted_chars": pc.sum(chars.filter(accepted)).as_py() or 0,
-    }
-    for reason in pc.value_counts(batch.column("reasons").flatten()).to_pylist():
-        sums[f"rejected:{reason['values']}"] = reason["counts"]
-    return sums

@@ -13,8 +13,9 @@ from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.errors import LedgerError
 from swallow_spark.kernels import lookup
 from swallow_spark.lineage import Due
+from swallow_spark.outputs import write
 from swallow_spark.stages import deduplicate as stage
-from swallow_spark.steps.run import Run, complete, write
+from swallow_spark.steps.run import Run, complete
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _ROWS_PER_PARTITION: Final = 4 << 20

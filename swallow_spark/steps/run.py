@@ -1,23 +1,19 @@
-"""What all steps share: the run, what must be finished before, writing."""
+"""What all steps share: the run, and what must be finished before."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
-import pyarrow as pa
-from pyspark import TaskContext
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql import SparkSession
 
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import fasttext, features, ngwords
 from swallow_spark.lineage import Due, Fingerprints, Lineage
-from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.progress import Progress
 from swallow_spark.sections.section import Section
 
@@ -118,28 +114,6 @@ def _done(run: Run, due: Due, what: str) -> Manifest:
     if not manifest:
         raise UsageError(f"{run.corpus.root.location}: {what} first need `swallow-spark {due.unit.stage}`")
     return manifest
-
-
-def write(
-    df: DataFrame, table: str, outputs: Outputs, sums: Callable[[pa.RecordBatch], dict[str, int]] | None = None
-) -> list[Any]:
-    """Writes a frame as a table; the rows of what was written (outputs.WRITTEN), one a file."""
-    work = partial(_write_task, table=table, outputs=outputs, sums=sums)
-    return df.mapInArrow(work, from_arrow_schema(WRITTEN)).collect()
-
-
-def _write_task(
-    batches: Iterator[pa.RecordBatch],
-    table: str,
-    outputs: Outputs,
-    sums: Callable[[pa.RecordBatch], dict[str, int]] | None,
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            if batch.num_rows:
-                opened.write(table, batch, sums(batch) if sums else None)
-        yield opened.written()
 
 
 def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> None:
