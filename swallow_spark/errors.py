@@ -25,6 +25,10 @@ class InputError(UsageError):
     """An INPUT that matches nothing or can't be read."""
 
 
+class ChangedError(InputError):
+    """An INPUT whose bytes are no longer those that were registered, or that were read before."""
+
+
 class CorpusError(UsageError):
     """A corpus directory that can't be used as asked: not writable, locked by another run, of another configuration."""
 

@@ -1,6 +1,7 @@
 """Where bytes are: the only module that knows local paths from object stores and HTTP.
 
 A location is a local path or a URI that `pyarrow.fs` understands (`s3://`, `hdfs://`); inputs may also be `http(s)://`.
+Object stores take their credentials from where their own tools do, and never from a location.
 """
 
 import contextlib
@@ -11,37 +12,68 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import pyarrow as pa
-import urllib3
 from pyarrow import fs
 
-from swallow_spark.errors import InputError
+from swallow_spark.download import HttpClient, Version, is_masked, shown, without_access
+from swallow_spark.errors import ChangedError, InputError
 
-_HTTP = ("http://", "https://")
+_HTTP: Final = ("http://", "https://")
+# What Spark reads itself, without packages that PySpark doesn't bring.
+_SPARK_READS: Final = ("hdfs://", "viewfs://")
 
 
 def can_seek(location: str) -> bool:
     """Whether `open_input` gives a stream that can start anywhere."""
-    return not location.startswith(_HTTP)
+    return not is_http(location)
+
+
+def is_http(location: str) -> bool:
+    return location.startswith(_HTTP)
 
 
 def is_uri(location: str) -> bool:
     return "://" in location
 
 
+def key_of(location: str) -> str:
+    """What names a file whatever mirror or scheme it comes by: from `crawl-data/` (or `cc-index/`) on, else host or
+    bucket and path, else the absolute path."""
+    if not is_uri(location):
+        return os.path.abspath(location)
+    name = without_access(location)
+    at = next((found for part in ("crawl-data/", "cc-index/") if (found := name.find(part)) >= 0), 0)
+    return name[at:]
+
+
 def filesystem(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a location, and the path in it. Raises InputError for a URI that isn't understood."""
-    if is_uri(location):
-        try:
-            return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
-        except ValueError as error:
-            raise InputError(f"{location}: not a path or URI that can be used here: {error}") from None
-    return fs.LocalFileSystem(), str(Path(location).absolute())
+    """The file system of a location, and the path in it. Raises InputError for a URI that can't be used."""
+    if not is_uri(location):
+        return fs.LocalFileSystem(), str(Path(location).absolute())
+    if "@" in urlsplit(location).netloc and not location.startswith(_SPARK_READS):  # hdfs://user@host names no secret
+        raise InputError(
+            f"{shown(location)}: credentials don't belong into a location: leave them to the environment, "
+            "a profile or the machine's role"
+        )
+    parts = urlsplit(location)
+    try:
+        if parts.scheme == "s3":  # one client for each bucket: making it asks where the bucket is
+            bucket = f"s3://{parts.netloc}{f'?{parts.query}' if parts.query else ''}"
+            return _bucket(bucket), unquote(f"{parts.netloc}{parts.path}")
+        return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{shown(location)}: not a path or URI that can be used here: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _bucket(uri: str) -> fs.FileSystem:
+    return fs.FileSystem.from_uri(uri)[0]
 
 
 @dataclass(frozen=True)
@@ -184,7 +216,7 @@ class Root:
 
 
 class _Plain(io.RawIOBase):
-    """Only what readers need of a PyArrow or HTTP stream: some parsers call methods that those refuse."""
+    """Only what readers need of a PyArrow stream: some parsers call methods that it refuses."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -202,10 +234,7 @@ class _Plain(io.RawIOBase):
         return int(self._stream.tell())
 
     def readinto(self, buffer: Any) -> int:
-        try:
-            chunk = self._stream.read(len(buffer))
-        except urllib3.exceptions.HTTPError as error:  # a body that was cut, a connection that broke
-            raise OSError(str(error)) from error
+        chunk = self._stream.read(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -214,17 +243,27 @@ class _Plain(io.RawIOBase):
         super().close()
 
 
-def open_input(location: str) -> BinaryIO:
-    """An input as a stream of its stored bytes; over HTTP it can't seek. Raises InputError where it can't be opened."""
+def open_input(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> BinaryIO:
+    """An input as a stream of its stored bytes; over HTTP it can't seek, and goes on by itself where a connection
+    breaks.
+
+    Raises InputError where it can't be opened, ChangedError where it is not `expected`. Reading raises OSError, or over
+    HTTP these two.
+    """
+    _refuse_masked(location)
     try:
-        if location.startswith(_HTTP):
-            return cast(BinaryIO, io.BufferedReader(_Plain(_http_get(location)), 1 << 20))
+        if is_http(location):
+            return cast(BinaryIO, io.BufferedReader((web or _web()).open(location, expected=expected), 1 << 20))
         if is_uri(location):
             filesystem_, path = filesystem(location)
-            return cast(BinaryIO, io.BufferedReader(_Plain(filesystem_.open_input_file(path)), 1 << 20))
-        return open(location, "rb", buffering=1 << 20)
+            opened = filesystem_.open_input_file(path)
+            _hold_against(location, _version(opened), expected)
+            return cast(BinaryIO, io.BufferedReader(_Plain(opened), 1 << 20))
+        stream = open(location, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
+        _hold_against(location, Version(os.fstat(stream.fileno()).st_size), expected)
+        return stream
     except OSError as error:
-        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+        raise _unreadable(location, error) from None
 
 
 def fetch(location: str) -> bytes:
@@ -233,43 +272,94 @@ def fetch(location: str) -> bytes:
         with open_input(location) as stream:
             return stream.read()
     except OSError as error:
-        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+        raise _unreadable(location, error) from None
 
 
-def open_random_access(location: str) -> Any:
-    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError where it can't be opened."""
+def open_random_access(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> Any:
+    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError where it can't be opened,
+    ChangedError where it is not `expected`."""
     try:
-        if location.startswith(_HTTP):
-            with open_input(location) as stream, tempfile.NamedTemporaryFile() as copy:
+        if is_http(location):
+            with (
+                open_input(location, web=web, expected=expected) as stream,
+                tempfile.NamedTemporaryFile() as copy,
+            ):
                 shutil.copyfileobj(stream, copy, 1 << 20)
                 copy.flush()
                 return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
+        _refuse_masked(location)
         filesystem_, path = filesystem(location)
-        return filesystem_.open_input_file(path)
+        opened = filesystem_.open_input_file(path)
+        _hold_against(location, _version(opened), expected)
+        return opened
     except OSError as error:
-        raise InputError(f"{location}: can't be read: {error.strerror or error}") from None
+        raise _unreadable(location, error) from None
 
 
-def _http_get(url: str) -> Any:
-    # A server that answers badly may recover; one that refuses connections is told soon.
-    retries = urllib3.Retry(
-        total=5, connect=2, backoff_factor=1, backoff_jitter=1, status_forcelist=(429, 500, 502, 503, 504)
-    )
-    try:
-        response = urllib3.PoolManager(retries=retries).request(
-            "GET", url, preload_content=False, decode_content=False, timeout=urllib3.Timeout(connect=30, read=120)
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise InputError(f"{url}: can't be read: {error}") from None
-    if response.status != 200:
-        raise InputError(f"{url}: HTTP status {response.status}")
-    return response
+class Ranges:
+    """Ranges of one input, by several threads at once. Raises InputError where they can't be read, ChangedError where
+    the input is not `expected`, or another one than when the first range was read."""
+
+    def __init__(self, location: str, web: HttpClient, expected: Version) -> None:
+        _refuse_masked(location)
+        self.version = expected
+        self._location = location
+        self._web = web
+        self._file = None
+        if not is_http(location):
+            self._file = open_random_access(location, expected=expected)
+            self.version = _version(self._file)
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from `start` up to `end`; fewer only where the file ends before that."""
+        if self._file is not None:
+            try:
+                data = bytes(self._file.read_at(end - start, start))
+            except OSError as error:
+                raise _unreadable(self._location, error) from None
+            self._web.bytes.take(len(data))
+            return data
+        with self._web.open(self._location, start, end, self.version) as body:
+            pieces = bytearray()
+            while piece := body.read(1 << 20):
+                pieces += piece
+            self.version = body.version
+        return bytes(pieces)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
-def http_size(url: str) -> tuple[int, str | None]:
-    """Content-Length and ETag of a URL. Raises InputError where the server doesn't answer 200."""
-    response = _http_get(url)
-    try:
-        return int(response.headers.get("Content-Length", -1)), response.headers.get("ETag")
-    finally:
-        response.close()
+def version_of(location: str, web: HttpClient | None = None) -> Version:
+    """Size and ETag of an input. Raises InputError where it can't be read."""
+    if is_http(location):
+        with (web or _web()).open(location) as body:
+            return body.version
+    with open_random_access(location) as opened:
+        return _version(opened)
+
+
+def _version(opened: Any) -> Version:
+    etag = (opened.metadata() or {}).get("ETag")
+    return Version(opened.size(), etag.decode("ascii", "replace") if isinstance(etag, bytes) else etag)
+
+
+def _hold_against(location: str, found: Version, expected: Version | None) -> None:
+    if expected and (difference := expected.differs_from(found)):
+        raise ChangedError(f"{shown(location)}: has changed: {difference}")
+
+
+def _refuse_masked(location: str) -> None:
+    if is_masked(location):
+        raise InputError(f"{location}: its user and password, or its query, are stored nowhere: name the INPUT again")
+
+
+def _unreadable(location: str, error: OSError) -> InputError:
+    return InputError(f"{shown(location)}: can't be read: {error.strerror or error}")
+
+
+@lru_cache(maxsize=1)
+def _web() -> HttpClient:
+    """For the single files that a driver reads."""
+    return HttpClient()

@@ -1,15 +1,25 @@
 """Paths below a root, on a local disk."""
 
 import pickle
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from misbehaving import Web, good, serving
 
-from swallow_spark.errors import InputError
-from swallow_spark.storage import Root, is_uri, open_input, open_random_access
+from swallow_spark.download import HttpClient, Version
+from swallow_spark.errors import ChangedError, InputError
+from swallow_spark.storage import (
+    Ranges,
+    Root,
+    fetch,
+    filesystem,
+    is_uri,
+    key_of,
+    open_input,
+    open_random_access,
+    version_of,
+)
 
 
 def test_writes_reads_lists_and_deletes(tmp_path: Path) -> None:
@@ -94,33 +104,66 @@ def test_uris() -> None:
     assert not is_uri("/data/x:y")
 
 
-class _Serving(BaseHTTPRequestHandler):
-    """Sends a hundred bytes; under /cut only ten of them, whatever the head says."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "100")
-        self.end_headers()
-        self.wfile.write(b"0123456789" * (1 if self.path == "/cut" else 10))
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Serving) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+def test_http_bodies_are_read_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with serving(Web(files={"/f": b"0123456789" * 10})) as web:
+        web.orders["/f"] = [good(cut=33)]
+        with open_input(f"{web.url}/f") as stream:
+            assert not stream.seekable()
+            assert stream.read() == b"0123456789" * 10
+        with open_random_access(f"{web.url}/f") as file:
+            assert file.read_at(5, 95) == b"56789"
+        assert version_of(f"{web.url}/f") == Version(100, None)
+        for read in (fetch, open_random_access):
+            web.orders["/f"] = [good(cut=10, ranges=False) for _ in range(9)]
+            with pytest.raises(InputError, match="can't be read"):
+                read(f"{web.url}/f")
 
 
-def test_http_bodies_are_read_whole_or_not_at_all(server: str) -> None:
-    with open_input(f"{server}/whole") as stream:
-        assert stream.read() == b"0123456789" * 10
-    with open_input(f"{server}/cut") as stream, pytest.raises(OSError, match="IncompleteRead"):
-        stream.read()
-    with open_random_access(f"{server}/whole") as file:
-        assert file.read_at(5, 95) == b"56789"
+def test_an_input_is_held_against_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"12345")
+    for location in (str(path), path.as_uri()):
+        for opened in (open_input, open_random_access):
+            with opened(location, expected=Version(5, "any")) as stream:
+                assert stream.read() == b"12345"
+            with pytest.raises(ChangedError, match="has changed: 5 bytes, and it had 4"):
+                opened(location, expected=Version(4, None))
+
+
+def test_ranges_of_a_file_and_of_the_web(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 1000
+    (tmp_path / "x").write_bytes(content)
+    with serving(Web(files={"/x": content}, etags={"/x": '"1"'})) as web:
+        for location in (str(tmp_path / "x"), (tmp_path / "x").as_uri(), f"{web.url}/x"):
+            ranges = Ranges(location, HttpClient(), Version())
+            with ThreadPoolExecutor(8) as pool:
+                found = list(pool.map(lambda start, of=ranges: of.read(start, start + 5000), range(0, 250_000, 999)))
+            assert found == [content[start : start + 5000] for start in range(0, 250_000, 999)]
+            assert ranges.read(len(content) - 1, len(content) + 9) == content[-1:]
+            assert ranges.version.bytes == len(content)
+            ranges.close()
+        ranges = Ranges(f"{web.url}/x", HttpClient(), Version())
+        ranges.read(0, 10)
+        web.etags["/x"] = '"2"'
+        with pytest.raises(ChangedError, match="ETag"):
+            ranges.read(10, 20)
     with pytest.raises(InputError, match="can't be read"):
-        open_random_access(f"{server}/cut")
+        Ranges(str(tmp_path / "none"), HttpClient(), Version())
+
+
+def test_no_location_holds_credentials() -> None:
+    with pytest.raises(InputError, match=r"s3://\*\*\*@bucket/x: credentials don't belong") as caught:
+        filesystem("s3://key:secret@bucket/x")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(InputError, match="name the INPUT again"):
+        open_input("https://***@host.example/x")
+    with pytest.raises(InputError, match="name the INPUT again"):
+        open_random_access("https://host.example/x?***")
+
+
+def test_keys() -> None:
+    assert key_of("s3://commoncrawl/crawl-data/x") == key_of("https://u:p@h/crawl-data/x?sig=1") == "crawl-data/x"
+    assert key_of("https://h/cc-index/table/x") == "cc-index/table/x"
+    assert key_of("https://u:p@h:8080/x?page=1") == "h:8080/x?page=1"
+    assert key_of("/data/../x") == "/x"

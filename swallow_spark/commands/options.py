@@ -38,6 +38,14 @@ Inputs = Annotated[
     ),
 ]
 
+BaseUrlOption = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Where Common Crawl's files are: http(s)://, s3:// or a directory."),
+]
+FilesOption = Annotated[
+    str | None, typer.Option("--files", metavar="FROM:TO", help="Which lines of the crawl's warc.paths, as in 0:100.")
+]
+
 
 def show(values: dict[str, Any], as_json: bool) -> None:
     if as_json:

@@ -30,7 +30,7 @@ def running(
     overrides: list[str] | None,
     master: str | None,
     as_json: bool,
-    register: tuple[str, Callable[[], list[InputFile]]] | None = None,
+    register: tuple[str, Callable[[Config], list[InputFile]]] | None = None,
     preset: str | None = None,
     also: dict[str, Any] | None = None,
 ) -> Iterator[Run]:
@@ -43,14 +43,14 @@ def running(
     if preset:
         settings = with_rules(settings, preset, overrides)
     check_config(settings, there)
-    inputs = register[1]() if register else []
+    inputs = register[1](settings) if register else []
     corpus = there or Corpus.open_or_create(location)
     started = datetime.now(UTC)
     with corpus.lock():
         if register:
             corpus.register(register[0], inputs)
         progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
-        run = Run(corpus, settings, progress)
+        run = Run(corpus, settings, progress, inputs)
         yield run
         summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
         _record(run, command, started, summary)

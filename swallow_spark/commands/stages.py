@@ -8,20 +8,24 @@ import typer
 
 from swallow_spark import pipeline
 from swallow_spark.commands.options import (
+    BaseUrlOption,
     ConfigOption,
     CorpusOption,
     CrawlOption,
+    FilesOption,
     Inputs,
     JsonOption,
     MasterOption,
     SetOption,
 )
 from swallow_spark.commands.running import running, with_rules
+from swallow_spark.config import Config
 from swallow_spark.errors import UsageError
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.finished import Finished
-from swallow_spark.sources.inputs import expand
+from swallow_spark.sources.inputs import expand, part_of
 from swallow_spark.steps.run import Run, check_config
+from swallow_spark.tables import InputFile
 
 app = typer.Typer()
 
@@ -34,13 +38,16 @@ def build(
     crawl: Annotated[
         str | None, typer.Option("--crawl", metavar="NAME", help="Default: that of cc: inputs, else `crawl`.")
     ] = None,
+    base_url: BaseUrlOption = None,
+    files: FilesOption = None,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
-    with running("build", corpus, config, set_, master, as_json, register=(name, lambda: expand(inputs))) as run:
+    overrides = _with_base_url(set_, base_url)
+    with running("build", corpus, config, overrides, master, as_json, register=_warcs(name, inputs, files)) as run:
         pipeline.build(run, name)
 
 
@@ -50,12 +57,15 @@ def ingest(
     crawl: CrawlOption,
     inputs: Inputs,
     config: ConfigOption = None,
+    base_url: BaseUrlOption = None,
+    files: FilesOption = None,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """WARCs to `pages`: the Japanese pages' main text, with failures and the ledger."""
-    with running("ingest", corpus, config, set_, master, as_json, register=(crawl, lambda: expand(inputs))) as run:
+    overrides = _with_base_url(set_, base_url)
+    with running("ingest", corpus, config, overrides, master, as_json, register=_warcs(crawl, inputs, files)) as run:
         pipeline.ingest(run, crawl)
 
 
@@ -72,9 +82,21 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`."""
-    found = (crawl, lambda: expand(inputs, text=True))
+    found = (crawl, lambda _: expand(inputs, text=True))
     with running("import", corpus, config, set_, master, as_json, register=found) as run:
         pipeline.ingest(run, crawl)
+
+
+def _with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
+    return [*(overrides or ()), *([f"ingest.base_url={base_url}"] if base_url else ())]
+
+
+def _warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Callable[[Config], list[InputFile]]]:
+    """How `running` finds the WARCs to register."""
+    part = part_of(files) if files is not None else None
+    if part and not any(argument.startswith("cc:") for argument in inputs):
+        raise UsageError("--files: it takes lines of a crawl's warc.paths, so an INPUT cc:CC-MAIN-YYYY-WW is needed")
+    return crawl, lambda config: expand(inputs, base_url=config.ingest.base_url, part=part)
 
 
 def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:

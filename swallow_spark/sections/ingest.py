@@ -1,12 +1,35 @@
 """[ingest]: WARC records to pages."""
 
-from pydantic import Field
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from swallow_spark.sections.section import Section, Share
+
+CC_BASE: Final = "https://data.commoncrawl.org"
+
+
+def _public_base(url: str) -> str:
+    if urlsplit(url).scheme and ("@" in urlsplit(url).netloc or urlsplit(url).query):
+        raise ValueError("an address without user, password and query is needed: it is written into manifests")
+    return url
 
 
 class Ingest(Section):
     """WARC records to pages."""
+
+    meaningless = frozenset(
+        {
+            "base_url",
+            "max_failed_fraction",
+            "requests_per_second",
+            "bytes_per_second",
+            "requests_at_once",
+            "max_gap_bytes",
+            "redirects_to_private_addresses",
+        }
+    )
 
     max_record_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated")
     max_inflated_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a page after removing HTTP encodings")
@@ -16,3 +39,20 @@ class Ingest(Section):
     max_depth: int = Field(default=50_000, ge=1, description="of elements in each other")
     max_seconds_per_page: float = Field(default=30, ge=0.1, description="elapsed while a page is parsed")
     max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
+    base_url: Annotated[str, AfterValidator(_public_base)] = Field(
+        default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
+    )
+    max_failed_fraction: Share = Field(
+        default=0.01, description="of a run's files that may be unreadable before it fails; one may, unless this is 0"
+    )
+    requests_per_second: float = Field(default=200, gt=0, description="to HTTP servers, of the whole job")
+    bytes_per_second: float | None = Field(
+        default=None, gt=0, description="from HTTP servers and of ranges, of the whole job; none: no limit"
+    )
+    requests_at_once: int = Field(default=8, ge=1, le=64, description="of a task that fetches records by an index")
+    max_gap_bytes: int = Field(
+        default=64 << 10, ge=0, description="between records that one request fetches, by an index"
+    )
+    redirects_to_private_addresses: bool = Field(
+        default=False, description="whether servers may redirect to loopback, link-local and private addresses"
+    )

@@ -2,58 +2,79 @@
 
 import glob
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin, urlsplit
 
 from pyarrow import fs
 
-from swallow_spark.errors import InputError
-from swallow_spark.storage import filesystem, http_size, is_uri, open_input
+from swallow_spark.download import shown
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.sections.ingest import CC_BASE
+from swallow_spark.storage import fetch, filesystem, is_http, is_uri, key_of, version_of
 from swallow_spark.tables import InputFile
 
-CC_BASE: Final = "https://data.commoncrawl.org"
 _LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
 _CC: Final = re.compile(r"cc:(CC-MAIN-\d{4}-\d{2})")
+_ASKED_AT_ONCE: Final = 16
 # Rows of text, whatever they are compressed with; everything else is a WARC.
 _TEXT_FORMATS: Final = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".jsonl.zst": "jsonl", ".parquet": "parquet"}
 
 
-def expand(inputs: Sequence[str], *, text: bool = False, cc_base: str = CC_BASE) -> list[InputFile]:
+def expand(
+    inputs: Sequence[str], *, text: bool = False, base_url: str = CC_BASE, part: slice | None = None
+) -> list[InputFile]:
     """The files that INPUT arguments name: paths, globs, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
 
-    `text`: rows of extracted text (JSON lines, Parquet), not WARCs. Raises InputError for an argument that matches
-    nothing, can't be read, or is of another kind.
+    base_url: where Common Crawl's files are, for `cc:`; `part`: which lines of its listings. `text`: rows of extracted
+    text (JSON lines, Parquet), not WARCs. Paths hold what gives access, as it was given: `storage.shown` is for telling
+    them. Raises InputError for an argument that matches nothing, can't be read, or is of another kind.
     """
     found: dict[str, InputFile] = {}
     for argument in inputs:
-        for file in _expand_one(argument, text, cc_base):
+        for file in _expand_one(argument, base_url, text, part):
             found.setdefault(file.key, file)
     return list(found.values())
 
 
-def _expand_one(argument: str, text: bool, cc_base: str) -> list[InputFile]:
+def part_of(text: str) -> slice:
+    """`0:100`, the first hundred lines of a listing; one of the ends may be missing. Raises UsageError for others."""
+    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})", text, re.ASCII)
+    if not match or text == ":":
+        raise UsageError(f"--files {text}: write FROM:TO, as in 0:100 for the first hundred lines of warc.paths")
+    start, stop = (int(number) if number else None for number in match.groups())
+    return slice(start, stop)
+
+
+def lines_of_crawl(crawl: str, base_url: str, name: str) -> list[str]:
+    """The lines of a listing of Common Crawl's, such as warc.paths.gz. Raises InputError where it can't be read."""
+    return _lines(f"{base_url.rstrip('/')}/crawl-data/{crawl}/{name}")
+
+
+def _expand_one(argument: str, base_url: str, text: bool, part: slice | None) -> list[InputFile]:
     if match := _CC.fullmatch(argument):
-        lines = _lines(f"{cc_base}/crawl-data/{match[1]}/warc.paths.gz")
-        # Their sizes stay unknown: asking for those of 90,000 files would take longer than it is worth.
-        return [InputFile(line, f"{cc_base}/{line}", -1, None, "warc", number) for number, line in enumerate(lines)]
+        numbered = list(enumerate(lines_of_crawl(match[1], base_url, "warc.paths.gz")))[part or slice(None)]
+        if not numbered:
+            raise InputError(f"{argument}: no line of its warc.paths is in --files")
+        # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
+        base = base_url.rstrip("/")
+        return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
     if argument.startswith("cc:"):
         raise InputError(f"{argument}: write cc:CC-MAIN-YYYY-WW")
-    if _LISTING.search(argument):
-        names = [line for line in _lines(argument) if not line.startswith("#")]
-        if not names:
-            raise InputError(f"{argument}: a listing without a line")
-        directory = argument.rpartition("/")[0]
+    if _LISTING.search(_path(argument)):
+        locations = [_beside(argument, line) for line in _lines(argument) if not line.startswith("#")]
+        if not locations:
+            raise InputError(f"{shown(argument)}: a listing without a line")
         try:
-            return [
-                _file(name if is_uri(name) or name.startswith("/") else f"{directory or '.'}/{name}", text)
-                for name in names
-            ]
+            with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+                return list(pool.map(partial(_listed_file, text=text), locations))
         except InputError as error:
-            raise InputError(f"{argument}: {error}") from None
+            raise InputError(f"{shown(argument)}: {error}") from None
     if not is_uri(argument):
         matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else [argument]
         if Path(argument).exists():  # a name may hold glob characters
@@ -64,46 +85,60 @@ def _expand_one(argument: str, text: bool, cc_base: str) -> list[InputFile]:
     return [_file(argument, text)]
 
 
+def _path(location: str) -> str:
+    """The part that tells the kind of file."""
+    return urlsplit(location).path if is_http(location) else location
+
+
+def _beside(listing: str, line: str) -> str:
+    """The location that a line of a listing names: relative ones are relative to the listing."""
+    if is_uri(line) or line.startswith("/"):
+        return line
+    if is_http(listing):
+        return urljoin(listing, line)
+    return f"{listing.rpartition('/')[0] or '.'}/{line}"
+
+
 def _lines(location: str) -> list[str]:
     """The lines of a listing, plain or gzip, without blank ones."""
     try:
-        with open_input(location) as stream:
-            content = stream.read()
+        content = fetch(location)
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{location}: no listing: {error}") from None
+        raise InputError(f"{shown(location)}: no listing: {error}") from None
+
+
+def _listed_file(location: str, text: bool) -> InputFile:
+    key = key_of(location)
+    if is_uri(location) and key.startswith("crawl-data/"):  # as of `cc:`
+        return InputFile(key, location, -1, None, _format(location, text))
+    return _file(location, text)
 
 
 def _file(location: str, text: bool) -> InputFile:
     kind = _format(location, text)
-    if location.startswith(("http://", "https://")):
-        size, etag = http_size(location)
-        return InputFile(_key(location), location, size, etag, kind)
-    try:
-        files, path = filesystem(location)
-        info = files.get_file_info(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{location}: {error}") from None
-    if info.type != fs.FileType.File:
-        what = "a directory, not a file (a glob names the files in it)" if info.type == fs.FileType.Directory else ""
-        raise InputError(f"{location}: {what or 'no such file'}")
-    with open_input(location):  # an unreadable file is an error now, not in a task later
-        pass
-    return InputFile(_key(location), location if is_uri(location) else path, info.size, None, kind)
+    path = location
+    if not is_http(location):
+        files, inner = filesystem(location)
+        try:
+            info = files.get_file_info(inner)
+        except OSError as error:
+            raise InputError(f"{shown(location)}: {error}") from None
+        if info.type != fs.FileType.File:
+            is_directory = info.type == fs.FileType.Directory
+            what = "a directory, not a file (a glob names the files in it)" if is_directory else "no such file"
+            raise InputError(f"{shown(location)}: {what}")
+        path = location if is_uri(location) else inner
+    version = version_of(location)  # an unreadable file is an error now, not in a task later
+    return InputFile(key_of(location), path, version.bytes, version.etag, kind)
 
 
 def _format(location: str, text: bool) -> str:
-    kind = next((kind for suffix, kind in _TEXT_FORMATS.items() if location.endswith(suffix)), "warc")
+    path = _path(location)
+    kind = next((kind for suffix, kind in _TEXT_FORMATS.items() if path.endswith(suffix)), "warc")
     if text == (kind == "warc"):
         wanted = f"a file of text ({', '.join(_TEXT_FORMATS)})" if text else "a WARC (`import` takes extracted text)"
-        raise InputError(f"{location}: not {wanted}")
+        raise InputError(f"{shown(location)}: not {wanted}")
     return kind
-
-
-def _key(location: str) -> str:
-    """What names a file whatever mirror or scheme it comes by: from `crawl-data/` on, else host or bucket and path."""
-    if (at := location.find("crawl-data/")) >= 0 and is_uri(location):
-        return location[at:]
-    return location.partition("://")[2] if is_uri(location) else os.path.abspath(location)

@@ -12,7 +12,8 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.errors import InputError, LedgerError, SwallowSparkError
+from swallow_spark.download import Access, HttpClient, Version
+from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowSparkError
 from swallow_spark.kernels import imported, warc
 from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
@@ -30,7 +31,7 @@ Ticker = Callable[[int, int], None]  # files, pages
 Item = TypeVar("Item")
 
 NOT_READ: Final = "not_read:"
-"""Before a file_no in the ledger's sums: nothing of that file could be read, and it is to be tried again."""
+"""Before a file_no in the ledger's sums: that file could not be read, and is to be tried again."""
 _READING_ATTEMPTS: Final = 3  # of a task, before a file is given up; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     format: str
     range: tuple[int, int] | None = None
     last_file_no: int | None = None  # of those reserved for it: one for each 4 GiB of its size
+    version: Version = Version()
 
 
 def ingest(
@@ -52,36 +54,81 @@ def ingest(
     limits: Limits,
     outputs: Outputs,
     tick: Ticker,
+    access: Access,
 ) -> DataFrame:
     """Reads each task's files and writes TABLES; a frame of what was written (outputs.WRITTEN).
 
     The ledger's sums are `records`, as counted where they are read, and the number of each outcome; the pages' are
     `chars`; the failures' `file_failure:REASON` for those that are no record's. Ranges need tasks of their own, and
     their rows count only if `whole` says so.
+
+    A file that can't be read to its end fails the task. The task's last attempt gives the file up: a row of failures
+    and the mark NOT_READ are all that it leaves. Of damaged text (no WARC) what could be read stays.
     """
-    work = partial(_ingest_task, tasks=tasks, crawl_no=crawl_no, limits=limits, outputs=outputs, tick=tick)
+    work = partial(_ingest_task, tasks=tasks, into=_Into(crawl_no, limits, outputs, tick, access))
     return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
+class _Into(NamedTuple):
+    """What all files of a batch have in common."""
+
+    crawl_no: int
+    limits: Limits
+    outputs: Outputs
+    tick: Ticker
+    access: Access
+
+
 def _ingest_task(
-    numbers: Iterator[pa.RecordBatch],
-    tasks: Sequence[Sequence[Source]],
-    crawl_no: int,
-    limits: Limits,
-    outputs: Outputs,
-    tick: Ticker,
+    numbers: Iterator[pa.RecordBatch], tasks: Sequence[Sequence[Source]], into: _Into
 ) -> Iterator[pa.RecordBatch]:
+    sources = (source for batch in numbers for number in batch.column(0).to_pylist() for source in tasks[number])
+    yield from _ingest_sources(sources, into)
+
+
+def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in numbers:
-            for number in batch.column(0).to_pylist():
-                for source in tasks[number]:
-                    ingested = _Ingested(source, crawl_no, opened)
-                    pages = ingested.read(limits)
-                    tick(int(not source.range or source.range[0] == 0), pages)
-                    if ingested.span:
-                        yield _span_row(ingested.span)
+    task, is_last = context.partitionId() if context else 0, _is_last_attempt()
+    web = HttpClient(into.access)
+    with into.outputs.open(task) as opened:
+        for source in sources:
+            span: Span | None = None
+            if not is_last:
+                span = _ingest_one(source, into, opened, web)
+            else:  # each file has outputs of its own, so that one that breaks off leaves nothing
+                try:
+                    with into.outputs.open(task) as own:
+                        span = _ingest_one(source, into, own, web)
+                        yield own.written()
+                except _UnreadableError as error:
+                    span = _give_up(source, error, opened)
+                    into.tick(int(not source.range or source.range[0] == 0), 0)
+            if span:
+                yield _span_row(span)
         yield opened.written()
+
+
+def _ingest_one(source: Source, into: _Into, opened: OpenOutputs, web: HttpClient) -> Span | None:
+    ingested = _Ingested(source, into.crawl_no, opened, web)
+    pages = ingested.read(into.limits)
+    into.tick(int(not source.range or source.range[0] == 0), pages)
+    return ingested.span
+
+
+def _give_up(source: Source, error: "_UnreadableError", opened: OpenOutputs) -> Span | None:
+    """Notes a file as one that is to be tried again; of a range, only that its file has to be read as a whole."""
+    if source.range:
+        return Span(*source.range, None, None, True)
+    row = {"scope": "file", "stage": "ingest", "reason": error.reason, "detail": str(error)[:1000]}
+    failures = pa.RecordBatch.from_pylist([{"file_no": source.file_no, "offset": 0, **row}], FAILURES)
+    opened.write("failures", failures, {f"file_failure:{error.reason}": 1})
+    opened.write("ledger", _ledger(Counter()), {f"{NOT_READ}{source.file_no}": 1})
+    return None
+
+
+def _is_last_attempt() -> bool:
+    context = TaskContext.get()
+    return not context or context.attemptNumber() >= _READING_ATTEMPTS - 1
 
 
 def _span_row(span: Span) -> pa.RecordBatch:
@@ -134,56 +181,55 @@ def _page_reader(limits: Limits) -> Iterator[PageReader]:
 class _UnreadableError(Exception):
     """An input that can't be opened, or not be read to its end. Never an error of writing the outputs."""
 
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.reason = "changed" if isinstance(error, ChangedError) else "unreadable"
 
-def _opened(opening: Callable[[str], Any], path: str) -> Any:
+
+def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Any:
     try:
-        return opening(path)
+        return opening(source.path, web=web, expected=source.version)
     except (InputError, OSError) as error:
-        raise _UnreadableError(str(error)) from error
+        raise _UnreadableError(error) from error
 
 
 def _reading(items: Iterable[Item]) -> Iterator[Item]:
     """The items; what goes wrong in reading them, and only that, is told apart."""
     try:
         yield from items
-    except (OSError, pa.ArrowException) as error:
-        raise _UnreadableError(str(error)) from error
+    except (InputError, OSError, pa.ArrowException) as error:
+        raise _UnreadableError(error) from error
 
 
 class _Ingested:
     """What becomes of one input file, or of a range of one."""
 
-    def __init__(self, source: Source, crawl_no: int, opened: OpenOutputs) -> None:
+    def __init__(self, source: Source, crawl_no: int, opened: OpenOutputs, web: HttpClient) -> None:
         self._source = source
         self._crawl_no = crawl_no
         self._opened = opened
+        self._web = web
         self._records = 0
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._pages: list[dict[str, Any]] = []
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
-        self._unreadable = False
         self.span = Span(*source.range, None, None, False) if source.range else None
 
     def read(self, limits: Limits) -> int:
-        """Reads the file to its end, or as far as it can be read; the number of pages."""
-        try:
-            if self._source.format == "warc":
-                self._read_warc(limits)
-            else:
+        """Reads the file to its end; the number of pages. Raises _UnreadableError where that can't be done."""
+        if self._source.format == "warc":
+            self._read_warc(limits)
+        else:
+            try:
                 self._read_rows(limits)
-        except _UnreadableError as error:
-            context = TaskContext.get()
-            if context and context.attemptNumber() < _READING_ATTEMPTS - 1:
-                raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
-            self._unreadable = True
-            self._fail(0, "file", "unreadable", str(error))
-            self.span = self.span and self.span._replace(damaged=True)
+            except _UnreadableError as error:
+                if not self._records or not _is_last_attempt():
+                    raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
+                self._fail(0, "file", error.reason, str(error))
         self._flush_pages()
         self._flush_failures()
         sums: Counter[str] = Counter({"records": self._records})
-        if self._records == 0 and self._unreadable:
-            sums[f"{NOT_READ}{self._source.file_no}"] = 1
         for (_, outcome), number in self._outcomes.items():
             sums[outcome] += number
         if self._records != self._outcomes.total():
@@ -194,7 +240,7 @@ class _Ingested:
         return sums["page"]
 
     def _read_warc(self, limits: Limits) -> None:
-        with _opened(open_input, self._source.path) as stream, _page_reader(limits) as read:
+        with _opened(open_input, self._source, self._web) as stream, _page_reader(limits) as read:
             if self._source.range is None:
                 self._read_items(_reading(warc.read(stream, max_record_bytes=limits.max_record_bytes)), read)
             else:
@@ -218,7 +264,7 @@ class _Ingested:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
     def _read_rows(self, limits: Limits) -> None:
-        with _opened(open_random_access, self._source.path) as stream:
+        with _opened(open_random_access, self._source, self._web) as stream:
             rows = imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes)
             for row in _reading(rows):
                 self._records += 1

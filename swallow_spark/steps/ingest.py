@@ -1,41 +1,81 @@
 """Registered inputs to pages, failures and the ledger, batch by batch."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from pyspark.sql import Row
 
-from swallow_spark.corpus import NumberedFile, Unit
+from swallow_spark.corpus import Corpus, NumberedFile, Unit
+from swallow_spark.download import Access, Version, shown
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
+from swallow_spark.sections.ingest import Ingest
 from swallow_spark.stages import ingest as stage
 from swallow_spark.steps.run import Run, in_flight
 from swallow_spark.storage import can_seek
+from swallow_spark.tables import InputFile
 
 
 def ingest(run: Run, crawl: str) -> None:
-    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger."""
+    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger.
+
+    Raises SwallowSparkError where more of them can't be read than `ingest.max_failed_fraction` allows; what could be
+    read is committed by then, and the rest stays pending.
+    """
     corpus, execution = run.corpus, run.config.execution
-    pending = corpus.pending(crawl)
+    named = {file.key: file for file in run.inputs}
+    pending = [_as_named(file, named.get(file.key)) for file in corpus.pending(crawl)]
     if not pending:
         return
     crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
     batches = _batches(pending, execution.files_per_batch)
+    budget = _Budget(run.config.ingest.max_failed_fraction, len(pending))
     with run.progress.stage("ingest", total=len(pending)) as tick:
-        in_flight(run, partial(_ingest_batch, run, crawl, crawl_no, tick), batches)
+        in_flight(run, partial(_ingest_batch, run, crawl, crawl_no, tick, budget), batches)
 
 
-def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
+def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
+    """A file where this call says that it is: by another mirror than once, perhaps, or with access that isn't stored.
+    What its numbers were given by stays."""
+    return file._replace(path=named.path, etag=named.etag) if named else file
+
+
+class _Budget:
+    """How many files of a run may be unreadable."""
+
+    def __init__(self, fraction: float, num_files: int) -> None:
+        self._allowed = max(1, int(fraction * num_files)) if fraction else 0
+        self._num_files = num_files
+        self._failed = 0
+        self._lock = Lock()
+
+    def spend(self, files: Sequence[NumberedFile]) -> None:
+        """Raises SwallowSparkError where it is overspent."""
+        with self._lock:
+            self._failed += len(files)
+            if files and self._failed > self._allowed:
+                raise SwallowSparkError(
+                    f"{self._failed} of {self._num_files} files can't be read, {shown(files[0].path)} for one, and "
+                    f"{self._allowed} may (ingest.max_failed_fraction); the same command tries them again"
+                )
+
+
+def _ingest_batch(
+    run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, budget: _Budget, files: Sequence[NumberedFile]
+) -> None:
     section = run.config.ingest
-    due = run.lineage.ingest(f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}")
+    due = run.lineage.ingest(_unit_name(run.corpus, crawl, files))
     outputs = run.corpus.outputs(due.unit, stage.TABLES, {crawl_no: crawl})
     execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
-    limits = page.Limits(**section.model_dump())
+    limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
+    access = _access(section, cores)
 
     def read(tasks: list[list[stage.Source]]) -> list[Any]:
-        return stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick).collect() if tasks else []
+        return stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick, access).collect() if tasks else []
 
     in_pieces: list[NumberedFile] = []
     written: list[Any] = []
@@ -50,16 +90,37 @@ def _ingest_batch(run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, files
     written += read(_tasks(rest, cores, execution.files_per_task))
     written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in written])
     if len(not_read) == len(files) > 1:
-        first = files[0].path
+        first = shown(files[0].path)
         raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(due.unit, written)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     run.corpus.commit(*due, written, covers=_merged(covers))
+    budget.spend([file for file in files if file.file_no in not_read])
+
+
+def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str:
+    """A name that no batch has: files that are tried again may have the first and the last number of one, and would
+    take its place."""
+    name = first = f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}"
+    number = 1
+    while (batch := corpus.manifest(Unit("ingest", name))) and batch.covers:
+        number += 1
+        name = f"{first}-{number}"
+    return name
+
+
+def _access(section: Ingest, tasks_at_once: int) -> Access:
+    """How one task may ask servers: a fixed share of what the job may."""
+    return Access(
+        requests_per_second=section.requests_per_second / tasks_at_once,
+        bytes_per_second=section.bytes_per_second and section.bytes_per_second / tasks_at_once,
+        to_private_addresses=section.redirects_to_private_addresses,
+    )
 
 
 def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[int]]:
-    """The rows without the marks of files of which nothing could be read, and the numbers of those files: they stay
-    pending, so the same command tries them again."""
+    """The rows without the marks of files that could not be read, and the numbers of those files: they stay pending, so
+    the same command tries them again."""
     numbers: set[int] = set()
     for row in written:
         sums = dict(row["sums"])
@@ -94,7 +155,8 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 
 def _source(file: NumberedFile) -> stage.Source:
-    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no)
+    version = Version(file.bytes, file.etag)
+    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no, version=version)
 
 
 def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:

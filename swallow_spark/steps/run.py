@@ -16,6 +16,7 @@ from swallow_spark.kernels import fasttext, features, ngwords
 from swallow_spark.lineage import Due, Fingerprints, Lineage
 from swallow_spark.progress import Progress
 from swallow_spark.sections.section import Section
+from swallow_spark.tables import InputFile
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Run:
     corpus: Corpus
     config: Config
     progress: Progress
+    inputs: Sequence[InputFile] = ()
+    """As this call names them; those of earlier calls are in the corpus alone."""
 
     @property
     def spark(self) -> SparkSession:

@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from misbehaving import Web, serving
 
-from swallow_spark.errors import InputError
-from swallow_spark.sources.inputs import expand
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.sources.inputs import expand, part_of
 from swallow_spark.tables import InputFile
 
 
@@ -114,7 +115,7 @@ def test_kinds(directory: Path, text: bool) -> None:
     ],
 )
 def test_what_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch, argument: str, message: str) -> None:
-    monkeypatch.setattr("urllib3.Retry.get_backoff_time", lambda _: 0)  # five tries without waiting
+    monkeypatch.setattr("time.sleep", lambda _: None)  # all tries without waiting
     (directory / "empty.paths").write_text("\n# nothing\n")
     (directory / "names-none.paths").write_text("none.warc\n")
     packed = gzip.compress(b"a.warc.gz\n" * 99)
@@ -152,7 +153,49 @@ def test_lines_of_a_crawl_are_numbers(directory: Path, server: str) -> None:
     listing.parent.mkdir(parents=True)
     lines = [f"crawl-data/CC-MAIN-2025-33/segments/{n}/warc/{9 - n}.warc.gz" for n in range(9)]
     listing.write_bytes(gzip.compress("\n".join(lines).encode()))
-    found = expand(["cc:CC-MAIN-2025-33"], cc_base=server)
+    found = expand(["cc:CC-MAIN-2025-33"], base_url=server)
     assert found == [InputFile(line, f"{server}/{line}", -1, None, "warc", n) for n, line in enumerate(lines)]
     with pytest.raises(InputError, match="HTTP status 404"):
-        expand(["cc:CC-MAIN-2025-34"], cc_base=server)
+        expand(["cc:CC-MAIN-2025-34"], base_url=server)
+    # The same from another kind of place, and a part of it: numbers stay those of the lines.
+    assert [f.key for f in expand(["cc:CC-MAIN-2025-33"], base_url=f"{directory.as_uri()}/")] == lines
+    some = expand(["cc:CC-MAIN-2025-33"], base_url=str(directory), part=part_of("3:5"))
+    assert some == [InputFile(lines[n], f"{directory}/{lines[n]}", -1, None, "warc", n) for n in (3, 4)]
+    with pytest.raises(InputError, match="no line of its warc"):
+        expand(["cc:CC-MAIN-2025-33"], base_url=server, part=part_of("9:"))
+
+
+def test_parts() -> None:
+    assert [part_of(text) for text in ("0:100", "7:", ":5")] == [slice(0, 100), slice(7, None), slice(None, 5)]
+    for text in (":", "5", "-1:5", "a:b", "1:2:3", "", "1: 2"):
+        with pytest.raises(UsageError, match="--files"):
+            part_of(text)
+
+
+def test_sizes_of_listed_files_are_asked_for_but_not_those_of_common_crawl(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    files = {f"/d/{n}.warc.gz": b"x" * n for n in range(1, 30)}
+    with serving(Web(files={**files, "/d/l.paths": "\n".join(f"{n}.warc.gz" for n in range(1, 30)).encode()})) as web:
+        assert [file.bytes for file in expand([f"{web.url}/d/l.paths"])] == list(range(1, 30))
+        web.files["/l.paths"] = b"crawl-data/a.warc.gz\ncrawl-data/b.warc.gz\n"
+        asked = len(web.requests)
+        found = expand([f"{web.url}/l.paths"])
+        assert [(file.key, file.bytes) for file in found] == [
+            ("crawl-data/a.warc.gz", -1),
+            ("crawl-data/b.warc.gz", -1),
+        ]
+        assert len(web.requests) == asked + 1
+
+
+def test_addresses_with_access(directory: Path) -> None:
+    with serving(Web(files={"/a.warc.gz": b"x"}, etags={"/a.warc.gz": '"1"'})) as web:
+        url = web.url.replace("http://", "http://me:secret@") + "/a.warc.gz?X-Amz-Signature=abc"
+        (found,) = expand([url])
+        assert found == InputFile(f"{web.url[7:]}/a.warc.gz", url, 1, '"1"', "warc")
+        assert web.requests[0][1]["authorization"].startswith("Basic ")
+        with pytest.raises(InputError) as caught:
+            expand([url.replace("a.warc", "none.warc")])
+        assert "secret" not in str(caught.value)
+        assert "abc" not in str(caught.value)

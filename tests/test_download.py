@@ -1,0 +1,312 @@
+"""Downloads from a server that misbehaves: what comes out is the file, or an error that says why."""
+
+import email.utils
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from misbehaving import Answer, Request, Web, breaking, dripping, good, refusing, serving
+
+from swallow_spark import download
+from swallow_spark.download import Access, HttpClient, Version, is_masked, shown, without_access
+from swallow_spark.errors import ChangedError, InputError
+
+FILE = random.Random(1).randbytes(3_000_000)
+PAGE = b"<html><body>Please slow down</body></html>"
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client would have waited; it doesn't."""
+    slept: list[float] = []
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: slept.append(seconds) if seconds > 0 else None)
+    return slept
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with serving(Web(files={"/f": FILE}, etags={"/f": '"one"'})) as running:
+        yield running
+
+
+def read(web: Web, path: str = "/f", access: Access | None = None, **how: Any) -> bytes:
+    with HttpClient(access).open(f"{web.url}{path}", **how) as body:
+        pieces = []
+        while piece := body.read(100_000):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [],
+        [good(cut=1_000_000)],
+        [good(cut=2_000_000), good(cut=500_000), good(cut=0)],
+        [breaking, good(cut=10), breaking, refusing(503)],
+        [good(cut=2_000_000), good(ranges=False)],
+        [good(cut=2_000_000), refusing(503, PAGE), good(cut=999_999)],
+        [good(cut=1_000), good(ranges=False, cut=500), good(ranges=False)],
+        [refusing(429), refusing(500, PAGE, Content_Type="text/html")],
+        [refusing(200, PAGE), refusing(200, b"  <?xml version='1.0'?><Error><Code>SlowDown</Code></Error>")],
+        [refusing(200, b"Slow down, please", Content_Type="text/html; charset=utf-8")],
+    ],
+)
+def test_the_file_comes_out_whole(web: Web, pauses: list[float], orders: list[Answer]) -> None:
+    web.orders["/f"] = orders
+    assert read(web) == FILE
+    assert orders == []
+    assert len(pauses) == len(web.requests) - 1
+
+
+def test_goes_on_where_it_broke_off(web: Web, pauses: list[float]) -> None:
+    web.orders["/f"] = [good(cut=1_000_000), good(cut=1_500_000)]
+    assert read(web) == FILE
+    assert web.ranges("/f") == [None, "bytes=1000000-2999999", "bytes=2500000-2999999"]
+    assert [headers.get("if-range") for _, headers in web.requests] == [None, '"one"', '"one"']
+    assert web.bytes_sent == len(FILE)
+
+
+def test_a_long_file_may_break_often_as_long_as_it_comes_forward(web: Web, pauses: list[float]) -> None:
+    web.files["/f"] = FILE * 4
+    web.orders["/f"] = [good(cut=1_100_000) for _ in range(10)]
+    assert read(web) == FILE * 4
+    web.orders["/f"] = [good(cut=100_000) for _ in range(6)]
+    with pytest.raises(InputError, match=r"can't be read, 6 times in a row: .*IncompleteRead"):
+        read(web)
+
+
+def test_a_server_without_ranges_that_cuts_each_body_is_given_up(web: Web, pauses: list[float]) -> None:
+    web.orders["/f"] = [good(cut=2_000_000, ranges=False) for _ in range(50)]
+    with pytest.raises(InputError, match="times in a row"):
+        read(web)
+    assert len(web.requests) <= 8
+
+
+@pytest.mark.parametrize("size", [len(FILE) + 7, len(FILE) - 7])
+def test_a_wrong_length_is_no_file(web: Web, pauses: list[float], size: int) -> None:
+    web.orders["/f"] = [good(Content_Length=size, cut=len(FILE)) for _ in range(9)]
+    if size < len(FILE):  # what is behind it was never promised; whoever knows the size finds out
+        assert read(web) == FILE[:size]
+        with pytest.raises(ChangedError, match="has changed: 2999993 bytes, and it had 3000000"):
+            read(web, expected=Version(len(FILE), None))
+    else:
+        with pytest.raises(InputError):
+            read(web)
+
+
+def test_waits_as_long_as_it_is_told(web: Web, pauses: list[float]) -> None:
+    at = email.utils.formatdate(time.time() + 100, usegmt=True)
+    web.orders["/f"] = [
+        refusing(503, Retry_After=7),
+        refusing(429, Retry_After=at),
+        refusing(503, Retry_After="soon"),
+        refusing(503),
+    ]
+    assert read(web) == FILE
+    told, by_date, grown, more = pauses
+    assert 7.5 <= told <= 8
+    assert 98 <= by_date <= 102
+    assert 2 <= grown <= 4
+    assert 4 <= more <= 8
+    web.orders["/f"] = [refusing(503, Retry_After=3600)]
+    with pytest.raises(InputError, match="status 503; the server wants 3600 seconds of rest"):
+        read(web)
+
+
+def test_pauses_are_spread(web: Web, pauses: list[float]) -> None:
+    for _ in range(8):
+        web.orders["/f"] = [refusing(503)]
+        read(web)
+    assert len(set(pauses)) == 8
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 418])
+def test_other_statuses_are_told_at_once(web: Web, pauses: list[float], status: int) -> None:
+    web.orders["/f"] = [refusing(status, PAGE)]
+    with pytest.raises(InputError, match=f"HTTP status {status}"):
+        read(web)
+    assert (len(web.requests), pauses) == (1, [])
+
+
+def test_a_connection_that_drips_is_broken_off(web: Web, pauses: list[float]) -> None:
+    web.orders["/f"] = [dripping, dripping, dripping]
+    with pytest.raises(InputError, match=r"bytes in \d+ seconds"):
+        read(web, access=Access(seconds=0.3, attempts=2))
+
+
+def test_a_server_that_says_nothing_times_out(web: Web, pauses: list[float]) -> None:
+    def silent(request: Request) -> None:
+        request.rfile.read(1)  # until the client hangs up
+
+    web.orders["/f"] = [silent]
+    assert read(web, access=Access(seconds=0.3)) == FILE
+    assert len(web.requests) == 2
+
+
+def test_no_server(pauses: list[float]) -> None:
+    with pytest.raises(InputError, match="can't be read, 2 times in a row: NewConnectionError"):
+        HttpClient(Access(attempts=2)).open("http://127.0.0.1:1/x")
+
+
+@pytest.mark.parametrize("etag", ['"two"', None])
+def test_a_file_that_changes_is_an_error(web: Web, pauses: list[float], etag: str | None) -> None:
+    def changed(request: Request) -> None:
+        request.web.files["/f"] = FILE[::-1] if etag else FILE[:-1]
+        if etag:
+            request.web.etags["/f"] = etag
+        else:
+            del request.web.etags["/f"]
+        good()(request)
+
+    web.orders["/f"] = [good(cut=1_000_000), changed]
+    with pytest.raises(ChangedError, match="ETag is .two., and it was .one." if etag else "2999999 bytes, and it had"):
+        read(web)
+
+
+def test_a_file_that_changes_in_date_alone(web: Web, pauses: list[float]) -> None:
+    del web.etags["/f"]
+    web.orders["/f"] = [good(cut=1_000_000, Last_Modified="Mon"), good(Last_Modified="Tue")]
+    with pytest.raises(ChangedError, match="last modified Tue, and it was Mon"):
+        read(web)
+
+
+def test_a_file_that_shrinks(web: Web, pauses: list[float]) -> None:
+    def shrunk(request: Request) -> None:
+        request.web.files["/f"] = FILE[:10]
+        good()(request)
+
+    web.orders["/f"] = [good(cut=1_000_000), shrunk]
+    with pytest.raises(ChangedError, match="ends before byte 1000000"):
+        read(web)
+
+
+def test_another_file_than_expected(web: Web) -> None:
+    assert read(web, expected=Version(len(FILE), 'W/"one"')) == FILE
+    with pytest.raises(ChangedError, match="3000000 bytes, and it had 5"):
+        read(web, expected=Version(5, None))
+    with pytest.raises(ChangedError, match="ETag"):
+        read(web, expected=Version(-1, '"zero"'))
+
+
+def test_ranges(web: Web, pauses: list[float]) -> None:
+    assert read(web, start=10, end=2_000_000) == FILE[10:2_000_000]
+    assert read(web, start=2_999_999, end=5_000_000) == FILE[-1:]
+    web.orders["/f"] = [good(cut=1_000_000), refusing(503)]
+    assert read(web, start=10, end=2_000_000) == FILE[10:2_000_000]
+    assert web.ranges("/f")[-1] == "bytes=1000010-1999999"
+    web.orders["/f"] = [good(ranges=False)]
+    with pytest.raises(InputError, match="sends whole files only"):
+        read(web, start=10, end=20)
+    web.orders["/f"] = [good(Content_Range="bytes 0-9/3000000")] * 6
+    with pytest.raises(InputError, match="another range than was asked for"):
+        read(web, start=10, end=20)
+
+
+def test_a_body_in_chunks(web: Web, pauses: list[float]) -> None:
+    def chunked(cut: int | None) -> Answer:
+        def answer(request: Request) -> None:
+            request.head(200, Transfer_Encoding="chunked")
+            parts = [FILE[at : at + 700_000] for at in range(0, len(FILE), 700_000)]
+            for part in parts[:cut]:
+                request.body(b"%x\r\n%s\r\n" % (len(part), part))
+            if cut:
+                request.hang_up()
+            else:
+                request.body(b"0\r\n\r\n")
+
+        return answer
+
+    web.orders["/f"] = [chunked(None)]
+    assert read(web) == FILE
+    web.orders["/f"] = [chunked(3)]
+    assert read(web) == FILE
+    assert web.ranges("/f")[-1] == "bytes=2100000-"
+
+
+# ---- redirects
+
+
+def redirecting(target: str) -> Answer:
+    return lambda request: request.head(302, Location=target, Content_Length=0)
+
+
+def test_redirects_on_the_same_server_are_followed(web: Web) -> None:
+    web.orders["/a"] = [redirecting("b?x=1")]
+    web.orders["/b?x=1"] = [redirecting("/f")]
+    assert read(web, "/a") == FILE
+    web.orders["/loop"] = [redirecting("/loop") for _ in range(20)]
+    with pytest.raises(InputError, match="more than 5 redirects"):
+        read(web, "/loop")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "", "data:,x"])
+def test_redirects_lead_to_the_web_only(web: Web, target: str) -> None:
+    web.orders["/a"] = [redirecting(target)]
+    with pytest.raises(InputError, match=r"no address of the web|redirects"):
+        read(web, "/a")
+
+
+def test_redirects_lead_to_public_addresses_only_unless_allowed(web: Web) -> None:
+    with serving(Web(files={"/f": FILE})) as other:
+        port = other.url.rpartition(":")[2]
+        hosts = ("127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]")
+        for host in hosts:
+            web.orders["/a"] = [redirecting(f"http://{host}:{port}/f")]
+            with pytest.raises(InputError, match="no public address"):
+                read(web, "/a")
+        assert other.requests == []
+        web.orders["/a"] = [redirecting(f"{other.url}/f")]
+        assert read(web, "/a", Access(to_private_addresses=True)) == FILE
+
+
+# ---- rates
+
+
+def test_requests_and_bytes_take_their_share_of_time(web: Web, pauses: list[float]) -> None:
+    client = HttpClient(Access(requests_per_second=0.5, bytes_per_second=1e6))
+    for _ in range(3):
+        with client.open(f"{web.url}/f") as body:
+            assert body.read() == FILE
+    # No time passes in `sleep` here, so what was to be waited for adds up: 2 and 4 seconds for requests, and the last
+    # chunk begins when all others have had their microsecond a byte.
+    assert [round(seconds) for seconds in pauses if round(seconds) in (2, 4)][:1] == [2]
+    assert 8 <= max(pauses) <= 9.1
+
+
+# ---- credentials
+
+
+SIGNED = "https://store.example/crawl-data/x.warc.gz?X-Amz-Date=1&X-Amz-Signature=abc"
+
+
+def test_what_gives_access_is_not_shown() -> None:
+    assert shown("https://user:secret@host.example/a?b=c") == "https://***@host.example/a?b=c"
+    assert shown(SIGNED) == "https://store.example/crawl-data/x.warc.gz?***"
+    assert shown("/data/a@b?token=x") == "/data/a@b?token=x"
+    assert shown("https://h/a\x1b[2J") == "https://h/a\\x1b[2J"
+    for name in ("sig", "access_token", "AWSAccessKeyId", "api-key", "key", "password", "Key%2DPair%2DId&Signature"):
+        assert "abc" not in shown(f"https://h/a?x=1&{name}=abc"), name
+    assert without_access("https://user:secret@host.example/a?b=c") == "host.example/a?b=c"
+    assert without_access(SIGNED) == "store.example/crawl-data/x.warc.gz"
+    assert is_masked(shown(SIGNED))
+    assert is_masked("https://***@h/")
+    assert not is_masked("https://h/x***")
+
+
+def test_credentials_go_to_their_server_alone_and_are_not_told(web: Web, pauses: list[float]) -> None:
+    with serving(Web(files={"/f": FILE})) as other:
+        web.orders["/f"] = [redirecting(f"{other.url}/f")]
+        url = web.url.replace("http://", "http://me:se%40cret@") + "/f"
+        with HttpClient(Access(to_private_addresses=True)).open(url) as body:
+            assert body.read() == FILE
+        assert web.requests[0][1]["authorization"] == "Basic bWU6c2VAY3JldA=="
+        assert "authorization" not in other.requests[0][1]
+    for orders in ([refusing(403)], [refusing(503)] * 6, [redirecting("file:///x")], [good(Content_Length=5)]):
+        web.orders["/f?sig=abc"] = orders
+        with pytest.raises(InputError) as caught:
+            HttpClient().open(f"{url}?sig=abc", expected=Version(6)).read()
+        assert "cret" not in str(caught.value)
+        assert "abc" not in str(caught.value)
