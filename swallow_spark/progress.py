@@ -127,6 +127,13 @@ class Progress:
         if self._log == "json":
             self.say(f"{name}: done", name, **figures, **found)
 
+    def tell_end(self, *, failed: bool) -> str | None:
+        """The last figures for Prometheus; what went wrong with telling any, or None."""
+        if not self._exporter:
+            return None
+        self._exporter.tell("", {"run_failed": failed, "run_finished_timestamp_seconds": time.time()}, now=True)
+        return self._exporter.problem
+
     def _tasks(self) -> tuple[int, int]:
         tracker = self.spark.sparkContext.statusTracker()
         infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]

@@ -16,7 +16,7 @@ from swallow_spark.config import load
 from swallow_spark.corpus import Corpus, NumberedFile, Unit, lineage
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lineage import Fingerprints
-from swallow_spark.steps.run import check_config
+from swallow_spark.steps.run import refuse_changes
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 
@@ -350,7 +350,7 @@ def test_ranges_of_batches_cover_inputs(corpus: Corpus) -> None:
     corpus.commit(Unit("ingest", "crawl=x/1"), "print", {}, "", [], covers=[(9, 9)])
     corpus.commit(Unit("ingest", "crawl=y/0"), "print", {}, "", [], covers=[(3, 9)])
     assert [entry.file_no for entry in corpus.pending("x")] == [3, 4, 6, 7, 8]
-    assert corpus.pending("x")[0] == NumberedFile(3, "/mirror/data/03", 10, "warc")
+    assert corpus.pending("x")[0] == NumberedFile(3, "/mirror/data/03", 10, "warc", "data/03")
 
 
 # ---- changed stages
@@ -361,8 +361,8 @@ def test_changed_ingest_or_sketch_is_refused_with_the_difference_and_the_ways_ou
     prints = Fingerprints(config)
     corpus.commit(Unit("ingest", "crawl=x/0"), prints.ingest, config.ingest.meaning(), "", [])
     corpus.commit(Unit("sketch", "crawl=x/0"), prints.sketch, config.sketch.meaning(), "", [])
-    check_config(config, corpus)
-    check_config(
+    refuse_changes(config, corpus)
+    refuse_changes(
         load("swallow-v2", ["rules.bounds.num_letters={min=1,source='x'}", "execution.files_per_batch=1"]), corpus
     )
     for override, difference in (
@@ -371,7 +371,7 @@ def test_changed_ingest_or_sketch_is_refused_with_the_difference_and_the_ways_ou
     ):
         stage = override.partition(".")[0]
         with pytest.raises(CorpusError) as caught:
-            check_config(load("swallow-v2", [override]), corpus)
+            refuse_changes(load("swallow-v2", [override]), corpus)
         message = str(caught.value)
         assert difference in message
         assert "--set" in message
@@ -385,5 +385,5 @@ def test_changed_program_is_refused_too(corpus: Corpus, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "__version__", "9")
     monkeypatch.setattr("swallow_spark.kernels.html.VERSION", -1)
     with pytest.raises(CorpusError, match="the program") as caught:
-        check_config(config, corpus)
+        refuse_changes(config, corpus)
     assert one_line(str(caught.value))

@@ -1,6 +1,7 @@
 """Around a command that works on a corpus: checks, lock, session, summary, the run's manifest."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,11 +14,16 @@ from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
 from swallow_spark.config import Config, load
 from swallow_spark.corpus import Corpus, check_crawl
+from swallow_spark.errors import printable, root_cause
+from swallow_spark.integrity import repair
+from swallow_spark.lineage import COMPUTED_FROM
+from swallow_spark.metrics import Exporter
+from swallow_spark.notify import notify
 from swallow_spark.progress import Progress
 from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_summary
 from swallow_spark.session import open_session
-from swallow_spark.steps.run import Run, check_config
+from swallow_spark.steps.run import Run, check_config, refuse_changes
 from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
 
@@ -35,28 +41,63 @@ def running(
     also: dict[str, Any] | None = None,
 ) -> Iterator[Run]:
     """Everything around a step: checks first, then the lock, the session, and at the end the summary, and what the step
-    has put into `also`."""
+    has put into `also`. Where the configuration says so, whoever waits is told how it ended."""
     if register:
         check_crawl(register[0])
     there = Corpus.open(location) if not register or Corpus.is_at(location) else None
     settings = configuration(there, config, () if preset else overrides)
     if preset:
         settings = with_rules(settings, preset, overrides)
-    check_config(settings, there)
+    check_config(settings)
     inputs = register[1](settings) if register else []
     corpus = there or Corpus.open_or_create(location)
     started = datetime.now(UTC)
-    with corpus.lock():
+    run_id = f"{_next_number(corpus):08}-{started:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    monitoring = settings.monitoring
+    progress = Progress(
+        lambda: open_session(f"swallow-spark {command}", master, settings.spark),
+        log=monitoring.log,
+        run_id=run_id,
+        exporter=Exporter(monitoring.metrics_file, monitoring.metrics_url, command),
+    )
+    with (
+        _telling(command, location, run_id, settings, progress) as outcome,
+        corpus.lock(lambda opened: repair(opened, register and register[0], progress.say)),
+    ):
+        refuse_changes(settings, corpus)
         if register:
             corpus.register(register[0], inputs)
-        progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
         run = Run(corpus, settings, progress, inputs)
         yield run
         summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
-        _record(run, command, started, summary)
+        _record(run, run_id, command, started, summary)
+        outcome["summary"] = summary
     if as_json:
         print_json({**summary, **(also or {})})
     show_summary(summary, corpus, progress.console)
+
+
+@contextmanager
+def _telling(
+    command: str, location: str, run_id: str, settings: Config, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """Tells how a run has ended, well or not, to `monitoring.notify` and in the metrics."""
+    outcome: dict[str, Any] = {"run": run_id, "command": command, "corpus": location, "status": "failed"}
+    try:
+        yield outcome
+        outcome["status"] = "done"
+    except KeyboardInterrupt:
+        outcome["status"] = "stopped"
+        raise
+    except Exception as error:
+        outcome["error"] = printable(root_cause(error))
+        raise
+    finally:
+        problems = [progress.tell_end(failed=outcome["status"] == "failed")]
+        if target := settings.monitoring.notify:
+            problems.append(notify(target, outcome))
+        for problem in filter(None, problems):
+            progress.say(problem)
 
 
 def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -> Config:
@@ -69,21 +110,33 @@ def configuration(corpus: Corpus | None, name: str | None, overrides: Sequence[s
     runs = corpus.root.files("runs", ".json") if corpus else []
     if name or not corpus or not runs:
         return load(name or DEFAULT_CONFIG, overrides or (), fetch)
-    last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]
+    last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]  # by number: clocks may step back
     return load(last, overrides or (), fetch)
 
 
-def _record(run: Run, command: str, started: datetime, summary: dict[str, Any]) -> None:
+def _next_number(corpus: Corpus) -> int:
+    numbers = [re.match(r"runs/(\d{8})-", path) for path in corpus.root.files("runs", ".json")]
+    return max((int(number[1]) for number in numbers if number), default=0) + 1
+
+
+def _record(run: Run, run_id: str, command: str, started: datetime, summary: dict[str, Any]) -> None:
     """Writes the run's manifest."""
-    manifest = {
+    corpus, progress = run.corpus, run.progress
+    of_this_run = [m for stage in COMPUTED_FROM for m in corpus.manifests(stage) if m.finished >= started]
+    python: dict[str, float] = {}
+    for manifest in of_this_run:
+        python[manifest.stage] = round(python.get(manifest.stage, 0) + manifest.cpu_seconds, 3)
+    content = {
         "command": command,
         "version": __version__,
         "spark": pyspark.__version__,
         "started": started.isoformat(),
         "finished": datetime.now(UTC).isoformat(),
-        "seconds": run.progress.seconds,
-        "config": run.config.model_dump(mode="json"),
+        "crawls": sorted(corpus.crawls().values()),
+        "seconds": progress.seconds,
+        "resources": progress.resources,
+        "python_cpu_seconds": python,
+        "config": run.config.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
         "summary": summary,
     }
-    content = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
-    run.corpus.root.write_atomically(f"runs/{started:%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}.json", content)
+    corpus.root.write_atomically(f"runs/{run_id}.json", json.dumps(content, indent=1, ensure_ascii=False).encode())

@@ -142,7 +142,7 @@ def decide(
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
         if second:
-            check_config(second.config, run.corpus)
+            check_config(second.config)
         pipeline.decide(run)
         if second:
             pipeline.decide(second)

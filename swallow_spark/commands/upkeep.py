@@ -1,13 +1,20 @@
-"""Upkeep of a corpus: taking back what was made."""
+"""Upkeep of a corpus: taking back what was made, finding what is damaged, locks that were left."""
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from swallow_spark.commands.options import CorpusOption
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
+from swallow_spark.commands.running import configuration
 from swallow_spark.corpus import Corpus, Unit
 from swallow_spark.errors import UsageError
+from swallow_spark.integrity import damages, leftovers
 from swallow_spark.lineage import COMPUTED_FROM
+from swallow_spark.lock import holder, take_away
+from swallow_spark.report.state import stages
+from swallow_spark.report.tables import show_check
 
 app = typer.Typer()
 
@@ -28,3 +35,50 @@ def discard(
                 opened.forget(Unit(name, manifest.unit))
             if found:
                 typer.echo(f"{name}: {len(found)} units discarded", err=True)
+
+
+@app.command()
+def check(
+    corpus: CorpusOption,
+    content: Annotated[bool, typer.Option(help="Read every file as well, with its checksums.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Finds what is missing, cut, unreadable or not done, and tells what to do. Changes nothing; exit status 1 if
+    there is something to do."""
+    opened = Corpus.open(corpus)
+    found = damages(opened, content=content)
+    result: dict[str, Any] = {
+        "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],
+        "unlisted": leftovers(opened, found),
+        "held_by": holder(opened.root),
+        "not_done": [],
+    }
+    if not any(damage.path == damage.unit.manifest for damage in found):
+        pending = {crawl: len(opened.pending(crawl)) for crawl in opened.crawls().values()}
+        states = stages(opened, configuration(opened, config, set_), sum(pending.values()))
+        result["not_done"] = [{"stage": state.name, "state": state.state} for state in states if state.state != "done"]
+        result["files_pending"] = {crawl: number for crawl, number in pending.items() if number}
+    if as_json:
+        print_json(result)
+    else:
+        show_check(result, Console(file=sys.stderr, highlight=False))
+    if found or result["not_done"] or (result["unlisted"] and not result["held_by"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def unlock(
+    corpus: CorpusOption,
+    force: Annotated[bool, typer.Option("--force", help="Take it away: that run is gone for certain.")] = False,
+) -> None:
+    """Tells who holds the lock of a corpus, and since when; takes it away if told to."""
+    opened = Corpus.open(corpus)
+    held = take_away(opened.root) if force else holder(opened.root)
+    if not held:
+        typer.echo("not locked", err=True)
+        return
+    typer.echo(f"taken away from {held}" if force else f"held by {held}", err=True)
+    if not force:
+        raise typer.Exit(1)

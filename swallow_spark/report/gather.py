@@ -50,7 +50,8 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
 
 def _configuration(config: Config) -> dict[str, Any]:
     """What is set. The page is made to be shown around, so settings of Spark that are secrets are not told."""
-    sections = {key: value for key, value in config.model_dump(mode="json", exclude_none=True).items() if value}
+    shown = config.model_dump(mode="json", exclude_none=True, exclude={"monitoring"})  # whose addresses may be secrets
+    sections = {key: value for key, value in shown.items() if value}
     if config.spark:
         sections["spark"] = {key: "(secret)" if _SECRET.search(key) else value for key, value in config.spark.items()}
     return sections

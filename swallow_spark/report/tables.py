@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swallow_spark.corpus import Corpus
+from swallow_spark.errors import printable
 
 
 def show_summary(summary: dict[str, Any], corpus: Corpus, console: Console) -> None:
@@ -63,3 +64,27 @@ def _show_places(summary: dict[str, Any], corpus: Corpus, console: Console) -> N
     if corpus.root.exists("report/index.html"):
         console.print(f"Report    {place('report/index.html')}", markup=False, soft_wrap=True)
     console.print(f"Tables    {place('')}", markup=False, soft_wrap=True)
+
+
+def show_check(result: dict[str, Any], console: Console) -> None:
+    """Prints what `check` has found, and what to do."""
+
+    def tell(line: str) -> None:
+        console.print(printable(line), markup=False, soft_wrap=True)
+
+    for damage in result["damaged"]:
+        tell(f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
+    for path in result["unlisted"] if not result["held_by"] else ():
+        tell(
+            f"left over: {path}: on no list, so never read; the next run deletes it"
+        )
+    for crawl, number in result.get("files_pending", {}).items():
+        tell(f"pending: {number:,} input files of crawl {crawl} are in no finished batch")
+    for entry in result["not_done"]:
+        tell(f"{entry['state']}: {entry['stage']}")
+    if result["held_by"]:
+        tell(f"a run is at work: {result['held_by']}")
+    if result["damaged"] or result["not_done"]:
+        tell("`swallow-spark build` with the same inputs does this again, and what was computed from it; nothing else")
+    elif not result["unlisted"] or result["held_by"]:
+        tell("all is done, and every file is there as it was written")

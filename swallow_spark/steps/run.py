@@ -38,9 +38,9 @@ class Run:
         return Lineage(self.config)
 
 
-def check_config(config: Config, corpus: Corpus | None) -> None:
-    """Finds what can't work before any work starts: rules on features that don't exist, broken models, a changed
-    ingest or sketch on a corpus that has one. Raises ConfigError, ModelError or CorpusError."""
+def check_config(config: Config) -> None:
+    """Finds what can't work before any work starts: rules on features that don't exist, broken models. Raises
+    ConfigError or ModelError."""
     for feature in config.rules.bounds:
         if feature not in features.SCHEMA.names:
             known = ", ".join(features.SCHEMA.names)
@@ -54,10 +54,13 @@ def check_config(config: Config, corpus: Corpus | None) -> None:
                 f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "
                 f"(it has {', '.join(model.labels)})"
             )
-    if corpus:
-        prints = Fingerprints(config)
-        _refuse_change(corpus, "ingest", prints.ingest, config.ingest)
-        _refuse_change(corpus, "sketch", prints.sketch, config.sketch)
+
+
+def refuse_changes(config: Config, corpus: Corpus) -> None:
+    """Refuses another ingest or sketch than the corpus was made with. Raises CorpusError."""
+    prints = Fingerprints(config)
+    _refuse_change(corpus, "ingest", prints.ingest, config.ingest)
+    _refuse_change(corpus, "sketch", prints.sketch, config.sketch)
 
 
 def _refuse_change(corpus: Corpus, stage: str, expected: str, section: Section) -> None:
