@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark import __version__
+from swallow_spark.download import shown
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs
@@ -44,6 +45,8 @@ class NumberedFile(NamedTuple):
     path: str
     bytes: int
     format: str
+    key: str = ""
+    etag: str | None = None
 
     @property
     def last_file_no(self) -> int:
@@ -169,7 +172,7 @@ class Corpus:
             row = known.get(file.key)
             if row and -1 not in (row["bytes"], file.bytes) and row["bytes"] != file.bytes:  # -1: size unknown
                 raise InputError(
-                    f"{file.path}: {file.bytes} bytes, but it was registered with {row['bytes']}: "
+                    f"{shown(file.path)}: {file.bytes} bytes, but it was registered with {row['bytes']}: "
                     "a changed file needs a name of its own"
                 )
         new = sorted({file.key: file for file in found if file.key not in known}.values())
@@ -184,7 +187,7 @@ class Corpus:
                 file_no = file.line
             for base_offset in range(0, max(1, file.bytes), BYTES_PER_FILE_NO):
                 row = {"crawl": crawl, "crawl_no": crawl_no, "file_no": file_no, "base_offset": base_offset}
-                added.append({**file._asdict(), **row})
+                added.append({**file._asdict(), "path": shown(file.path), **row})
                 file_no += 1
         if crawl_no > MAX_CRAWL_NO or file_no - 1 > MAX_FILE_NO:
             raise CorpusError(f"no numbers left: {MAX_CRAWL_NO} crawls of {MAX_FILE_NO + 1} files at most")
@@ -220,7 +223,11 @@ class Corpus:
     def inputs(self, crawl: str) -> list[NumberedFile]:
         """The registered inputs of a crawl, by number."""
         rows = self._inputs(crawl).sort_by("file_no").to_pylist()
-        return [NumberedFile(r["file_no"], r["path"], r["bytes"], r["format"]) for r in rows if r["base_offset"] == 0]
+        return [
+            NumberedFile(r["file_no"], r["path"], r["bytes"], r["format"], r["key"], r["etag"])
+            for r in rows
+            if r["base_offset"] == 0
+        ]
 
     def pending(self, crawl: str) -> list[NumberedFile]:
         """The inputs of a crawl that no finished batch covers."""
@@ -328,6 +335,10 @@ class Corpus:
     def read(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         """A table's rows of these units, and only those. A frame without rows where there are none."""
         paths = [file.path for manifest in manifests for file in manifest.files if file.table == table]
+        return self.read_files(spark, schema, paths)
+
+    def read_files(self, spark: SparkSession, schema: pa.Schema, paths: Sequence[str]) -> DataFrame:
+        """The rows of Parquet files below the root. A frame without rows where there are none."""
         spark_schema = from_arrow_schema(schema)
         if not paths:
             return spark.createDataFrame([], spark_schema)
