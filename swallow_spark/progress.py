@@ -51,12 +51,16 @@ class Progress:
         self._session = session
         self.console = console or Console(file=sys.stderr, highlight=False)
         self._log, self._run_id, self._exporter = log, run_id, exporter
+        self._starting = 0.0
         self.seconds: dict[str, float] = {}
         self.resources: dict[str, dict[str, float]] = {}
 
     @cached_property
     def spark(self) -> SparkSession:
-        return self._session()
+        started = time.monotonic()
+        session = self._session()
+        self._starting = time.monotonic() - started
+        return session
 
     @cached_property
     def _metrics(self) -> SparkMetrics:
@@ -70,6 +74,12 @@ class Progress:
             self.console.out(json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=True))
         else:
             self.console.print(printable(message), markup=False)
+
+    def tell_seconds(self) -> None:
+        """A line on what took how long, the start of Spark apart; none where there was nothing to do."""
+        stages = ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in self.seconds.items())
+        if stages:
+            self.say(f"Took: {stages} (and starting Spark {self._starting:,.1f} s)", starting=round(self._starting, 3))
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Ticker]:

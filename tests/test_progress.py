@@ -55,6 +55,8 @@ def test_a_stage_leaves_seconds_and_resources(spark: SparkSession) -> None:
     assert progress.resources["s"]["tasks"] == 4
     assert progress.resources["empty"]["tasks"] == 0
     assert progress.seconds["s"] > 0
+    progress.tell_seconds()
+    assert progress.console.file.getvalue().startswith("Took: s ")  # type: ignore[attr-defined]
 
 
 def test_figures_for_prometheus(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

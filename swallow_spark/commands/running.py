@@ -75,6 +75,7 @@ def running(
     if as_json:
         print_json({**summary, **(also or {})})
     show_summary(summary, corpus, progress.console)
+    progress.tell_seconds()
 
 
 @contextmanager

@@ -1,5 +1,10 @@
 """Decide: a preset of rules over features and hosts. Catalyst only: no text is read, no Python runs."""
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Final
+
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -9,29 +14,49 @@ from swallow_spark.kernels import blocklists
 from swallow_spark.sections.decide import Rules
 from swallow_spark.tables import VERDICTS
 
+BLOCKED: Final = "host:blocked"
+"""The reason of lists of domains that have no category."""
+
 
 def decide(
-    features: DataFrame, kept: DataFrame, hosts: DataFrame, rules: Rules, urls: DataFrame | None = None
+    features: DataFrame,
+    kept: DataFrame,
+    rules: Rules,
+    *,
+    domains: Sequence[str] = (),
+    hosts: DataFrame | None = None,
+    urls: DataFrame | None = None,
 ) -> DataFrame:
     """A verdict on each page that dedup keeps, with all the reasons against it.
 
-    features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. hosts: host and the reasons
-    against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see `blocked_urls`). The result has
-    the columns of tables.VERDICTS, and num_chars; the reasons are in the order of the rules, those of hosts and URLs
-    last. A feature that was not measured (null) rejects nothing.
+    features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. domains: those whose pages,
+    and those of hosts below them, get the reason `host:blocked`, a few and in the form of `kernels.blocklists.DOMAINS`.
+    hosts: host and the reasons against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see
+    `blocked_urls`). The result has the columns of tables.VERDICTS, and num_chars; the reasons are in the order of the
+    rules, those of hosts and URLs last. A feature that was not measured (null) rejects nothing.
     """
+    none = F.array().cast("array<string>")
+    of_host = F.when(_is_below(domains), F.array(F.lit(BLOCKED))).otherwise(none)
+    if hosts is not None:
+        features = features.join(F.broadcast(hosts.withColumnRenamed("reasons", "_of_host")), "host", "left")
+        of_host = F.sort_array(F.array_union(of_host, F.coalesce("_of_host", none)))
     broken = F.array_compact(F.array(*(F.when(broken, F.lit(reason)) for reason, broken in _rules(rules))))
-    marked = features.join(F.broadcast(hosts.withColumnRenamed("reasons", "_host_reasons")), "host", "left")
-    lists = [broken, F.coalesce("_host_reasons", F.array().cast("array<string>"))]
+    # Features end here: what is joined, and perhaps shuffled, are reasons.
+    marked = features.select("doc_id", "num_chars", F.concat(broken, of_host).alias("reasons"))
     if urls is not None:
-        marked = marked.join(urls.withColumnRenamed("reasons", "_url_reasons"), "doc_id", "left")
-        lists.append(F.coalesce("_url_reasons", F.array().cast("array<string>")))
+        marked = marked.join(urls.withColumnRenamed("reasons", "_of_url"), "doc_id", "left")
+        marked = marked.withColumn("reasons", F.concat("reasons", F.coalesce("_of_url", none)))
     return (
         marked.join(kept, "doc_id", "left_semi")
-        .withColumn("reasons", F.concat(*lists))
         .withColumn("accepted", F.size("reasons") == 0)
         .select(*VERDICTS.names, "num_chars")
     )
+
+
+def _is_below(domains: Sequence[str]) -> Column:
+    """Whether the host is one of the domains or lies below one."""
+    host = F.regexp_replace(F.lower("host"), blocklists.TRAILING_DOTS, "")
+    return reduce(or_, ((host == domain) | host.endswith(f".{domain}") for domain in domains), F.lit(False))
 
 
 def _rules(rules: Rules) -> list[tuple[str, Column]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,21 +12,37 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import blocklists as kernel
 from swallow_spark.kernels.blocklists import Source
 from swallow_spark.sections.decide import Rules
+from swallow_spark.stages.decide import BLOCKED
 from swallow_spark.steps.run import Run
 
-
-def blocklists(run: Run) -> tuple[DataFrame, DataFrame | None]:
-    """The listed domains, and the listed prefixes of URLs if there are any."""
-    hosts, urls = sources(run.config.rules)
-    domains = _table(run, "domains", hosts, kernel.domains, kernel.DOMAINS)
-    return domains, _table(run, "prefixes", urls, kernel.prefixes, kernel.PREFIXES) if urls else None
+_MOST_OWN: Final = 100  # domains compared one by one
 
 
-def sources(rules: Rules) -> tuple[list[Source], list[Source]]:
-    """The lists of domains and of URL prefixes that the rules name, with the reasons that they give: `host:CATEGORY`
-    and `url:CATEGORY`, or `host:blocked` and `url:blocked` where they have no category."""
-    hosts = [Source("\n".join(rules.hosts).encode(), "host:blocked")] if rules.hosts else []
-    hosts += [Source(path.read_bytes(), "host:blocked") for path in rules.host_lists]
+class Blocklists(NamedTuple):
+    """The listed domains with their reasons, and the listed prefixes of URLs; None where there is no list. `own` are
+    the domains that the configuration itself names, too few for a table."""
+
+    own: list[str]
+    domains: DataFrame | None
+    prefixes: DataFrame | None
+
+
+def blocklists(run: Run) -> Blocklists:
+    own, lists, urls = sources(run.config.rules)
+    names: list[str] = kernel.domains([own])["domain"].to_pylist()
+    if len(names) > _MOST_OWN:
+        names, lists = [], [own, *lists]
+    return Blocklists(
+        sorted(names),
+        _table(run, "domains", lists, kernel.domains, kernel.DOMAINS) if lists else None,
+        _table(run, "prefixes", urls, kernel.prefixes, kernel.PREFIXES) if urls else None,
+    )
+
+
+def sources(rules: Rules) -> tuple[Source, list[Source], list[Source]]:
+    """The domains that the rules name, and the lists of domains and of URL prefixes, with the reasons that they give:
+    `host:CATEGORY` and `url:CATEGORY`, or `host:blocked` and `url:blocked` where they have no category."""
+    hosts = [Source(path.read_bytes(), BLOCKED) for path in rules.host_lists]
     urls = [Source("\n".join(rules.url_prefixes).encode(), "url:blocked")] if rules.url_prefixes else []
     urls += [Source(path.read_bytes(), "url:blocked") for path in rules.url_lists]
     for blocklist in rules.blocklists:
@@ -33,7 +50,7 @@ def sources(rules: Rules) -> tuple[list[Source], list[Source]]:
             hosts.append(Source(path.read_bytes(), f"host:{category}"))
         for category, path in blocklist.files("urls").items():
             urls.append(Source(path.read_bytes(), f"url:{category}"))
-    return hosts, urls
+    return Source("\n".join(rules.hosts).encode(), BLOCKED), hosts, urls
 
 
 def _table(

@@ -30,13 +30,13 @@ def decide(run: Run) -> None:
     if not work:
         return
     with run.progress.stage("decide"):
-        domains, prefixes = blocklists(run)
+        listed = blocklists(run)
         for crawl_no, crawl, measured, due in work:
             rows = corpus.read(run.spark, "features", FEATURES, measured)
             survivors = corpus.read(run.spark, "groups", GROUPS, [_of_crawl(kept, crawl)])
-            hosts = stage.blocked_hosts(rows.select("host").distinct(), domains)
-            urls = _blocked_urls(run, crawl, prefixes) if prefixes else None
-            verdicts = stage.decide(rows, survivors, hosts, config.rules, urls)
+            hosts = stage.blocked_hosts(rows.select("host").distinct(), listed.domains) if listed.domains else None
+            urls = _blocked_urls(run, crawl, listed.prefixes) if listed.prefixes else None
+            verdicts = stage.decide(rows, survivors, config.rules, domains=listed.own, hosts=hosts, urls=urls)
             outputs = corpus.outputs(due.unit, {table: VERDICTS}, {crawl_no: crawl})
             corpus.commit(*due, write(verdicts, table, outputs, sums=stage.sum_verdicts))
 

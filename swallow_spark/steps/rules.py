@@ -22,8 +22,8 @@ def try_rules(config: Config, text: str, url: str | None = None) -> dict[str, An
     values = measured.to_pylist()[0]
     reasons = [reason for feature, bound in rules.bounds.items() for reason in bound.reasons(feature, values[feature])]
     if url is not None:
-        hosts, urls = sources(rules)
-        reasons += blocklists.reasons(host_of(url), url, blocklists.domains(hosts), blocklists.prefixes(urls))
+        own, hosts, urls = sources(rules)
+        reasons += blocklists.reasons(host_of(url), url, blocklists.domains([own, *hosts]), blocklists.prefixes(urls))
     return {"preset": rules.preset, "accepted": not reasons, "reasons": reasons, "features": values}
 
 

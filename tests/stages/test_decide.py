@@ -91,7 +91,10 @@ def test_verdicts_as_by_hand(spark: SparkSession, preset: str) -> None:
     domains = spark.createDataFrame(blocklists.domains([listed]))
     blocked = stage.blocked_hosts(frame.select("host").distinct(), domains)
     keep = spark.createDataFrame([(doc_id,) for doc_id in kept], "doc_id long")
-    verdicts = stage.decide(frame, keep, blocked, config.rules).collect()
+    verdicts = stage.decide(frame, keep, config.rules, hosts=blocked).collect()
+    few = [row.domain for row in domains.collect()]
+    assert sorted(stage.decide(frame, keep, config.rules, domains=few).collect()) == sorted(verdicts)
+    assert sorted(stage.decide(frame, keep, config.rules, domains=few, hosts=blocked).collect()) == sorted(verdicts)
 
     expected = {}
     for values in rows:
@@ -128,5 +131,5 @@ def test_value_on_the_bound_passes_but_for_below(spark: SparkSession) -> None:
     ]
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, FEATURES))
     nobody = spark.createDataFrame([], "host string, reasons array<string>")
-    verdicts = stage.decide(frame, frame.select("doc_id"), nobody, config.rules).collect()
+    verdicts = stage.decide(frame, frame.select("doc_id"), config.rules, hosts=nobody).collect()
     assert {v.doc_id: v.reasons for v in verdicts} == {1: [], 2: ["ng_fraction:high"], 3: []}
