@@ -21,6 +21,7 @@ from swallow_spark.sections.decide import Rules
 from swallow_spark.sections.deduplicate import Dedup
 from swallow_spark.sections.execution import Execution
 from swallow_spark.sections.ingest import Ingest
+from swallow_spark.sections.label import Label
 from swallow_spark.sections.monitoring import Monitoring
 from swallow_spark.sections.report import Report
 from swallow_spark.sections.score import Classifier, ClassifierName
@@ -41,6 +42,7 @@ class Config(Section):
     classifiers: dict[ClassifierName, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
     cleanup: Cleanup = Cleanup()
+    label: Label = Label()
     report: Report = Report()
     execution: Execution = Execution()
     monitoring: Monitoring = Monitoring()
@@ -141,7 +143,7 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
     def entry(part: Any, key: str) -> Any:
         return part.get(key) if isinstance(part, dict) else None
 
-    parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words")]
+    parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words"), (values.get("label"), "prompt")]
     parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
     parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
     parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]

@@ -1,0 +1,1 @@
+"""Labelling texts with an LLM behind an OpenAI-compatible endpoint."""

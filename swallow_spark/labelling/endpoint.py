@@ -1,0 +1,166 @@
+"""One request to an OpenAI-compatible server, and what can become of it."""
+
+import email.utils
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import urllib3
+
+from swallow_spark.errors import SwallowSparkError, UsageError
+
+MAX_ANSWER_BYTES: Final = 4 << 20
+MAX_SHOWN_CHARS: Final = 300
+_PASSING: Final = frozenset((408, 409, 425, 429))  # and all of 5xx
+_OUR_FAULT: Final = frozenset((401, 402, 403, 404, 405))  # the same for every text
+
+
+class EndpointError(SwallowSparkError):
+    """The server can't be used: it is gone, or refuses every request."""
+
+
+class PassingError(Exception):
+    """A request may do better if sent again; not before `after` seconds, where the server has said so."""
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class RefusedError(Exception):
+    """The server refuses this request, and would again."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A server's answer to one question; `refusal` where the model or a filter declines to give one."""
+
+    content: str
+    refusal: bool
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class Endpoint:
+    """A server. The key is taken from an environment variable, sent as a header, and shown nowhere."""
+
+    def __init__(self, url: str, key_variable: str, timeout_seconds: float, connections: int) -> None:
+        try:
+            parsed = urllib3.util.parse_url(url)
+        except urllib3.exceptions.LocationParseError:
+            parsed = urllib3.util.Url()
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise UsageError("--endpoint: a URL is needed, such as http://localhost:8000/v1")
+        if parsed.auth or parsed.query:
+            raise UsageError(
+                f"--endpoint: no user name, password or query: a key comes from the variable {key_variable}"
+            )
+        self.url = url.rstrip("/").removesuffix("/chat/completions")
+        self._timeout = timeout_seconds
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if key := os.environ.get(key_variable):
+            if not key.isascii() or not key.isprintable():
+                raise UsageError(f"the key in the variable {key_variable} holds characters that no header can carry")
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._key = key
+        self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False)
+
+    def models(self) -> list[dict[str, Any]]:
+        """What the server lists; empty where it lists nothing. Raises EndpointError, PassingError."""
+        try:
+            found = self._request("GET", "/models", None).get("data")
+        except RefusedError:
+            return []
+        return [model for model in found if isinstance(model, dict)] if isinstance(found, list) else []
+
+    def ask(self, body: dict[str, Any]) -> Reply:
+        """Sends one chat completion. Raises PassingError, RefusedError, EndpointError."""
+        answer = self._request("POST", "/chat/completions", body)
+        try:
+            choice = answer["choices"][0]
+            message = choice["message"]
+            content, refusal = message.get("content"), message.get("refusal")
+            usage = answer.get("usage") or {}
+            tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+            filtered = choice.get("finish_reason") == "content_filter"
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise PassingError("an answer that is no chat completion") from None
+        if not isinstance(content, str | None) or not isinstance(refusal, str | None):
+            raise PassingError("an answer that is no chat completion")
+        prompt_tokens, completion_tokens = (value if type(value) is int and value >= 0 else None for value in tokens)
+        return Reply(content or refusal or "", bool(refusal) or filtered, prompt_tokens, completion_tokens)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        deadline = time.monotonic() + self._timeout
+        try:
+            response = self._pool.request(
+                method,
+                self.url + path,
+                body=None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+                headers=self._headers,
+                timeout=urllib3.Timeout(connect=min(10.0, self._timeout), read=self._timeout),
+                preload_content=False,
+                redirect=False,  # the key is for this server alone
+            )
+            with response:
+                content = self._read(response, deadline)
+        except urllib3.exceptions.HTTPError as error:
+            raise PassingError(f"{type(error).__name__}") from error
+        if response.status == 200:
+            return _as_object(content)
+        said = f"HTTP status {response.status}: {_message(content)}"
+        if self._key:  # some servers repeat it
+            said = said.replace(self._key, "…")
+        if response.status in _PASSING or response.status >= 500:
+            raise PassingError(said, _seconds(response.headers.get("Retry-After")))
+        if response.status in _OUR_FAULT or 300 <= response.status < 400:
+            raise EndpointError(f"{self.url}{path}: {said}")
+        raise RefusedError(said)
+
+    def _read(self, response: Any, deadline: float) -> bytes:
+        chunks = bytearray()
+        while chunk := response.read1(1 << 16):
+            chunks += chunk
+            if len(chunks) > MAX_ANSWER_BYTES:
+                raise PassingError(f"an answer beyond {MAX_ANSWER_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise PassingError("time-out: the answer did not end")
+        return bytes(chunks)
+
+
+def _as_object(content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        raise PassingError("an answer that is no JSON") from None
+    if not isinstance(value, dict):
+        raise PassingError("an answer that is no JSON object")
+    return value
+
+
+def _message(content: bytes) -> str:
+    """What the server says about an error, in one short line."""
+    text = content[:10_000].decode("utf-8", "replace")
+    try:
+        error = json.loads(text)
+        error = error.get("error", error) if isinstance(error, dict) else error
+        text = str(error.get("message", error)) if isinstance(error, dict) else str(error)
+    except (ValueError, RecursionError):
+        pass
+    return " ".join(text.split())[:MAX_SHOWN_CHARS]
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After as seconds from now: a number, or a date (RFC 9110, section 10.2.3)."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after)) if float(retry_after) < float("inf") else None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,109 @@
+"""Files of texts (tables.TEXTS): what the LLM is asked about, and what it said."""
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.tables import LABELS, TEXTS
+
+_ROWS: Final = 256
+Rows = list[dict[str, Any]]
+
+
+def read_texts(path: Path) -> Iterator[Rows]:
+    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst), some at a time: the columns of TEXTS, null where
+    the file has none; `text` is null where a row gives a doc_id alone. Raises InputError for what can't be read."""
+    try:
+        yield from _parquet(path) if path.suffix == ".parquet" else _json_lines(path)
+    except (OSError, EOFError, pa.ArrowException) as error:
+        raise InputError(f"{path}: can't read these texts: {error}") from error
+
+
+def _parquet(path: Path) -> Iterator[Rows]:
+    with pq.ParquetFile(path) as file:
+        columns = [name for name in TEXTS.names if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_ROWS, columns=columns):
+            yield [_checked(path, row) for row in batch.to_pylist()]
+
+
+def _json_lines(path: Path) -> Iterator[Rows]:
+    rows: Rows = []
+    with _open_lines(path) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}: line {number}: {error}") from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}: line {number}: no JSON object")
+            rows.append(_checked(path, row))
+            if len(rows) == _ROWS:
+                yield rows
+                rows = []
+    yield rows
+
+
+@contextmanager
+def _open_lines(path: Path) -> Iterator[Iterator[bytes]]:
+    if path.name.endswith(".jsonl.gz"):
+        with gzip.open(path, "rb") as lines:
+            yield iter(lines)
+    elif path.name.endswith((".jsonl", ".jsonl.zst")):
+        compression = "zstd" if path.suffix == ".zst" else None
+        with io.BufferedReader(pa.input_stream(str(path), compression=compression)) as lines:
+            yield iter(lines)
+    else:
+        raise InputError(f"{path}: texts come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+
+
+def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: row.get(name) for name in TEXTS.names}
+    doc_id, text = kept["doc_id"], kept["text"]
+    if not (type(doc_id) is int or (doc_id is None and text is not None)) or not isinstance(text, str | None):
+        raise InputError(f"{path}: each row needs a text, or the doc_id of a page")
+    return kept
+
+
+class LabelWriter:
+    """Writes labels to a file, .parquet or .jsonl, that is there whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+
+    @contextmanager
+    def open(self) -> Iterator["LabelWriter"]:
+        try:
+            if self._path.suffix == ".parquet":
+                with pq.ParquetWriter(self._fresh, LABELS, compression="zstd") as self._parquet:
+                    yield self
+            else:
+                with self._fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
+                    yield self
+            self._fresh.replace(self._path)
+        finally:
+            self._fresh.unlink(missing_ok=True)
+
+    def write(self, rows: Rows) -> None:
+        if self._path.suffix == ".parquet":
+            self._parquet.write_table(pa.Table.from_pylist(rows, LABELS))
+        else:
+            for row in rows:
+                self._lines.write(json.dumps({name: row[name] for name in LABELS.names}, ensure_ascii=False) + "\n")
+
+
+def check_output(path: Path) -> None:
+    """Raises UsageError for a file that labels can't be written to."""
+    if path.suffix not in (".parquet", ".jsonl"):
+        raise UsageError(f"--output {path}: labels are written as .parquet or .jsonl")
+    if "://" in str(path) or not path.parent.is_dir():
+        raise UsageError(f"--output {path}: the directory must be there, on this machine")
