@@ -19,7 +19,7 @@ from swallow_spark.steps.run import Run, complete
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _ROWS_PER_PARTITION: Final = 4 << 20
-_ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_()}
+_ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_(), "binary": pa.binary()}
 
 
 def deduplicate(run: Run) -> None:

@@ -1,0 +1,117 @@
+"""Deduplicate: which pages are kept, over all pairs of pages that share a bucket.
+
+The pages have an order (`prefer`): oldest (ascending doc_id, the order of registration), newest (descending), longest
+(characters descending, then doc_id). A page whose text an earlier page has always falls, by any policy. Of the others:
+
+* `bucket` (the rule of doubri, which made Swallow v2): a page falls if and only if an earlier page shares one of its
+  buckets. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the bucket's first.
+* `greedy`: a page falls if and only if an earlier KEPT page shares one of its buckets: the first maximal independent
+  set in the order. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the
+  bucket's first kept page.
+* `component`: of each connected component of pages that share buckets the first is kept; for comparison.
+
+Similarity is the estimate by the two sketches. Under `bucket` and `greedy` with `oldest` a page's fate never depends on
+later pages. Only narrow rows are exchanged: (key, doc_id, band) for each band of each distinct page, then one edge for
+each page of a bucket but its first (kernels/buckets.py).
+"""
+
+import itertools
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.stages.deduplicate.order import Boundary, Order, Shipping
+from swallow_spark.stages.deduplicate.policies import components, greedy
+from swallow_spark.stages.deduplicate.work import Settings, Work, estimate
+from swallow_spark.tables import DUPLICATES
+
+__all__ = ["Boundary", "Deduplicated", "Settings", "Shipping", "deduplicate"]
+
+
+class Deduplicated(NamedTuple):
+    """tables.DUPLICATES and tables.GROUPS, and how many rounds the policy took."""
+
+    duplicates: DataFrame
+    groups: DataFrame
+    rounds: int
+
+
+def deduplicate(
+    sketches: DataFrame, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
+) -> Deduplicated:
+    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash).
+
+    lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
+    """
+    copies = boundary("copies", exact_copies(sketches, settings.prefer))
+    order = Order(settings.prefer, settings.partitions, lengths, boundary, ship)
+    work = Work(sketches, ship(copies.select("doc_id")), order, settings, boundary)
+    rounds = 1
+    if settings.policy == "bucket":
+        found = work.nearest(work.pairs(work.edges("edges")))
+    elif settings.policy == "greedy":
+        found, rounds = greedy(work)
+    else:
+        found, rounds = components(work)
+    falls = boundary("falls", _with_copies(order.to_doc_ids(found, "doc_id", "witness"), copies))
+    if settings.policy == "bucket":
+        ends = representatives(falls, boundary)
+    else:  # witnesses are kept
+        ends = falls.select("doc_id", F.col("witness").alias("representative"))
+    duplicates = with_similarity(falls.join(ends, "doc_id"), sketches).withColumn("policy", F.lit(settings.policy))
+    return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends), rounds)
+
+
+def exact_copies(sketches: DataFrame, prefer: str = "oldest") -> DataFrame:
+    """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
+
+    Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost.
+    """
+    keyed = sketches.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
+    same = ["text_hash", "sketch_hash"]
+    earliest = F.max("doc_id") if prefer == "newest" else F.min("doc_id")  # copies are equally long
+    firsts = keyed.groupBy(*same).agg(earliest.alias("first"), F.count("*").alias("n")).where("n > 1")
+    return keyed.join(firsts, same).where("doc_id != first").select("doc_id", "first")
+
+
+def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
+    """(doc_id, witness, band) of distinct pages, and of copies: they fall by the witness of their first, or by it."""
+    falls = falls.select("doc_id", "witness", "band")
+    of_first = falls.withColumnRenamed("doc_id", "first")
+    of_copies = copies.join(of_first, "first", "left").select(
+        "doc_id", F.coalesce("witness", "first").alias("witness"), F.coalesce("band", F.lit(0)).alias("band")
+    )
+    return falls.unionAll(of_copies)
+
+
+def representatives(falls: DataFrame, boundary: Boundary) -> DataFrame:
+    """(doc_id, representative): the end of each page's chain of witnesses, by pointer jumping: a round doubles what a
+    pointer spans, so a chain of n links takes log2(n) rounds, and one more to see that all have arrived."""
+    ends = falls.select("doc_id", F.col("witness").alias("end"))
+    for number in itertools.count():
+        onward = ends.select(F.col("doc_id").alias("end"), F.col("end").alias("onward"))
+        jumped = ends.join(onward, "end", "left").select(
+            "doc_id", F.coalesce("onward", "end").alias("end"), F.col("onward").isNotNull().alias("moved")
+        )
+        ends = boundary(f"ends-{number}", jumped)
+        if ends.where("moved").isEmpty():
+            break
+    return ends.select("doc_id", F.col("end").alias("representative"))
+
+
+def groups(sketches: DataFrame, falls: DataFrame, ends: DataFrame) -> DataFrame:
+    """tables.GROUPS: each kept page, and how many pages it represents beside itself."""
+    counts = ends.groupBy(F.col("representative").alias("doc_id")).agg(F.count("*").alias("num_duplicates"))
+    kept = sketches.select("doc_id").join(falls.select("doc_id"), "doc_id", "left_anti")
+    return kept.join(counts, "doc_id", "left").select(
+        "doc_id", F.coalesce("num_duplicates", F.lit(0).cast("long")).alias("num_duplicates")
+    )
+
+
+def with_similarity(duplicates: DataFrame, sketches: DataFrame) -> DataFrame:
+    """Adds `similarity`, the estimate of the Jaccard similarity of page and witness by their sketches."""
+    own = sketches.select("doc_id", F.col("sketch").alias("own"))
+    other = sketches.select(F.col("doc_id").alias("witness"), F.col("sketch").alias("other"))
+    pairs = duplicates.join(own, "doc_id").join(other, "witness")
+    return estimate(pairs, ["doc_id", "witness", "representative", "band"])

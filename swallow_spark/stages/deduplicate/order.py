@@ -1,0 +1,82 @@
+"""The order of preference, in which the earlier page is kept: numbers in the place of doc_ids."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.lookups import Lookups
+
+Boundary = Callable[[str, DataFrame], DataFrame]
+"""Writes a narrow frame under a name and reads it back: done once, and a lost part is redone alone."""
+Shipping = Callable[[DataFrame], Lookups]
+
+
+class Order:
+    """Numbers that ascend in the order of preference, in the place of doc_ids."""
+
+    def __init__(self, prefer: str, partitions: int, lengths: DataFrame, boundary: Boundary, ship: Shipping) -> None:
+        self.prefer = prefer
+        if self.prefer == "longest":
+            self.ranks = ranks(lengths, partitions, boundary)
+            self.shipped = ship(self.ranks)
+
+    def translation(self) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """A function for tasks: doc_ids to numbers."""
+        if self.prefer == "longest":
+            return partial(_look_up, self.shipped)
+        return np.negative if self.prefer == "newest" else np.asarray
+
+    def to_doc_ids(self, df: DataFrame, *columns: str) -> DataFrame:
+        """The frame with doc_ids instead of numbers."""
+        for column in columns:
+            if self.prefer == "newest":
+                df = df.withColumn(column, -F.col(column))
+            elif self.prefer == "longest":
+                named = self.ranks.select(F.col("doc_id").alias("_doc_id"), F.col("rank").alias(column))
+                df = df.join(named, column).drop(column).withColumnRenamed("_doc_id", column)
+        return df
+
+    def numbered(self, df: DataFrame) -> DataFrame:
+        """The frame with numbers instead of its doc_id."""
+        if self.prefer == "longest":
+            return df.join(self.ranks, "doc_id").drop("doc_id").withColumnRenamed("rank", "doc_id")
+        return df.withColumn("doc_id", -F.col("doc_id")) if self.prefer == "newest" else df
+
+
+def _look_up(shipped: Lookups, doc_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    return shipped.find(doc_ids)[1]["rank"]
+
+
+def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:
+    """(doc_id, rank): places in the order of num_chars descending, doc_id ascending.
+
+    The pages are sorted by ranges; a page's rank is its place in its range and the sizes of the ranges before.
+    """
+    by = [F.col("num_chars").desc(), F.col("doc_id").asc()]
+    ordered = lengths.repartitionByRange(partitions, *by).sortWithinPartitions(*by)
+    placed = ordered.select("doc_id", F.spark_partition_id().alias("range")).mapInArrow(
+        _places, "doc_id long, range int, place long"
+    )
+    placed = boundary("ranks", placed)
+    counted = placed.groupBy("range").agg(F.count("*").alias("n")).collect()
+    starts, total = {}, 0
+    for row in sorted(counted, key=lambda row: row.range):
+        starts[row.range] = total
+        total += row.n
+    if not starts:
+        return placed.select("doc_id", F.col("place").alias("rank"))
+    start = F.create_map(*(F.lit(value) for pair in starts.items() for value in pair))[F.col("range")]
+    return placed.select("doc_id", (F.col("place") + start).cast("long").alias("rank"))
+
+
+def _places(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    place = 0
+    for batch in batches:
+        places = pa.array(np.arange(place, place + batch.num_rows))
+        place += batch.num_rows
+        yield pa.RecordBatch.from_arrays([*batch.columns, places], ["doc_id", "range", "place"])

@@ -1,0 +1,108 @@
+"""The policies that work in rounds."""
+
+import itertools
+from collections.abc import Iterator
+from functools import partial, reduce
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.kernels import greedy as kernel
+from swallow_spark.stages.deduplicate.work import Work, bits
+
+
+def greedy(work: Work) -> tuple[DataFrame, int]:
+    """In each round, a page with no undecided page before it in any of its buckets is kept, and whoever is near to it
+    falls. What a round leaves open are the members of buckets whose first is undecided itself; once they are few, one
+    task decides them all, page by page. So chains of near-duplicates, which cost a round for each two links, end soon.
+
+    The witness is the first kept page that the page is near to, whatever the rounds.
+    """
+    edges = work.boundary("round-1", work.edges("edges"))
+    blocked = work.boundary("blocked-1", edges.select("doc_id").distinct())
+    near = work.boundary("near-1", work.pairs(_of_kept(edges, blocked)))
+    members = work.boundary("members", _members(edges, blocked))
+    falls = [near.select("doc_id").distinct()]
+    rows = work.boundary("rows-1", members.join(falls[0], "doc_id", "left_anti"))
+    signed = work.boundary("signed", work.signed(members)) if work.settings.min_similarity is not None else None
+    number = 1
+    while count := rows.count():
+        number += 1
+        if count <= kernel.MAX_ROWS:
+            falls.append(work.boundary(f"fallen-{number}", _decided(work, rows, signed)))
+            break
+        edges = work.boundary(f"round-{number}", work.edges_of(rows, count, f"edges-{number}"))
+        blocked = work.boundary(f"blocked-{number}", edges.select("doc_id").distinct())
+        fallen = work.pairs(_of_kept(edges, blocked), signed).select("doc_id").distinct()
+        falls.append(work.boundary(f"fallen-{number}", fallen))
+        rows = work.boundary(f"rows-{number}", _members(edges, blocked).join(falls[-1], "doc_id", "left_anti"))
+    fallen = work.boundary("fallen", reduce(DataFrame.unionAll, falls))
+    leaders = members.join(fallen, "doc_id", "left_anti").groupBy("key").agg(F.min("doc_id").alias("first"))
+    late = members.join(fallen, "doc_id", "left_semi").join(leaders, "key").where("first < doc_id")
+    return work.nearest(near.unionAll(work.pairs(late, signed))), number
+
+
+def _of_kept(edges: DataFrame, blocked: DataFrame) -> DataFrame:
+    """The edges whose `first` has no undecided page before it."""
+    return edges.join(blocked.withColumnRenamed("doc_id", "first"), "first", "left_anti")
+
+
+def _members(edges: DataFrame, blocked: DataFrame) -> DataFrame:
+    """(key, doc_id, band): the members of the buckets whose first is undecided."""
+    undecided = edges.join(blocked.withColumnRenamed("doc_id", "first"), "first", "left_semi")
+    firsts = undecided.select("key", F.col("first").alias("doc_id"), "band").distinct()
+    return undecided.select("key", "doc_id", "band").unionAll(firsts)
+
+
+def _decided(work: Work, rows: DataFrame, signed: DataFrame | None) -> DataFrame:
+    """(doc_id,) of the pages that fall, of few rows (key, doc_id, band): in one task."""
+    wanted = rows.select("key", "doc_id")
+    if signed is not None:
+        wanted = wanted.join(signed, "doc_id").select("key", "doc_id", "sketch")
+    decide = partial(_decide, min_similarity=work.settings.min_similarity)
+    return wanted.repartition(1).mapInArrow(decide, "doc_id long")
+
+
+def _decide(batches: Iterator[pa.RecordBatch], min_similarity: float | None) -> Iterator[pa.RecordBatch]:
+    held = list(batches)
+    if held:
+        rows = pa.Table.from_batches(held)
+        keys, doc_ids = (rows.column(name).to_numpy() for name in ("key", "doc_id"))
+        sketches = None if min_similarity is None else bits(rows.column("sketch").combine_chunks())
+        fallen = kernel.falls(keys, doc_ids, sketches, min_similarity or 0)
+        yield pa.RecordBatch.from_arrays([pa.array(fallen)], ["doc_id"])
+
+
+def components(work: Work) -> tuple[DataFrame, int]:
+    """Connected components by alternating large-star and small-star steps (Kiveris et al., Connected Components in
+    MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 where no bucket is
+    shared with an earlier page."""
+    pairs = work.boundary("pairs", work.pairs(work.edges("edges")))
+    edges = pairs.select(F.col("doc_id").alias("u"), F.col("first").alias("v"))
+    before = None
+    for number in itertools.count(1):
+        edges = work.boundary(f"stars-{number}", _small_star(_large_star(edges)))
+        after = edges.agg(F.count("*"), F.sum(F.xxhash64("u", "v").cast("decimal(38,0)"))).collect()[0]
+        if after == before:
+            break
+        before = after
+    bands = pairs.groupBy(F.col("doc_id").alias("u")).agg(F.min("band").alias("band"))
+    stars = edges.join(bands, "u", "left")
+    band = F.coalesce("band", F.lit(-1)).alias("band")
+    return stars.select(F.col("u").alias("doc_id"), F.col("v").alias("witness"), band), number
+
+
+def _large_star(edges: DataFrame) -> DataFrame:
+    """Every neighbour after u is linked to the first of u and its neighbours."""
+    both = edges.unionAll(edges.select(F.col("v").alias("u"), F.col("u").alias("v")))
+    firsts = both.groupBy("u").agg(F.min("v").alias("least")).select("u", F.least("u", "least").alias("least"))
+    later = both.join(firsts, "u").where("v > u")
+    return later.select(F.col("v").alias("u"), F.col("least").alias("v")).distinct()
+
+
+def _small_star(edges: DataFrame) -> DataFrame:
+    """u and its neighbours before it are linked to the first of them. Edges go from the later page to the earlier."""
+    firsts = edges.groupBy("u").agg(F.min("v").alias("least"))
+    others = edges.join(firsts, "u").where("v != least").select(F.col("v").alias("u"), F.col("least").alias("v"))
+    return firsts.select("u", F.col("least").alias("v")).unionAll(others).distinct()

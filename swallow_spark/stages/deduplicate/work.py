@@ -1,0 +1,157 @@
+"""Members of buckets, edges and pairs: what the policies work with."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.kernels import buckets
+from swallow_spark.kernels.minhash import estimated_jaccard
+from swallow_spark.lookups import Lookups
+from swallow_spark.stages.deduplicate.order import Boundary, Order
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`num_bands` as sketched; `bands_per_pass` and `partitions` of an exchange change the cost, never the result."""
+
+    policy: Literal["bucket", "greedy", "component"]
+    prefer: Literal["oldest", "newest", "longest"]
+    min_similarity: float | None
+    num_bands: int
+    bands_per_pass: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
+
+    sketches: DataFrame
+    copies: Lookups
+    order: Order
+    settings: Settings
+    boundary: Boundary
+
+    def edges(self, name: str) -> DataFrame:
+        """(doc_id, first, band, key): each page of a bucket but its first, with the first. Pass by pass of bands."""
+        found = []
+        for start, stop in self._passes(self.settings.bands_per_pass):
+            lists = self.sketches.select("doc_id", F.slice("bands", start + 1, stop - start).alias("bands"))
+            explode = partial(_explode, copies=self.copies, translate=self.order.translation(), start=start)
+            rows = lists.mapInArrow(explode, from_arrow_schema(buckets.KEYS))
+            # Both ends are in the name: a run that goes on may cut the passes otherwise.
+            found.append(self.boundary(f"{name}-{start}-{stop}", self._exchanged(rows, self.settings.partitions)))
+        return resolved(reduce(DataFrame.unionAll, found))
+
+    def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
+        """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
+        per_pass = max(1, self.sketches.count() * self.settings.bands_per_pass)
+        bands = max(1, self.settings.num_bands // -(-count // per_pass))
+        partitions = min(self.settings.partitions, -(-self.settings.partitions * count // per_pass))
+        found = []
+        for start, stop in self._passes(bands):
+            members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
+            thinned = members.mapInArrow(_thin_again, from_arrow_schema(buckets.KEYS))
+            found.append(self.boundary(f"{name}-{start}-{stop}", self._exchanged(thinned, partitions)))
+        return resolved(reduce(DataFrame.unionAll, found))
+
+    def _passes(self, bands: int) -> list[tuple[int, int]]:
+        starts = range(0, self.settings.num_bands, bands)
+        return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
+
+    def _exchanged(self, rows: DataFrame, partitions: int) -> DataFrame:
+        """buckets.EDGES of rows of buckets.KEYS."""
+        # A thinned row has no business with its key's partition, which would be hot: it is spread by its page.
+        by = F.when(F.col("first").isNull(), F.col("key")).otherwise(F.col("doc_id"))
+        return rows.repartition(partitions, by).mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
+
+    def pairs(self, edges: DataFrame, signed: DataFrame | None = None) -> DataFrame:
+        """(doc_id, first, band) of edges, each pair once with its lowest band; those that are similar enough.
+
+        signed: (doc_id, sketch) of all these pages at least; read from the sketches where not given.
+        """
+        pairs = edges.groupBy("doc_id", "first").agg(F.min("band").alias("band"))
+        if self.settings.min_similarity is None:
+            return pairs
+        signed = self.signed() if signed is None else signed
+        own = signed.withColumnRenamed("sketch", "own")
+        other = signed.withColumnRenamed("sketch", "other").withColumnRenamed("doc_id", "first")
+        compared = estimate(pairs.join(own, "doc_id").join(other, "first"), ["doc_id", "first", "band"])
+        return compared.where(F.col("similarity") >= F.lit(self.settings.min_similarity).cast("float")).drop(
+            "similarity"
+        )
+
+    def signed(self, of: DataFrame | None = None) -> DataFrame:
+        """(doc_id, sketch) of all pages, or of those whose doc_ids are in a frame."""
+        signed = self.order.numbered(self.sketches.select("doc_id", "sketch"))
+        return signed if of is None else signed.join(of.select("doc_id"), "doc_id", "left_semi")
+
+    def nearest(self, pairs: DataFrame) -> DataFrame:
+        """(doc_id, witness, band): of each page the first `first`, and the lowest band with it."""
+        least = pairs.groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
+        return least.select("doc_id", F.col("least.first").alias("witness"), F.col("least.band").alias("band"))
+
+
+def _explode(
+    batches: Iterator[pa.RecordBatch],
+    copies: Lookups,
+    translate: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    start: int,
+) -> Iterator[pa.RecordBatch]:
+    def rows() -> Iterator[buckets.Rows]:
+        for batch in batches:
+            doc_ids = batch.column("doc_id").to_numpy()
+            fresh = ~copies.find(doc_ids)[0]
+            if fresh.any():
+                lists = batch.column("bands").filter(pa.array(fresh))
+                yield buckets.explode(translate(doc_ids[fresh]), lists, start)
+
+    return buckets.thin(rows())
+
+
+def _thin_again(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    names = ("key", "doc_id", "band")
+    return buckets.thin(buckets.Rows(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
+
+
+def _reduce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return buckets.reduce(batches)
+
+
+def resolved(edges: DataFrame) -> DataFrame:
+    """(doc_id, first, band, key) of buckets.EDGES: each `first` is the first of its bucket, thinned rows included."""
+    names = ["doc_id", "first", "band", "key"]
+    sure = edges.where("not thinned").select(*names)
+    onward = sure.select(F.col("doc_id").alias("first"), "band", F.col("first").alias("onward"))
+    thinned = edges.where("thinned").join(onward, ["first", "band"], "left")
+    return sure.unionAll(thinned.withColumn("first", F.coalesce("onward", "first")).select(*names))
+
+
+def estimate(pairs: DataFrame, names: list[str]) -> DataFrame:
+    """The named columns, and `similarity` by the sketches `own` and `other`."""
+    types = dict(pairs.dtypes)
+    ddl = ", ".join([*(f"{name} {types[name]}" for name in names), "similarity float"])
+    return pairs.select(*names, "own", "other").mapInArrow(_similarity, ddl)
+
+
+def _similarity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        own, other = (bits(batch.column(name)) for name in ("own", "other"))
+        *columns, _, _ = batch.columns
+        similarity = pa.array(estimated_jaccard(own, other), pa.float32())
+        yield pa.RecordBatch.from_arrays([*columns, similarity], [*batch.schema.names[:-2], "similarity"])
+
+
+def bits(sketches: pa.Array) -> NDArray[np.uint8]:
+    """Packed sketches as (n, bytes)."""
+    if not len(sketches):
+        return np.zeros((0, 1), np.uint8)
+    return np.frombuffer(b"".join(sketches.to_pylist()), np.uint8).reshape(len(sketches), -1)
