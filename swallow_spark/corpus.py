@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark import __version__
 from swallow_spark.download import shown
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs
+from swallow_spark.scan import read_files
 from swallow_spark.sections.section import NAME_PATTERN
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
@@ -339,10 +339,7 @@ class Corpus:
 
     def read_files(self, spark: SparkSession, schema: pa.Schema, paths: Sequence[str]) -> DataFrame:
         """The rows of Parquet files below the root. A frame without rows where there are none."""
-        spark_schema = from_arrow_schema(schema)
-        if not paths:
-            return spark.createDataFrame([], spark_schema)
-        return spark.read.schema(spark_schema).parquet(*map(self.root.spark_path, paths))
+        return read_files(spark, self.root, paths, schema)
 
 
 def check_crawl(name: str) -> None:

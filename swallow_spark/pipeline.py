@@ -12,6 +12,7 @@ from swallow_spark.config import fingerprint
 from swallow_spark.corpus import Unit, lineage
 from swallow_spark.report.report import VERSION as REPORT_VERSION
 from swallow_spark.report.report import write_report
+from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
 from swallow_spark.steps.deduplicate import deduplicate
@@ -25,9 +26,9 @@ __all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "report", "sc
 _REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "select")
 
 
-def build(run: Run, crawl: str) -> None:
+def build(run: Run, crawl: str, selection: Selection | None = None) -> None:
     """From a crawl's registered inputs to the subsets of the whole corpus."""
-    ingest(run, crawl)  # WARC records -> Japanese pages, failures, ledger
+    ingest(run, crawl, selection)  # WARC records -> Japanese pages, failures, ledger
     annotate(run)  # text -> sketches and features, in one scan
     deduplicate(run)  # sketches -> duplicates, groups: over all pairs that share a bucket
     decide(run)  # features, hosts -> verdicts on what dedup keeps

@@ -25,7 +25,6 @@ from swallow_spark.download import HttpClient, Version, is_masked, shown, withou
 from swallow_spark.errors import ChangedError, InputError
 
 _HTTP: Final = ("http://", "https://")
-# What Spark reads itself, without packages that PySpark doesn't bring.
 _SPARK_READS: Final = ("hdfs://", "viewfs://")
 
 
@@ -56,7 +55,7 @@ def filesystem(location: str) -> tuple[fs.FileSystem, str]:
     """The file system of a location, and the path in it. Raises InputError for a URI that can't be used."""
     if not is_uri(location):
         return fs.LocalFileSystem(), str(Path(location).absolute())
-    if "@" in urlsplit(location).netloc and not location.startswith(_SPARK_READS):  # hdfs://user@host names no secret
+    if "@" in urlsplit(location).netloc and not location.startswith(_SPARK_READS):  # hdfs://user@host is no secret
         raise InputError(
             f"{shown(location)}: credentials don't belong into a location: leave them to the environment, "
             "a profile or the machine's role"
@@ -98,6 +97,11 @@ class Root:
     @property
     def is_local(self) -> bool:
         return isinstance(self._place[0], fs.LocalFileSystem)
+
+    @property
+    def spark_reads(self) -> bool:
+        """Whether Spark's own readers reach it, without packages that PySpark doesn't bring."""
+        return self.is_local or self.location.startswith(_SPARK_READS)
 
     def spark_path(self, relative: str) -> str:
         """How Spark's own readers name it: they expand globs, but know no percent-encoding."""
@@ -146,7 +150,8 @@ class Root:
     def open_output(self, relative: str) -> Any:
         """A stream into a new file; the directory is made where needed."""
         path = self._path(relative)
-        self._place[0].create_dir(path.rpartition("/")[0], recursive=True)
+        if self.is_local:  # other stores need no directories, or make them
+            self._place[0].create_dir(path.rpartition("/")[0], recursive=True)
         return self._place[0].open_output_stream(path, compression=None)
 
     def write_atomically(self, relative: str, content: bytes) -> None:
@@ -296,11 +301,18 @@ def open_random_access(location: str, *, web: HttpClient | None = None, expected
         raise _unreadable(location, error) from None
 
 
+def open_parquet(location: str) -> Any:
+    """A Parquet file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
+    if not is_http(location):
+        return open_random_access(location)
+    return io.BufferedReader(_Seekable(Ranges(location, web=_web(), expected=version_of(location))), 1 << 16)
+
+
 class Ranges:
     """Ranges of one input, by several threads at once. Raises InputError where they can't be read, ChangedError where
     the input is not `expected`, or another one than when the first range was read."""
 
-    def __init__(self, location: str, web: HttpClient, expected: Version) -> None:
+    def __init__(self, location: str, *, web: HttpClient, expected: Version) -> None:
         _refuse_masked(location)
         self.version = expected
         self._location = location
@@ -329,6 +341,34 @@ class Ranges:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+class _Seekable(io.RawIOBase):
+    """A file of known size that is read by ranges."""
+
+    def __init__(self, ranges: Ranges) -> None:
+        self._ranges = ranges
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position}.get(whence, self._ranges.version.bytes)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._ranges.version.bytes)
+        data = self._ranges.read(self._position, end) if end > self._position else b""
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def version_of(location: str, web: HttpClient | None = None) -> Version:

@@ -35,6 +35,14 @@ class InputFile(NamedTuple):
     line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
 
 
+SELECTIONS: Final = pa.schema(  # the records of a crawl that an index names
+    [
+        pa.field("file_no", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("length", pa.int64(), nullable=False),
+    ]
+)
+
 PAGES: Final = pa.schema(
     [
         pa.field("doc_id", pa.int64(), nullable=False),

@@ -136,20 +136,20 @@ def test_ranges_of_a_file_and_of_the_web(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     with serving(Web(files={"/x": content}, etags={"/x": '"1"'})) as web:
         for location in (str(tmp_path / "x"), (tmp_path / "x").as_uri(), f"{web.url}/x"):
-            ranges = Ranges(location, HttpClient(), Version())
+            ranges = Ranges(location, web=HttpClient(), expected=Version())
             with ThreadPoolExecutor(8) as pool:
                 found = list(pool.map(lambda start, of=ranges: of.read(start, start + 5000), range(0, 250_000, 999)))
             assert found == [content[start : start + 5000] for start in range(0, 250_000, 999)]
             assert ranges.read(len(content) - 1, len(content) + 9) == content[-1:]
             assert ranges.version.bytes == len(content)
             ranges.close()
-        ranges = Ranges(f"{web.url}/x", HttpClient(), Version())
+        ranges = Ranges(f"{web.url}/x", web=HttpClient(), expected=Version())
         ranges.read(0, 10)
         web.etags["/x"] = '"2"'
         with pytest.raises(ChangedError, match="ETag"):
             ranges.read(10, 20)
     with pytest.raises(InputError, match="can't be read"):
-        Ranges(str(tmp_path / "none"), HttpClient(), Version())
+        Ranges(str(tmp_path / "none"), web=HttpClient(), expected=Version())
 
 
 def test_no_location_holds_credentials() -> None:

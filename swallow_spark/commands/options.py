@@ -46,6 +46,24 @@ FilesOption = Annotated[
     str | None, typer.Option("--files", metavar="FROM:TO", help="Which lines of the crawl's warc.paths, as in 0:100.")
 ]
 
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="PATH",
+        help="Fetch only the Japanese pages that Common Crawl's columnar index names: Parquet files, a directory or "
+        "listing of them, local or remote, or cc:CC-MAIN-YYYY-WW.",
+    ),
+]
+HostsOption = Annotated[
+    list[str] | None,
+    typer.Option("--hosts", metavar="PATTERN", help="Of these only, by the index, as in '*.ac.jp'; repeatable."),
+]
+UrlsOption = Annotated[
+    list[str] | None,
+    typer.Option("--urls", metavar="PATTERN", help="As in 'https://*/blog/*'; repeatable; with --hosts, both hold."),
+]
+
 
 def show(values: dict[str, Any], as_json: bool) -> None:
     if as_json:

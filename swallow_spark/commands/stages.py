@@ -13,16 +13,20 @@ from swallow_spark.commands.options import (
     CorpusOption,
     CrawlOption,
     FilesOption,
+    HostsOption,
+    IndexOption,
     Inputs,
     JsonOption,
     MasterOption,
     SetOption,
+    UrlsOption,
 )
 from swallow_spark.commands.running import running, with_rules
 from swallow_spark.config import Config
 from swallow_spark.errors import UsageError
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.finished import Finished
+from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.sources.inputs import expand, part_of
 from swallow_spark.steps.run import Run, check_config
 from swallow_spark.tables import InputFile
@@ -40,15 +44,18 @@ def build(
     ] = None,
     base_url: BaseUrlOption = None,
     files: FilesOption = None,
+    index: IndexOption = None,
+    hosts: HostsOption = None,
+    urls: UrlsOption = None,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
-    overrides = _with_base_url(set_, base_url)
+    overrides, selection = _with_base_url(set_, base_url), _selection(index, hosts, urls)
     with running("build", corpus, config, overrides, master, as_json, register=_warcs(name, inputs, files)) as run:
-        pipeline.build(run, name)
+        pipeline.build(run, name, selection)
 
 
 @app.command()
@@ -59,14 +66,17 @@ def ingest(
     config: ConfigOption = None,
     base_url: BaseUrlOption = None,
     files: FilesOption = None,
+    index: IndexOption = None,
+    hosts: HostsOption = None,
+    urls: UrlsOption = None,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """WARCs to `pages`: the Japanese pages' main text, with failures and the ledger."""
-    overrides = _with_base_url(set_, base_url)
+    overrides, selection = _with_base_url(set_, base_url), _selection(index, hosts, urls)
     with running("ingest", corpus, config, overrides, master, as_json, register=_warcs(crawl, inputs, files)) as run:
-        pipeline.ingest(run, crawl)
+        pipeline.ingest(run, crawl, selection)
 
 
 @app.command("import")
@@ -89,6 +99,12 @@ def import_(
 
 def _with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
     return [*(overrides or ()), *([f"ingest.base_url={base_url}"] if base_url else ())]
+
+
+def _selection(index: str | None, hosts: list[str] | None, urls: list[str] | None) -> Selection | None:
+    if (hosts or urls) and not index:
+        raise UsageError("--hosts, --urls: they narrow what an index names, so --index is needed")
+    return Selection(index, tuple(hosts or ()), tuple(urls or ())) if index else None
 
 
 def _warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Callable[[Config], list[InputFile]]]:

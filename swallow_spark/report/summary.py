@@ -25,6 +25,9 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         "file_failures": _by_reason(sums, "file_failure:"),
         "files": sum(last - first + 1 for manifest in ingested for first, last in manifest.covers),
     }
+    if sums["bytes_fetched"]:  # by an index
+        summary["bytes_fetched"] = sums["bytes_fetched"]
+        summary["bytes_of_files_fetched_from"] = sums["bytes_of_files"]
     if deduplicated := corpus.manifests("deduplicate"):
         summary["duplicates"] = sum(manifest.rows("duplicates") for manifest in deduplicated)
         summary["survivors"] = sum(manifest.rows("groups") for manifest in deduplicated)

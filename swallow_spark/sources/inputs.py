@@ -64,25 +64,34 @@ def _expand_one(argument: str, base_url: str, text: bool, part: slice | None) ->
         # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
         base = base_url.rstrip("/")
         return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
+    locations = locations_of(argument, base_url)
+    if not _LISTING.search(_path(argument)):
+        return [_file(location, text) for location in locations]
+    try:
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            return list(pool.map(partial(_listed_file, text=text), locations))
+    except InputError as error:
+        raise InputError(f"{shown(argument)}: {error}") from None
+
+
+def locations_of(argument: str, base_url: str, listing: str = "warc.paths.gz") -> list[str]:
+    """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
+    matches; else itself. Raises InputError where there is none."""
+    if match := _CC.fullmatch(argument):
+        return [f"{base_url.rstrip('/')}/{line}" for line in lines_of_crawl(match[1], base_url, listing)]
     if argument.startswith("cc:"):
         raise InputError(f"{argument}: write cc:CC-MAIN-YYYY-WW")
     if _LISTING.search(_path(argument)):
-        locations = [_beside(argument, line) for line in _lines(argument) if not line.startswith("#")]
-        if not locations:
+        found = [_beside(argument, line) for line in _lines(argument) if not line.startswith("#")]
+        if not found:
             raise InputError(f"{shown(argument)}: a listing without a line")
-        try:
-            with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-                return list(pool.map(partial(_listed_file, text=text), locations))
-        except InputError as error:
-            raise InputError(f"{shown(argument)}: {error}") from None
-    if not is_uri(argument):
-        matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else [argument]
-        if Path(argument).exists():  # a name may hold glob characters
-            matches = [argument]
-        if not matches:
-            raise InputError(f"{argument}: no file matches")
-        return [_file(match, text) for match in matches]
-    return [_file(argument, text)]
+        return found
+    if is_uri(argument) or not glob.has_magic(argument) or Path(argument).exists():  # a name may hold glob characters
+        return [argument]
+    found = sorted(glob.glob(argument, recursive=True))
+    if not found:
+        raise InputError(f"{argument}: no file matches")
+    return found
 
 
 def _path(location: str) -> str:

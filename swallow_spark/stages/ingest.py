@@ -1,13 +1,16 @@
 """Ingest: input files to pages, failures and the ledger, in one pass."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
+from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -19,8 +22,9 @@ from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.ranges import RangeReader, Span, meet
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
-from swallow_spark.storage import open_input, open_random_access
-from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, pack_doc_id
+from swallow_spark.selected import SelectedRecords
+from swallow_spark.storage import Ranges, open_input, open_random_access
+from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
 
 TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
 _SPAN: Final = "span"  # rows of `ingest` that list no file, but tell by `sums` what a range of a file held
@@ -45,6 +49,8 @@ class Source(NamedTuple):
     range: tuple[int, int] | None = None
     last_file_no: int | None = None  # of those reserved for it: one for each 4 GiB of its size
     version: Version = Version()
+    records: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    """Offsets, ascending, and lengths of the only ones that are wanted; None: all."""
 
 
 def ingest(
@@ -69,6 +75,23 @@ def ingest(
     return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
+def ingest_selected(
+    selected: DataFrame,
+    sources: Mapping[int, Source],
+    num_tasks: int,
+    crawl_no: int,
+    limits: Limits,
+    outputs: Outputs,
+    tick: Ticker,
+    access: Access,
+) -> DataFrame:
+    """Fetches the records that `selected` names (tables.SELECTIONS) of the files in `sources`, by number; else as
+    `ingest`. The ledger's sums also tell `bytes_fetched`, of `bytes_of_files` that those files have."""
+    work = partial(_ingest_selected_task, sources=sources, into=_Into(crawl_no, limits, outputs, tick, access))
+    ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
+    return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
 class _Into(NamedTuple):
     """What all files of a batch have in common."""
 
@@ -84,6 +107,26 @@ def _ingest_task(
 ) -> Iterator[pa.RecordBatch]:
     sources = (source for batch in numbers for number in batch.column(0).to_pylist() for source in tasks[number])
     yield from _ingest_sources(sources, into)
+
+
+def _ingest_selected_task(
+    batches: Iterator[pa.RecordBatch], sources: Mapping[int, Source], into: _Into
+) -> Iterator[pa.RecordBatch]:
+    yield from _ingest_sources(_by_file(batches, sources), into)
+
+
+def _by_file(batches: Iterable[pa.RecordBatch], sources: Mapping[int, Source]) -> Iterator[Source]:
+    """One source for each run of rows of a file; files that are none of this batch's are left out."""
+    rows = ([c.to_numpy() for c in batch.columns] for batch in batches if batch.num_rows)
+    pieces = (
+        (int(file_nos[start]), offsets[start:end], lengths[start:end])
+        for file_nos, offsets, lengths in rows
+        for start, end in pairwise([0, *(np.flatnonzero(np.diff(file_nos)) + 1), len(file_nos)])
+    )
+    for file_no, parts in groupby(pieces, key=lambda piece: piece[0]):
+        if file_no in sources:
+            _, offsets, lengths = zip(*parts, strict=True)
+            yield sources[file_no]._replace(records=(np.concatenate(offsets), np.concatenate(lengths)))
 
 
 def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.RecordBatch]:
@@ -214,11 +257,14 @@ class _Ingested:
         self._pages: list[dict[str, Any]] = []
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
+        self._fetched: dict[str, int] = {}
         self.span = Span(*source.range, None, None, False) if source.range else None
 
     def read(self, limits: Limits) -> int:
         """Reads the file to its end; the number of pages. Raises _UnreadableError where that can't be done."""
-        if self._source.format == "warc":
+        if self._source.records is not None:
+            self._read_selected(self._source.records, limits)
+        elif self._source.format == "warc":
             self._read_warc(limits)
         else:
             try:
@@ -229,7 +275,7 @@ class _Ingested:
                 self._fail(0, "file", error.reason, str(error))
         self._flush_pages()
         self._flush_failures()
-        sums: Counter[str] = Counter({"records": self._records})
+        sums: Counter[str] = Counter({"records": self._records, **self._fetched})
         for (_, outcome), number in self._outcomes.items():
             sums[outcome] += number
         if self._records != self._outcomes.total():
@@ -247,6 +293,21 @@ class _Ingested:
                 reader = RangeReader(stream, *self._source.range, limits.max_record_bytes)
                 self._read_items(_reading(reader), read)
                 self.span = reader.span
+
+    def _read_selected(self, records: tuple[NDArray[np.int64], NDArray[np.int64]], limits: Limits) -> None:
+        access = self._web.access
+        with closing(_opened(Ranges, self._source, self._web)) as ranges, _page_reader(limits) as read:
+            selected = SelectedRecords(
+                ranges,
+                *records,
+                at_once=access.requests_at_once,
+                max_gap_bytes=access.max_gap_bytes,
+                max_record_bytes=limits.max_record_bytes,
+            )
+            self._read_items(_reading(selected), read)
+            self._fetched = {"bytes_fetched": selected.bytes_fetched, "bytes_of_files": max(0, ranges.version.bytes)}
+        if self._records != len(records[0]):
+            raise LedgerError(f"{self._source.path}: {len(records[0])} records asked for, {self._records} read")
 
     def _read_items(self, items: Iterable[warc.Record | warc.Damage], read: PageReader) -> None:
         for item in items:

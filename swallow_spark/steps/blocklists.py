@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.kernels import blocklists as kernel
 from swallow_spark.kernels.blocklists import Source
@@ -65,4 +64,4 @@ def _table(
         sink = pa.BufferOutputStream()
         pq.write_table(parse(lists), sink, compression="zstd")
         root.write_atomically(path, sink.getvalue().to_pybytes())
-    return run.spark.read.schema(from_arrow_schema(schema)).parquet(root.spark_path(path))
+    return run.corpus.read_files(run.spark, schema, [path])

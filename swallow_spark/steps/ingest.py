@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.download import Access, Version, shown
@@ -14,18 +15,22 @@ from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
 from swallow_spark.sections.ingest import Ingest
+from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.stages import ingest as stage
 from swallow_spark.steps.run import Run, in_flight
+from swallow_spark.steps.selection import check_selection, selected
 from swallow_spark.storage import can_seek
 from swallow_spark.tables import InputFile
 
 
-def ingest(run: Run, crawl: str) -> None:
-    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger.
+def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
+    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger: all of their records, or
+    those of a selection.
 
     Raises SwallowSparkError where more of them can't be read than `ingest.max_failed_fraction` allows; what could be
     read is committed by then, and the rest stays pending.
     """
+    check_selection(run, crawl, selection)
     corpus, execution = run.corpus, run.config.execution
     named = {file.key: file for file in run.inputs}
     pending = [_as_named(file, named.get(file.key)) for file in corpus.pending(crawl)]
@@ -33,9 +38,11 @@ def ingest(run: Run, crawl: str) -> None:
         return
     crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
     batches = _batches(pending, execution.files_per_batch)
-    budget = _Budget(run.config.ingest.max_failed_fraction, len(pending))
+    records = selected(run, crawl, crawl_no, selection) if selection else None
+    details = {"selection": selection.meaning()} if selection else {}
+    batch = _Batch(crawl, crawl_no, records, details, _Budget(run.config.ingest.max_failed_fraction, len(pending)))
     with run.progress.stage("ingest", total=len(pending)) as tick:
-        in_flight(run, partial(_ingest_batch, run, crawl, crawl_no, tick, budget), batches)
+        in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
 
 
 def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
@@ -64,38 +71,56 @@ class _Budget:
                 )
 
 
-def _ingest_batch(
-    run: Run, crawl: str, crawl_no: int, tick: stage.Ticker, budget: _Budget, files: Sequence[NumberedFile]
-) -> None:
-    section = run.config.ingest
-    due = run.lineage.ingest(_unit_name(run.corpus, crawl, files))
-    outputs = run.corpus.outputs(due.unit, stage.TABLES, {crawl_no: crawl})
-    execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
+class _Batch(NamedTuple):
+    """What all batches of a run have in common."""
+
+    crawl: str
+    crawl_no: int
+    records: DataFrame | None
+    details: dict[str, Any]
+    budget: _Budget
+
+
+def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
+    due = run.lineage.ingest(_unit_name(run.corpus, batch.crawl, files))
+    outputs = run.corpus.outputs(due.unit, stage.TABLES, {batch.crawl_no: batch.crawl})
+    section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
-    access = _access(section, cores)
-
-    def read(tasks: list[list[stage.Source]]) -> list[Any]:
-        return stage.ingest(run.spark, tasks, crawl_no, limits, outputs, tick, access).collect() if tasks else []
-
-    in_pieces: list[NumberedFile] = []
-    written: list[Any] = []
-    for file in files if len(files) < cores else ():
-        ranges = _ranges(file, execution.min_bytes_per_range, 2 * cores)
-        if len(ranges) > 1 and (
-            found := stage.whole(read([[_source(file)._replace(range=r)] for r in ranges]), outputs)
-        ):
-            in_pieces.append(file)
-            written += found
-    rest = [file for file in files if file not in in_pieces]
-    written += read(_tasks(rest, cores, execution.files_per_task))
-    written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in written])
+    how = (batch.crawl_no, limits, outputs, tick, _access(section, cores))
+    if batch.records is None:
+        rows = _read_files(run, files, how)
+    else:
+        wanted = batch.records.where(F.col("file_no").between(files[0].file_no, files[-1].last_file_no))
+        sources = {file.file_no: _source(file) for file in files}
+        num_tasks = _num_tasks(len(files), cores, run.config.execution.files_per_task)
+        rows = stage.ingest_selected(wanted, sources, num_tasks, *how).collect()
+    written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in rows])
     if len(not_read) == len(files) > 1:
         first = shown(files[0].path)
         raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(due.unit, written)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
-    run.corpus.commit(*due, written, covers=_merged(covers))
-    budget.spend([file for file in files if file.file_no in not_read])
+    run.corpus.commit(*due, written, covers=_merged(covers), details=batch.details)
+    batch.budget.spend([file for file in files if file.file_no in not_read])
+
+
+def _read_files(run: Run, files: Sequence[NumberedFile], how: tuple[Any, ...]) -> list[Any]:
+    """Reads whole files: each in one piece, or where there are fewer than cores, in ranges by several tasks."""
+    execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
+
+    def read(tasks: list[list[stage.Source]]) -> list[Any]:
+        return stage.ingest(run.spark, tasks, *how).collect() if tasks else []
+
+    in_pieces: list[NumberedFile] = []
+    written: list[Any] = []
+    for file in files if len(files) < cores else ():
+        ranges = _ranges(file, execution.min_bytes_per_range, 2 * cores)
+        parts = [[_source(file)._replace(range=r)] for r in ranges]
+        if len(ranges) > 1 and (found := stage.whole(read(parts), how[2])):
+            in_pieces.append(file)
+            written += found
+    rest = [file for file in files if file not in in_pieces]
+    return written + read(_tasks(rest, cores, execution.files_per_task))
 
 
 def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str:
@@ -114,6 +139,8 @@ def _access(section: Ingest, tasks_at_once: int) -> Access:
     return Access(
         requests_per_second=section.requests_per_second / tasks_at_once,
         bytes_per_second=section.bytes_per_second and section.bytes_per_second / tasks_at_once,
+        requests_at_once=section.requests_at_once,
+        max_gap_bytes=section.max_gap_bytes,
         to_private_addresses=section.redirects_to_private_addresses,
     )
 
@@ -159,9 +186,13 @@ def _source(file: NumberedFile) -> stage.Source:
     return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no, version=version)
 
 
+def _num_tasks(num_files: int, cores: int, files_per_task: int) -> int:
+    return min(num_files, max(2 * cores, -(-num_files // files_per_task)))
+
+
 def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:
     """Files shared out evenly by size: as many tasks as keep all cores busy to the end, and files large."""
-    number = min(len(files), max(2 * cores, -(-len(files) // files_per_task)))
+    number = _num_tasks(len(files), cores, files_per_task)
     tasks: list[tuple[int, list[NumberedFile]]] = [(0, []) for _ in range(number)]
     for file in sorted(files, key=lambda file: (-file.bytes, file.file_no)):
         lightest = min(range(number), key=lambda task: tasks[task][0])

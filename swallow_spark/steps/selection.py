@@ -1,0 +1,62 @@
+"""Which records of a crawl an index names: found once, and written down before any of them is fetched."""
+
+from typing import Any, Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.config import fingerprint
+from swallow_spark.corpus import NumberedFile, Unit
+from swallow_spark.errors import UsageError
+from swallow_spark.outputs import write
+from swallow_spark.sources.commoncrawl import Selection, japanese, read_index
+from swallow_spark.steps.run import Run
+from swallow_spark.tables import SELECTIONS
+
+VERSION: Final = 1
+
+
+def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
+    """Raises UsageError where pages of the crawl were chosen in another way: by another index or other patterns, or
+    from whole files."""
+    wanted = selection.meaning() if selection else None
+    for batch in run.corpus.manifests("ingest", f"crawl={crawl}/"):
+        if (before := batch.details.get("selection")) != wanted:
+            raise UsageError(
+                f"--crawl {crawl}: its pages are {_told(before)}, and now {_told(wanted)} are asked for; "
+                "give them a crawl of their own (--crawl NAME)"
+            )
+
+
+def _told(meaning: dict[str, Any] | None) -> str:
+    if meaning is None:
+        return "all of its files"
+    patterns = ["", *(f"{name} {' '.join(meaning[name])}" for name in ("hosts", "urls") if meaning[name])]
+    return f"those by the index {meaning['index']}{', '.join(patterns)}"
+
+
+def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataFrame:
+    """The records of the crawl's registered files that are wanted (tables.SELECTIONS)."""
+    corpus = run.corpus
+    files = corpus.inputs(crawl)
+    unit, meaning = Unit("selection", f"crawl={crawl}/records"), selection.meaning()
+    print_ = fingerprint(meaning, {"selection": VERSION})
+    upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
+    if not corpus.is_finished(unit, print_, upstream):
+        with run.progress.stage("selection"):
+            index = read_index(run.spark, selection.index, run.config.ingest.base_url)
+            rows = _numbered(run, japanese(index, selection), files)
+            outputs = corpus.outputs(unit, {"selections": SELECTIONS}, {crawl_no: crawl})
+            corpus.commit(unit, print_, meaning, upstream, write(rows, "selections", outputs))
+    manifest = corpus.manifest(unit)
+    assert manifest
+    return corpus.read(run.spark, "selections", SELECTIONS, [manifest])
+
+
+def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:
+    """Rows of an index as those of SELECTIONS, sorted; of files that are not registered, none."""
+    numbers = run.spark.createDataFrame([(file.key, file.file_no) for file in files], "key string, file_no int")
+    found = rows.join(F.broadcast(numbers), rows["warc_filename"] == numbers["key"])
+    once = found.groupBy("file_no", F.col("warc_record_offset").alias("offset"))
+    lengths = once.agg(F.max("warc_record_length").alias("length"))
+    return lengths.repartitionByRange("file_no").sortWithinPartitions("file_no", "offset")
