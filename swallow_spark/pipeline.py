@@ -47,5 +47,5 @@ def report(run: Run) -> None:
     )
     if not run.corpus.is_finished(unit, print_, upstream):
         with run.progress.stage("report"):
-            write_report(run.spark, run.corpus, run.config)
+            write_report(run.spark, run.corpus, run.config, run.progress)
         run.corpus.commit(unit, print_, {}, upstream, [])

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swallow_spark.report.change import Change
+from swallow_spark.report.resources import Used
+
 
 @dataclass(frozen=True)
 class Step:
@@ -255,3 +258,5 @@ class Contents:
     samples: tuple[Sample, ...] = ()
     sample_seed: int = 1
     sources: Sources | None = None
+    change: Change | None = None
+    resources: tuple[Used, ...] = ()

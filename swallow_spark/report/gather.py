@@ -10,17 +10,21 @@ from pyspark.sql import SparkSession
 from swallow_spark import __version__
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
+from swallow_spark.progress import Progress
 from swallow_spark.report import counts, samples
+from swallow_spark.report.change import change
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import Finished, without_secrets
+from swallow_spark.report.resources import resources
 from swallow_spark.report.state import runs, stages
+from swallow_spark.report.summary import summarise
 
 _PAGE_KEYS: Final = {"doc_id", "witness"}
 _SECRET: Final = re.compile(r"secret|passw|token|credential|access\.?key", re.IGNORECASE)
 
 
-def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
-    """The contents of a corpus's report, as far as its stages have come."""
+def gather(spark: SparkSession, corpus: Corpus, config: Config, progress: Progress | None = None) -> Contents:
+    """The contents of a corpus's report, as far as its stages have come; `progress` is that of the present run."""
     have = Finished(spark, corpus, config)
     chosen, largest = samples.chosen(have), samples.largest_groups(have)
     doc_ids = {row[key] for rows in (*chosen.values(), largest) for row in rows for key in row.keys() & _PAGE_KEYS}
@@ -45,6 +49,8 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
         samples=samples.samples(have, chosen, pages),
         sample_seed=config.report.seed,
         sources=counts.sources(have) if have.ingested else None,
+        change=change(corpus, summarise(corpus, config.rules.preset, config.classifiers)),
+        resources=tuple(resources(corpus, *((progress.seconds, progress.resources) if progress else ({}, {})))),
     )
 
 

@@ -6,18 +6,19 @@ from pyspark.sql import SparkSession
 
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
+from swallow_spark.progress import Progress
 from swallow_spark.report.gather import gather
 
-VERSION: Final = 1  # raise it where the page of a corpus would look different
+VERSION: Final = 2  # raise it where the page of a corpus would look different
 PATH: Final = "report/index.html"
 
 
-def write_report(spark: SparkSession, corpus: Corpus, config: Config) -> str:
+def write_report(spark: SparkSession, corpus: Corpus, config: Config, progress: Progress | None = None) -> str:
     """Writes the report of what is there of a corpus; its path below the corpus root."""
     # Here, because it brings Matplotlib: most of a second that other commands can do without.
     from swallow_spark.report.render import render
 
-    html = render(gather(spark, corpus, config))
+    html = render(gather(spark, corpus, config, progress))
     # A lone surrogate can't be written in UTF-8; none comes from Parquet, but a file's name may hold one.
     corpus.root.write_atomically(PATH, html.encode("utf-8", "replace"))
     return PATH

@@ -1,0 +1,47 @@
+"""What the stages took: time, CPU, shuffle, spill, skew; of the present run, else of the last that did something."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from swallow_spark.corpus import Corpus
+
+# What one of Spark's stages measures; `annotate` is the scan that makes two of ours.
+_MADE_BY = {"annotate": ("sketch", "measure")}
+
+
+@dataclass(frozen=True)
+class Used:
+    """Of one stage in one run; `rows` and `bytes` are those of its finished units, whichever run made them."""
+
+    stage: str
+    seconds: float
+    python_cpu_seconds: float
+    measured: Mapping[str, float]
+    rows: int
+    bytes: int
+
+
+def resources(corpus: Corpus, seconds: Mapping[str, float], measured: Mapping[str, Mapping[str, float]]) -> list[Used]:
+    """By stage, in the order of work. `seconds` and `measured` are of the run that is going on (progress.Progress)."""
+    if not measured:
+        seconds, measured = _of_last_run(corpus)
+    found = []
+    for stage, figures in measured.items():
+        manifests = [m for name in _MADE_BY.get(stage, (stage,)) for m in corpus.manifests(name)]
+        files = [file for manifest in manifests for file in manifest.files]
+        cpu = sum(manifest.cpu_seconds for manifest in manifests)
+        rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)
+        found.append(Used(stage, float(seconds.get(stage, 0)), cpu, figures, rows, size))
+    return found
+
+
+def _of_last_run(corpus: Corpus) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
+    for path in reversed(corpus.root.files("runs", ".json")):
+        try:
+            run = json.loads(corpus.root.read_bytes(path))
+            if set(run["resources"]) - {"report"}:
+                return dict(run["seconds"]), {stage: dict(found) for stage, found in run["resources"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a run's manifest that can't be read is told by the list of runs
+    return {}, {}
