@@ -1,10 +1,12 @@
 """A page's DOM, walked once, as blocks (the text of one paragraph, heading, list item, cell ...) and the block-level
-elements that hold them, each with what its tag and its names hint at. `html` makes the main text of them.
+elements that hold them, each with what its tag and its names hint at. `maintext` makes the main text of them.
 """
 
 import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+from swallow_spark.kernels import wording
 
 __all__ = [
     "ARTICLE",
@@ -54,6 +56,7 @@ _TAG_HINTS: Final = {
     "aside": SIDEBAR,
     **dict.fromkeys(("nav", "footer", "header", "menu", "search", "button"), BOILERPLATE),
 }
+_ANCHORED: Final = words("section h1 h2 h3 h4 h5 h6 p dt dd")  # their ids are made of words of the text
 _BUTTON_LABELS: Final = words("h1 h2 h3 h4 h5 h6 dt summary")  # what a button in these says is their text: accordions
 # What the walk does about a node, by its tag; all other tags are inline.
 _INLINE, _TEXT, _SKIP, _LINK, _LINE_BREAK, _BLOCK, _PRE = range(7)
@@ -81,7 +84,7 @@ _BOILERPLATE_WORDS: Final = words(
 _BOILERPLATE_TOKENS: Final = words("side sub widget right-column copy author archive archives search tag lang")
 _STATES: Final = words("has no with without is not js wp-singular")
 _ARTICLE_TOKEN: Final = re.compile(
-    r"(?:article|entry|post|story|news|blog|detail|single|c?ms)[-_]?(?:main[-_]?)?(?:body|text|contents?|txt|detail)(?:[-_]?(?:inner|body|area))?"
+    r"(?:article|entry|post|story|news|blog|detail|single|cms)[-_]?(?:main[-_]?)?(?:body|text|contents?|txt|detail)(?:[-_]?(?:inner|body|area))?"
     r"|honbun|main[-_]?(?:text|txt)|markdown-body|wysiwyg|body[-_]?text",
     re.IGNORECASE,
 )
@@ -113,20 +116,36 @@ _KEPT: Final = str.maketrans("\x01\x02\x00", " \t\n")
 
 
 class Element:
-    """A block-level element. `html` adds sums over the blocks below it, and whether it is dropped."""
+    """A block-level element. `names` is its class as it stands. `maintext` adds sums over the blocks below it, and
+    whether it is dropped."""
 
-    __slots__ = ("dropped", "hint", "linked", "num_blocks", "parent", "prose", "tag", "weight")
+    __slots__ = (
+        "dropped",
+        "hint",
+        "linked",
+        "names",
+        "num_blocks",
+        "num_links",
+        "num_prose",
+        "parent",
+        "prose",
+        "tag",
+        "weight",
+    )
 
     dropped: bool
     linked: int
     num_blocks: int
+    num_links: int
+    num_prose: int
     prose: int
     weight: int
 
-    def __init__(self, parent: int, tag: str, hint: int) -> None:
+    def __init__(self, parent: int, tag: str, hint: int, names: str | None = None) -> None:
         self.parent = parent
         self.tag = tag
         self.hint = hint
+        self.names = names
 
 
 class Block(NamedTuple):
@@ -179,11 +198,13 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
             child = node.first_child
             if child is not None:
                 hint = _TAG_HINTS.get(tag, 0)
+                names = None
                 if tag == "button" and elements[current].tag in _BUTTON_LABELS:
                     hint = 0
                 if tag != "body" and (attributes := node.attributes):  # a body's names are those of the page's kind
-                    hint = _attribute_hint(attributes, hint)
-                elements.append(Element(current, tag, hint))
+                    hint = _attribute_hint(tag, attributes, hint)
+                    names = attributes.get("class")
+                elements.append(Element(current, tag, hint, names))
                 current = len(elements) - 1
                 pre_depth += kind == is_pre
         elif kind == inline:
@@ -220,7 +241,7 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
         node = following
 
 
-def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
+def _attribute_hint(tag: str, attributes: dict[str, str | None], hint: int) -> int:
     """The hint of an element's attributes, or `hint` of its tag."""
     if not _TELLING.isdisjoint(attributes):
         style = attributes.get("style")
@@ -235,7 +256,7 @@ def _attribute_hint(attributes: dict[str, str | None], hint: int) -> int:
             return BOILERPLATE
     if hint:
         return hint
-    for key in ("id", "class"):
+    for key in ("class",) if tag in _ANCHORED else ("id", "class"):
         if names := attributes.get(key):
             for token in names.split():
                 if token_hint := _hint(token):
@@ -290,6 +311,7 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
             or (weight >= _MIN_SENTENCE_WEIGHT and _has_sentence_end(text))
             or (weight >= _MIN_FULL_SENTENCE_WEIGHT and text.endswith(_FULL_STOPS))
         )
+        and not wording.is_fine_print(text)
     )
     blocks.append(Block(current, text, weight, linked, weight - linked if is_prose else 0))
 

@@ -3,7 +3,15 @@
 import re
 from typing import Final
 
-__all__ = ["is_about_comments", "is_boilerplate", "is_date", "is_navigation", "is_related", "without_permalink"]
+__all__ = [
+    "is_about_comments",
+    "is_boilerplate",
+    "is_date",
+    "is_fine_print",
+    "is_navigation",
+    "is_related",
+    "without_permalink",
+]
 
 _BOILERPLATE: Final = re.compile(
     r"[\s【〔［\[（(＜<■□●◆▼▲※*]*(?:"
@@ -37,12 +45,26 @@ _DATE: Final = re.compile(
     r"(?:20|19)\d\d\s*[年/.-]\s*\d{1,2}\s*[月/.-]\s*\d{1,2}\s*日?\s*(?:[(（].{1,3}[)）])?"
     r"\s*(?:\d{1,2}\s*[:：時]\s*\d{2}\s*分?)?\s*(?:公開|更新|投稿|掲載|配信|付)?$"
 )
+_FINE_PRINT_SIGNS: Final = ("©", "opyright", "OPYRIGHT", "ights ", "無断", "ookie", "クッキー")  # any of them is in it
+_FINE_PRINT: Final = re.compile(
+    r"©|copyright\s*(?:\(|\d)|rights reserved|無断(?:転載|複製|使用|引用|複写)|by (?:using|continuing)\b.*\bcookies"
+    r"|\b(?:uses?|accept|of) (?:\w+ )?cookies|(?:cookies?|クッキー)[^。]{0,12}(?:使用|利用|同意|許可)",
+    re.IGNORECASE,
+)
 _PERMALINK: Final = re.compile(r"\s*(?:[¶§#]|\[(?:編集|ソースを編集|edit)(?: \| [^\]]*)?\])$")
 
 
 def is_boilerplate(line: str) -> bool:
     """Whether a line is of no article: a copyright, a paywall, a button for sharing."""
     return _BOILERPLATE.match(line) is not None
+
+
+def is_fine_print(text: str) -> bool:
+    """Whether a paragraph speaks of the page's copyright, or of cookies: such are as long as prose."""
+    for sign in _FINE_PRINT_SIGNS:
+        if sign in text:
+            return _FINE_PRINT.search(text) is not None
+    return False
 
 
 def is_navigation(line: str) -> bool:

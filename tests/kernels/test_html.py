@@ -67,6 +67,49 @@ def test_forum_posts_are_all_kept() -> None:
     assert text_of(f"<div>{posts}</div><div>{MENU}</div>") == f"{FIRST}\n{SECOND}\n{THIRD}"
 
 
+def teasers(*texts: str) -> str:
+    return "".join(f"<div><a href=/{n}>記事 {n} の見出し</a><p>{text}</p></div>" for n, text in enumerate(texts))
+
+
+def test_teasers_and_footers_without_names_are_told_from_a_short_article() -> None:
+    article = f"<div><h2>雨の日</h2>{paragraphs(FIRST, SECOND)}</div>"
+    around = f"<div>{teasers(THIRD[:30], SECOND[:25])}</div>"
+    legal = "<div><p>当サイトではCookieを使用しています。</p><p>Copyright (C) 2025 例。無断転載を禁じます。</p></div>"
+    assert text_of(f"<div><ul>{MENU}</ul></div><div>{article}{around}</div>{legal}") == f"雨の日\n{FIRST}\n{SECOND}"
+
+
+def test_text_beside_the_longest_part_stays() -> None:
+    lead = f"<div>{paragraphs(SECOND)}</div>"
+    longest = f"<div>{paragraphs(FIRST, THIRD)}</div>"
+    table = "<div><table><tr><td>定員</td><td>十名</td></tr></table></div>"
+    body = f"<div>{lead}{longest}{table}{lead}</div><div><ul>{MENU}</ul></div>"
+    assert text_of(body) == f"{SECOND}\n{FIRST}\n{THIRD}\n定員\n十名\n{SECOND}"
+
+
+def test_short_sections_of_a_manual_stay() -> None:
+    sections = "".join(
+        f"<div class=sect><h3>{title}</h3><p>{text}</p></div>"
+        for title, text in (("概観", FIRST * 6), ("呼び出し方", "フィルター → 汎用"), ("使用例", "図一"))
+    )
+    expected = f"概観\n{FIRST * 6}\n呼び出し方\nフィルター → 汎用\n使用例\n図一"
+    assert text_of(f"<div>{sections}</div><div><ul>{MENU}</ul></div>") == expected
+
+
+def test_an_article_on_copyright_or_cookies_is_text() -> None:
+    texts = [f"Cookieを使用する理由、その{n}。無断転載とは何か。{FIRST}" for n in "一二三"]
+    assert text_of(f"<div><ul>{MENU}</ul></div><div>{paragraphs(*texts)}</div>") == "\n".join(texts)
+
+
+def test_an_anchors_words_are_no_hint() -> None:
+    first = f'<section id="comments"><h2 id="footer">脚注</h2><p>{FIRST}</p></section>'
+    assert text_of(f"{first}<section><p>{SECOND * 3}</p></section>") == f"脚注\n{FIRST}\n{SECOND * 3}"
+
+
+def test_the_labels_of_a_form_are_no_text() -> None:
+    form = "<form>名前：<input> 本文：<textarea></textarea><input type=submit value=書き込む></form>"
+    assert text_of(f"<h1>雨の日</h1>{paragraphs(FIRST, SECOND)}{form}") == f"雨の日\n{FIRST}\n{SECOND}"
+
+
 def test_ruby_keeps_its_base() -> None:
     ruby = "<ruby><rb>薔薇</rb><rp>（</rp><rt>ばら</rt><rp>）</rp></ruby>の花が"
     ruby += "<ruby>咲<rt>さ</rt><rtc>x</rtc></ruby>いた。"
