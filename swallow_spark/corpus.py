@@ -33,6 +33,7 @@ from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FI
 _FORMAT: Final = 1
 _MARKER: Final = "corpus.json"
 _MANIFESTS: Final = "manifests"
+_REGISTERED, _WITHDRAWN = ".parquet", ".withdrawn"  # endings of the files of `inputs`
 # Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
 # A `crawl=NAME` is none of them, whatever the name looks like.
 _UNIT_DIRECTORY: Final = re.compile(r"(.*/)?[^/=]*-[0-9a-f]{12}")
@@ -163,10 +164,12 @@ class Corpus:
         """Gives numbers to the inputs that have none yet, in the order of their keys; the number of new ones.
 
         `cc:` listings bring keys whose order is that of the listing. Only under the lock. A number is never given
-        twice: the rows of `inputs` stay, whatever happens to the pages.
+        twice: the rows of `inputs` stay, whatever happens to the pages, and those of a crawl that was withdrawn too. A
+        file of it that comes again, as it was, takes its number up.
         """
         check_crawl(crawl)
         rows = self._inputs(crawl).to_pylist()
+        gone = self._inputs(crawl, _WITHDRAWN).to_pylist()
         known = {row["key"]: row for row in rows if row["base_offset"] == 0}
         for file in found:
             row = known.get(file.key)
@@ -178,41 +181,51 @@ class Corpus:
         new = sorted({file.key: file for file in found if file.key not in known}.values())
         if not new:
             return 0
-        numbers = {name: number for number, name in self.crawls().items()}
+        parts = [*self._input_parts(), *self._input_parts(_WITHDRAWN)]
+        numbers = {name: number for number, name, _ in parts}
         crawl_no = numbers.get(crawl) or max(numbers.values(), default=0) + 1
-        file_no = max((row["file_no"] for row in rows), default=-1) + 1
+        earlier = {(row["key"], row["bytes"]): row["file_no"] for row in gone if row["base_offset"] == 0}
+        next_no = max((row["file_no"] for row in (*rows, *gone)), default=-1) + 1
         added = []
         for file in new:
-            if file.line is not None:
-                file_no = file.line
+            file_no = earlier.get((file.key, file.bytes), next_no) if file.line is None else file.line
             for base_offset in range(0, max(1, file.bytes), BYTES_PER_FILE_NO):
                 row = {"crawl": crawl, "crawl_no": crawl_no, "file_no": file_no, "base_offset": base_offset}
                 added.append({**file._asdict(), "path": shown(file.path), **row})
                 file_no += 1
-        if crawl_no > MAX_CRAWL_NO or file_no - 1 > MAX_FILE_NO:
+            next_no = max(next_no, file_no)
+        if crawl_no > MAX_CRAWL_NO or next_no - 1 > MAX_FILE_NO:
             raise CorpusError(f"no numbers left: {MAX_CRAWL_NO} crawls of {MAX_FILE_NO + 1} files at most")
         taken = [row["file_no"] for row in (*rows, *added)]
-        if len(set(taken)) < len(taken):
+        before = {row["file_no"]: row["key"] for row in gone}
+        if len(set(taken)) < len(taken) or any(before.get(r["file_no"], r["key"]) != r["key"] for r in added):
             raise UsageError(f"--crawl {crawl}: files of a cc: listing and other files need crawls of their own")
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist([{n: r[n] for n in INPUTS.names} for r in added], INPUTS), sink)
-        part = sum(name == crawl for _, name, _ in self._input_parts())
-        self.root.write_atomically(f"inputs/{crawl_no:04}-{crawl}-{part:06}.parquet", sink.getvalue().to_pybytes())
+        part = sum(name == crawl for _, name, _ in parts)
+        self.root.write_atomically(f"inputs/{crawl_no:04}-{crawl}-{part:06}{_REGISTERED}", sink.getvalue().to_pybytes())
         return len(new)
 
-    def _input_parts(self) -> list[tuple[int, str, str]]:
+    def withdraw(self, crawl: str) -> None:
+        """Takes a crawl out of the corpus, whose units must be gone: its inputs are no longer registered, but their
+        numbers stay theirs. Only under the lock."""
+        for _, name, path in self._input_parts():
+            if name == crawl:
+                self.root.move(path, path.removesuffix(_REGISTERED) + _WITHDRAWN)
+
+    def _input_parts(self, suffix: str = _REGISTERED) -> list[tuple[int, str, str]]:
         """crawl_no, crawl and path of each file of the table `inputs`: the names tell, so that no table of all crawls
         is ever read to find one."""
         parts = []
-        for path in self.root.files("inputs", ".parquet"):
-            match = re.fullmatch(r"inputs/(\d{4})-(.*)-\d{6}\.parquet", path)
+        for path in self.root.files("inputs", suffix):
+            match = re.fullmatch(rf"inputs/(\d{{4}})-(.*)-\d{{6}}{re.escape(suffix)}", path)
             if not match:
                 raise CorpusError(f"{self.root.location}/{path}: not a file of this table")
             parts.append((int(match[1]), match[2], path))
         return parts
 
-    def _inputs(self, crawl: str) -> pa.Table:
-        paths = [path for _, name, path in self._input_parts() if name == crawl]
+    def _inputs(self, crawl: str, suffix: str = _REGISTERED) -> pa.Table:
+        paths = [path for _, name, path in self._input_parts(suffix) if name == crawl]
         tables = [pq.read_table(pa.BufferReader(self.root.read_bytes(path)), schema=INPUTS) for path in paths]
         return pa.concat_tables(tables) if tables else INPUTS.empty_table()
 

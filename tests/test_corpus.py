@@ -187,6 +187,27 @@ def test_numbers_are_not_used_again_when_pages_are_gone(corpus: Corpus) -> None:
     assert numbers(corpus, "x")["0"] == 2
 
 
+def test_a_withdrawn_crawl_keeps_its_numbers_and_takes_them_up_again(corpus: Corpus) -> None:
+    corpus.register("x", [file("a"), file("b", 5)])
+    corpus.register("x", [file("c", 3 * BYTES_PER_FILE_NO)])
+    corpus.register("y", [file("a")])
+    corpus.withdraw("x")
+    corpus.withdraw("x")  # as after an interruption
+    assert (corpus.crawls(), corpus.pending("x")) == ({2: "y"}, [])
+    assert corpus.register("z", [file("a")]) == 1
+    assert corpus.crawls() == {2: "y", 3: "z"}
+    # What comes again is known; what is new, or has changed, gets numbers that were never given.
+    assert corpus.register("x", [file("new"), file("c", 3 * BYTES_PER_FILE_NO), file("b", 6)]) == 3
+    assert corpus.crawls() == {1: "x", 2: "y", 3: "z"}
+    assert numbers(corpus, "x") == {"c": 2, "b": 5, "new": 6}
+    assert corpus._inputs("x")["file_no"].to_pylist() == [5, 2, 3, 4, 6]
+    corpus.withdraw("x")
+    assert corpus.register("x", [file("a"), file("b", 5), file("new")]) == 3
+    assert numbers(corpus, "x") == {"a": 0, "b": 1, "new": 6}
+    with pytest.raises(UsageError, match="crawls of their own"):
+        corpus.register("x", [file("line", -1, line=2)])
+
+
 def test_names_of_crawls_that_begin_alike(corpus: Corpus) -> None:
     for crawl in ("a", "a-b", "a.b", "a-000001", "0001-a"):
         corpus.register(crawl, [file(f"of-{crawl}")])

@@ -22,19 +22,32 @@ app = typer.Typer()
 @app.command()
 def discard(
     corpus: CorpusOption,
-    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(COMPUTED_FROM)}.")],
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(COMPUTED_FROM)}.")
+    ] = None,
+    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="A crawl that shall go.")] = None,
 ) -> None:
-    """Deletes what a stage made and all that was computed from it, to do it again. Numbers of inputs stay."""
-    if stage not in COMPUTED_FROM:
+    """Deletes what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
+    subsets. Numbers of inputs stay; after a crawl has gone, `deduplicate` and what follows are to be done again."""
+    if (stage is None) == (crawl is None):
+        raise UsageError("discard: give either --stage or --crawl")
+    if stage is not None and stage not in COMPUTED_FROM:
         raise UsageError(f"--stage {stage}: it is one of {', '.join(COMPUTED_FROM)}")
     opened = Corpus.open(corpus)
+    if crawl is not None and crawl not in opened.crawls().values():
+        raise UsageError(f"--crawl {crawl}: there is none of that name")
+    first = stage or "ingest"
     with opened.lock():
-        for name in (*COMPUTED_FROM[stage], stage):  # the stage itself last: interrupted, the same call can be repeated
+        for name in (*COMPUTED_FROM[first], first):  # the stage itself last: interrupted, the same call can be repeated
             found = opened.manifests(name)
+            if crawl:
+                found = [manifest for manifest in found if f"crawl={crawl}" in manifest.unit.split("/")]
             for manifest in found:
                 opened.forget(Unit(name, manifest.unit))
             if found:
                 typer.echo(f"{name}: {len(found)} units discarded", err=True)
+        if crawl:
+            opened.withdraw(crawl)
 
 
 @app.command()
