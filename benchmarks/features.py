@@ -37,8 +37,18 @@ def main() -> None:
         }
     )
     needed = len(load("swallow-v2").rules.bounds)
-    title = f"All {len(features.SCHEMA) - 1} features (swallow-v2 needs {needed}), 1,500 characters each, equal values"
+    number = len(naive_features.measure(""))
+    title = f"All {number} features (swallow-v2 needs {needed}), 1,500 characters each, equal values"
     show(title, figures, ("numba", "numpy"))
+    print()
+
+    contestants = {"all features": (lambda: features.measure(array), len(texts))}
+    for group in features.GROUPS:
+        contestants[f"with the group {group}"] = (
+            lambda group=group: features.measure(array, groups=[group]),
+            len(texts),
+        )
+    show("Features of other pipelines", race(contestants), ("numba",))
     print()
 
     lists = {"100 expressions": mixed(texts, 100), "1,000": mixed(texts, 1_000), "50,000": mixed(texts, 50_000)}

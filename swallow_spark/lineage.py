@@ -61,7 +61,7 @@ class Fingerprints:
 
     @cached_property
     def measure(self) -> str:
-        versions = {**features.versions(), "ngwords": ngwords.VERSION}
+        versions = {**features.versions(self.config.features.groups), "ngwords": ngwords.VERSION}
         return fingerprint(self.config.features.meaning(), versions, self.ingest)
 
     @cached_property

@@ -238,6 +238,7 @@ def test_files_count_by_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
+        ("rules.bounds.symbol_fraction={max=1, source='x'}", ["symbol_fraction", "features.groups = ['lines']"]),
         ("rules.bounds.num_words={min=1, source='x'}", ["rules.bounds.num_words", "no such feature", "num_letters"]),
         (
             "classifiers.wiki.weights={__label__best=1}",

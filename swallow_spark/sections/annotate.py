@@ -32,3 +32,6 @@ class Features(Section):
     ng_variants: tuple[Literal["width", "kana"], ...] = Field(
         default=(), description="differences that don't matter: half and full width, hiragana and katakana"
     )
+    groups: tuple[Literal["lines", "compression"], ...] = Field(
+        default=(), description="features of other pipelines, measured beside those of Swallow"
+    )

@@ -41,6 +41,11 @@ def ng_matcher(section: Features) -> ngwords.Matcher | None:
     return ngwords.Matcher(ngwords.expressions(*section.ng_words), section.ng_variants)
 
 
+def measure(texts: pa.Array, section: Features, ng_words: ngwords.Matcher | None) -> pa.RecordBatch:
+    """The features of texts, as the section says."""
+    return feature_kernels.measure(texts, ng_words=ng_words, blank_lines=section.blank_lines, groups=section.groups)
+
+
 def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs: Outputs) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
@@ -51,7 +56,7 @@ def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs:
                 sketched = lsh.sketch(texts, **kernels.sketch.model_dump())
                 opened.write("sketches", _with(sketched, {"doc_id": from_pages[0]}))
             if kernels.features:
-                measured = feature_kernels.measure(texts, ng_words=matcher, blank_lines=kernels.features.blank_lines)
+                measured = measure(texts, kernels.features, matcher)
                 opened.write("features", _with(measured, dict(zip(_FROM_PAGES, from_pages, strict=True))))
         yield opened.written()
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from swallow_spark.config import Config
-from swallow_spark.kernels import blocklists, features
+from swallow_spark.kernels import blocklists
 from swallow_spark.kernels.urls import host_of
-from swallow_spark.stages.annotate import ng_matcher
+from swallow_spark.stages.annotate import measure, ng_matcher
 from swallow_spark.steps.blocklists import sources
 
 
@@ -18,8 +18,7 @@ def try_rules(config: Config, text: str, url: str | None = None) -> dict[str, An
     """Features and verdict of one text, as the stages `measure` and `decide` give them; as plain JSON."""
     section, rules = config.features, config.rules
     texts = pa.array([text], pa.large_string())
-    measured = features.measure(texts, ng_words=ng_matcher(section), blank_lines=section.blank_lines)
-    values = measured.to_pylist()[0]
+    values = measure(texts, section, ng_matcher(section)).to_pylist()[0]
     reasons = [reason for feature, bound in rules.bounds.items() for reason in bound.reasons(feature, values[feature])]
     if url is not None:
         own, hosts, urls = sources(rules)
@@ -33,7 +32,8 @@ def show_trial(trial: dict[str, Any], config: Config, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("feature", "value", "bounds", "reason"):
         table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
-    for feature in [*bounds, *(name for name in trial["features"] if name not in bounds)]:
+    others = (name for name, value in trial["features"].items() if name not in bounds and value is not None)
+    for feature in [*bounds, *others]:
         value, bound = trial["features"][feature], bounds.get(feature)
         shown = "not measured" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value}"
         said = ", ".join(f"{k} {v:g}" for k, v in (bound or {}) if k != "source" and v is not None)

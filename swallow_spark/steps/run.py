@@ -45,6 +45,9 @@ def check_config(config: Config) -> None:
         if feature not in features.SCHEMA.names:
             known = ", ".join(features.SCHEMA.names)
             raise ConfigError(f"rules.bounds.{feature}: no such feature (there are: {known})")
+        group = features.group_of(feature)
+        if group not in (None, *config.features.groups):
+            raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
     if config.features.ng_words:
         ngwords.expressions(*config.features.ng_words)
     for name, classifier in config.classifiers.items():

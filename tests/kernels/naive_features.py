@@ -1,6 +1,7 @@
 """The features as the words of their definition say, in plain Python: slow, obvious; the kernels must equal it."""
 
 import re
+import zlib
 from collections import Counter
 
 
@@ -80,3 +81,26 @@ def measure(text: str) -> dict[str, float]:
             features[f"duplicate_{n}gram_character_fraction"] = fraction(len(repeated), len(times))
             features[f"duplicate_{n}gram_occurrence_fraction"] = fraction(sum(repeated), total)
     return features
+
+
+def measure_groups(text: str) -> dict[str, float]:
+    """The features of other pipelines, which are measured where they are asked for."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    times = Counter(lines)
+    ellipsis = r"…|\.{3,}|・{3,}"
+    symbols = sum(len(re.findall(f"[#＃]|{ellipsis}", line)) for line in lines)
+    return {
+        "terminal_punctuation_line_fraction": fraction(
+            sum(line[-1] in "。．！？.!?…」』”’\"'" for line in lines), len(lines)
+        ),
+        "short_line_fraction": fraction(sum(len(line) <= 30 for line in lines), len(lines)),
+        "duplicate_line_fraction_in_character": fraction(
+            sum((number - 1) * len(line) for line, number in times.items()), sum(map(len, lines))
+        ),
+        "bullet_line_fraction": fraction(sum(line[0] in "・•‣◦●○◎■□▪▫◆◇▶►※＊*－-" for line in lines), len(lines)),
+        "ellipsis_line_fraction": fraction(
+            sum(re.search(f"({ellipsis})$", line) is not None for line in lines), len(lines)
+        ),
+        "symbol_fraction": fraction(symbols, sum(not c.isspace() for c in "".join(lines))),
+        "compression_ratio": fraction(len(text.encode()), len(zlib.compress(text.encode(), 6))),
+    }

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swallow_spark.config import load
 from swallow_spark.kernels import features
 from swallow_spark.kernels.features import letters, ng, repetition
 from swallow_spark.kernels.features.texts import is_space, without_blank_lines
 from swallow_spark.kernels.ngwords import Matcher
+from swallow_spark.sections.annotate import Features
 
 # From 夏目漱石「吾輩は猫である」(1905), in the public domain.
 CAT = (
@@ -47,17 +49,22 @@ EDGES = [
     CAT,
     CAT + "\n\n" + CAT,
     (CAT + "\n") * 20,
+    "・一つ\n- 二つ...\n　※ 三つ…\n四つ・・\n# 五つ....#\n「六つ」\n六つ.\n・\n...\n・・・・",
+    ("短い行。\n" + "長" * 30 + "\n" + "長" * 31 + "\n\n") * 3,
     "\ufeff\ufffd\U0010ffff\u0301e\u0301",
 ]
 
 
-def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch) -> None:
+NO_GROUPS = dict.fromkeys(naive_features.measure_groups(""))
+
+
+def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch, groups: bool = False) -> None:
     assert batch.schema == features.SCHEMA
     assert batch.num_rows == len(texts)
     batch.validate(full=True)
     for text, row in zip(texts, batch.to_pylist(), strict=True):
         assert row.pop("ng_fraction") is None
-        expected = naive_features.measure(text)
+        expected = {**naive_features.measure(text), **(naive_features.measure_groups(text) if groups else NO_GROUPS)}
         assert row.keys() == expected.keys()
         for name, value in expected.items():
             assert row[name] == value, (name, text)  # to the last digit
@@ -66,10 +73,11 @@ def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch) -> None:
 @pytest.mark.parametrize("text", EDGES, ids=lambda t: repr(t[:6]))
 def test_features_equal_the_naive_ones(text: str) -> None:
     assert_equal_to_naive([text], features.measure(pa.array([text])))
+    assert_equal_to_naive([text], features.measure(pa.array([text]), groups=features.GROUPS), groups=True)
 
 
 ALPHABET = st.one_of(
-    st.sampled_from("あいアイ亜々〇ーｱA1 、，。．！？!?・…\n\n\r\t\u3000\u200b\x1c\x85\u2028😀𠮷"),
+    st.sampled_from("あいアイ亜々〇ーｱA1 、，。．！？!?・・…..#-」\n\n\r\t\u3000\u200b\x1c\x85\u2028😀𠮷"),
     st.characters(codec="utf-8"),
 )
 
@@ -77,7 +85,7 @@ ALPHABET = st.one_of(
 @settings(deadline=None, max_examples=300)
 @given(texts=st.lists(st.text(ALPHABET, max_size=50), max_size=4))
 def test_features_equal_the_naive_ones_for_any_text(texts: list[str]) -> None:
-    assert_equal_to_naive(texts, features.measure(pa.array(texts, pa.string())))
+    assert_equal_to_naive(texts, features.measure(pa.array(texts, pa.string()), groups=features.GROUPS), groups=True)
     dropped = [naive_features.drop_blank_lines(text) for text in texts]
     assert without_blank_lines(pa.array(texts, pa.string())).to_pylist() == dropped
     assert_equal_to_naive(dropped, features.measure(pa.array(texts, pa.string()), blank_lines="drop"))
@@ -131,8 +139,8 @@ def test_pieces_whose_hashes_are_equal_are_told_apart() -> None:
     codes = [HashedAsZero(ord(c)) for piece in pieces for c in piece]
     bounds = np.cumsum([0, *map(len, pieces)])
     with np.errstate(over="ignore"):
-        repeats = repetition._repeats.py_func(codes, bounds, 5, np.empty(32, np.int64), hashes := np.empty(5, np.int64))
-    assert repeats == (1, 3)
+        found = repetition.repeats.py_func(codes, bounds, 5, np.empty(32, np.int64), hashes := np.empty(5, np.int64))
+    assert found == (1, 3)
     assert hashes[0] == hashes[1]
 
 
@@ -154,9 +162,18 @@ def test_names_that_come_twice_are_refused() -> None:
 
 
 def test_versions_name_every_feature() -> None:
-    assert features.versions().keys() == {"features", *(f"features.{f.name}" for f in features.FEATURES)}
+    assert features.versions(features.GROUPS).keys() == {"features", *(f"features.{f.name}" for f in features.FEATURES)}
+    assert features.versions(features.GROUPS).keys() - features.versions() == {f"features.{g}" for g in features.GROUPS}
     modules = {p.stem for p in Path(features.__file__).parent.glob("*.py")} - {"__init__", "texts"}
     assert modules == {f.name for f in features.FEATURES}
+
+
+def test_groups_are_those_of_the_configuration() -> None:
+    assert Features(groups=features.GROUPS).groups == features.GROUPS
+    with pytest.raises(ValueError, match="no such group of features: x"):
+        features.measure(pa.array(["あ"]), groups=["x"])
+    for preset in ("swallow-v1", "swallow-v2"):
+        assert {features.group_of(column) for column in load(preset).rules.bounds} == {None}
 
 
 def test_a_long_text() -> None:

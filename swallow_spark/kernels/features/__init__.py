@@ -1,14 +1,16 @@
 """Features: numbers measured on a text, with the names and definitions of Swallow's rules. Thresholds are elsewhere.
 
-To add one, write a module with a `FEATURE` beside these and list it in `FEATURES`.
+To add one, write a module with a `FEATURE` beside these and list it in `FEATURES`. Those of other pipelines have a
+group, and are measured where it is asked for.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from swallow_spark.kernels.features import letters, ng, ngrams, repetition, sentences
+from swallow_spark.kernels.features import compression, letters, lines, ng, ngrams, repetition, sentences
 from swallow_spark.kernels.features.texts import Feature, Texts, without_blank_lines
 from swallow_spark.kernels.ngwords import Matcher
 
@@ -21,6 +23,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     repetition.FEATURE,
     ngrams.FEATURE,
     ng.FEATURE,
+    lines.FEATURE,
+    compression.FEATURE,
 )
 
 
@@ -35,26 +39,47 @@ def _schema(features: tuple[Feature, ...]) -> pa.Schema:
 SCHEMA: Final = _schema(FEATURES)
 """The columns of `measure`: counts are int32, fractions float64."""
 
+GROUPS: Final = tuple(dict.fromkeys(feature.group for feature in FEATURES if feature.group))
+"""Features that are measured only where they are asked for."""
 
-def versions() -> dict[str, int]:
+
+def versions(groups: Collection[str] = ()) -> dict[str, int]:
     """What the values depend on beside the text and the list of NG expressions, for fingerprints."""
-    return {"features": VERSION, **{f"features.{feature.name}": feature.version for feature in FEATURES}}
+    return {"features": VERSION, **{f"features.{feature.name}": feature.version for feature in _measured(groups)}}
+
+
+def group_of(column: str) -> str | None:
+    """The group that a column is measured with; None where it always is. Raises KeyError where there is no such one."""
+    return {field.name: feature.group for feature in FEATURES for field in feature.schema}[column]
 
 
 def measure(
-    texts: Any, *, ng_words: Matcher | None = None, blank_lines: Literal["keep", "drop"] = "keep"
+    texts: Any,
+    *,
+    ng_words: Matcher | None = None,
+    blank_lines: Literal["keep", "drop"] = "keep",
+    groups: Collection[str] = (),
 ) -> pa.RecordBatch:
     """All features of each text of a (large_)string array: a batch of `SCHEMA`, one row for each text.
 
     `blank_lines="drop"` measures the texts without lines that are empty or blank; "keep" measures them as they stand,
-    as Swallow's code does. `ng_fraction` is null without `ng_words`. Nulls count as empty texts.
+    as Swallow's code does. Null are `ng_fraction` without `ng_words`, and the features of groups that aren't in
+    `groups`. Nulls count as empty texts.
     """
     if blank_lines == "drop":
         texts = without_blank_lines(texts)
-    decoded = Texts.decode(texts, ng_words)
-    columns = [
-        pa.array(values, field.type)
-        for feature in FEATURES
-        for field, values in zip(feature.schema, feature.compute(decoded), strict=True)
-    ]
+    decoded, measured = Texts.decode(texts, ng_words), _measured(groups)
+    columns = []
+    for feature in FEATURES:
+        if feature in measured:
+            found = feature.compute(decoded)
+            columns += [pa.array(values, field.type) for field, values in zip(feature.schema, found, strict=True)]
+        else:
+            columns += [pa.nulls(len(texts), field.type) for field in feature.schema]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _measured(groups: Collection[str]) -> list[Feature]:
+    if unknown := set(groups) - set(GROUPS):
+        raise ValueError(f"no such group of features: {', '.join(sorted(unknown))} (there are: {', '.join(GROUPS)})")
+    return [feature for feature in FEATURES if feature.group is None or feature.group in groups]

@@ -5,7 +5,7 @@ from typing import Final
 import pyarrow as pa
 
 from swallow_spark.kernels.features.letters import num_japanese_letters
-from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio
+from swallow_spark.kernels.features.texts import Column, Feature, Texts, optional_ratios, ratio
 
 
 def _compute(texts: Texts) -> list[Column]:
@@ -17,6 +17,6 @@ def _compute(texts: Texts) -> list[Column]:
 FEATURE: Final = Feature(
     name="ng",
     version=1,
-    schema=pa.schema([pa.field("ng_fraction", pa.float64())]),  # null: no list was given
+    schema=pa.schema(optional_ratios("ng_fraction")),  # null: no list was given
     compute=_compute,
 )

@@ -16,8 +16,8 @@ def _compute(texts: Texts) -> list[Column]:
     paragraphs, sentences = _measure(texts.codes, texts.offsets)
     return [
         ratio(repeated, total)
-        for number, repeats, chars, repeated_chars in (paragraphs, sentences)
-        for repeated, total in ((repeats, number), (repeated_chars, chars))
+        for number, times, chars, repeated_chars in (paragraphs, sentences)
+        for repeated, total in ((times, number), (repeated_chars, chars))
     ]
 
 
@@ -37,7 +37,7 @@ FEATURE: Final = Feature(
 
 
 @njit(cache=True, nogil=True)
-def _repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes: Offsets) -> tuple[int, int]:
+def repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes: Offsets) -> tuple[int, int]:
     """Of the pieces `codes[bounds[k] : bounds[k + 1]]`: how many equal an earlier one, and their length in all.
 
     Pieces of equal hash are compared character by character. `table` needs 4 * number entries (or 1), `hashes` number.
@@ -46,7 +46,7 @@ def _repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes:
     while size < 2 * number:
         size *= 2
     table[:size] = -1
-    repeats = chars = 0
+    times = chars = 0
     for k in range(number):
         start, length = bounds[k], bounds[k + 1] - bounds[k]
         h = np.int64(length)
@@ -61,14 +61,14 @@ def _repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes:
                 while same < length and codes[start + same] == codes[bounds[other] + same]:
                     same += 1
                 if same == length:
-                    repeats += 1
+                    times += 1
                     chars += length
                     break
             slot = (slot + 1) & (size - 1)
         else:
             table[slot] = k
             hashes[k] = h
-    return repeats, chars
+    return times, chars
 
 
 @njit(cache=True, nogil=True)
@@ -84,9 +84,9 @@ def _measure(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
     hashes = np.empty(room + 1, np.int64)
     for i in range(n):
         num_sentences, num_paragraphs = split(codes[offsets[i] : offsets[i + 1]], kept, sentences, paragraphs)
-        repeats, chars = _repeats(kept, paragraphs, num_paragraphs, table, hashes)
+        times, chars = repeats(kept, paragraphs, num_paragraphs, table, hashes)
         size = paragraphs[num_paragraphs]
-        result[0, 0, i], result[0, 1, i], result[0, 2, i], result[0, 3, i] = num_paragraphs, repeats, size, chars
-        repeats, chars = _repeats(kept, sentences, num_sentences, table, hashes)
-        result[1, 0, i], result[1, 1, i], result[1, 2, i], result[1, 3, i] = num_sentences, repeats, size, chars
+        result[0, 0, i], result[0, 1, i], result[0, 2, i], result[0, 3, i] = num_paragraphs, times, size, chars
+        times, chars = repeats(kept, sentences, num_sentences, table, hashes)
+        result[1, 0, i], result[1, 1, i], result[1, 2, i], result[1, 3, i] = num_sentences, times, size, chars
     return result

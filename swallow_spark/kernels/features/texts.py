@@ -35,12 +35,14 @@ class Feature:
     """One or more numbers of a text that are computed together.
 
     `version` goes up whenever a value changes for the same text. `compute` gives the columns of `schema`, in its order.
+    One with a `group` is measured only where that is asked for; its columns are null elsewhere.
     """
 
     name: str
     version: int
     schema: pa.Schema
     compute: Callable[[Texts], Sequence[Column]]
+    group: str | None = None
 
 
 def counts(*names: str) -> list[pa.Field]:
@@ -51,6 +53,11 @@ def counts(*names: str) -> list[pa.Field]:
 def ratios(*names: str) -> list[pa.Field]:
     """Fields of fractions and averages: float64, so that comparing with a threshold gives what Python gives."""
     return [pa.field(name, pa.float64(), nullable=False) for name in names]
+
+
+def optional_ratios(*names: str) -> list[pa.Field]:
+    """Fields of fractions and averages that are null where they weren't measured."""
+    return [pa.field(name, pa.float64()) for name in names]
 
 
 def ratio(numerators: npt.NDArray[Any], denominators: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,27 @@
+"""How well a text is compressed: repetitive text well, random characters badly. Measured only with the group
+`compression`, since it takes longer than all else together."""
+
+import zlib
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from swallow_spark.kernels.features.texts import Column, Feature, Texts, optional_ratios, ratio
+from swallow_spark.kernels.utf8 import utf8_buffers
+
+
+def _compute(texts: Texts) -> list[Column]:
+    data, offsets = utf8_buffers(texts.array)
+    view = data.data
+    sizes = [len(zlib.compress(view[offsets[i] : offsets[i + 1]], 6)) for i in range(len(offsets) - 1)]
+    return [ratio(np.diff(offsets), np.array(sizes, np.int64))]
+
+
+FEATURE: Final = Feature(
+    name="compression",
+    version=1,
+    group="compression",
+    schema=pa.schema(optional_ratios("compression_ratio")),
+    compute=_compute,
+)
