@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 
 import pyarrow as pa
@@ -25,6 +25,8 @@ from swallow_spark.download import HttpClient, Version, is_masked, shown, withou
 from swallow_spark.errors import ChangedError, InputError
 
 _HTTP: Final = ("http://", "https://")
+_S3_ATTEMPTS: Final = 8
+_S3_LEAST_BYTES: Final = 4 << 10  # of a range: a refusal that is longer than what was asked for isn't tried again
 _SPARK_READS: Final = ("hdfs://", "viewfs://")
 
 
@@ -72,7 +74,16 @@ def filesystem(location: str) -> tuple[fs.FileSystem, str]:
 
 @lru_cache(maxsize=64)
 def _bucket(uri: str) -> fs.FileSystem:
-    return fs.FileSystem.from_uri(uri)[0]
+    """A client for a bucket, in its region, that comes again as often as `download` does when it is told to slow down.
+    Left alone, PyArrow's gives up at the first SlowDown."""
+    given = dict(parse_qsl(urlsplit(uri).query))
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+    return fs.S3FileSystem(
+        region=fs.FileSystem.from_uri(uri)[0].region,
+        scheme=given.get("scheme", endpoint.scheme or None),
+        endpoint_override=given.get("endpoint_override", endpoint.netloc or None),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS),
+    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,8 @@ class Root:
         if not copy.exists():
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 fresh = Path(scratch) / "copy"
+                if self._place[0].get_file_info(self._path(relative)).type == fs.FileType.Directory:
+                    fresh.mkdir()
                 fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
                 with contextlib.suppress(OSError):  # another process of this machine was first
                     fresh.rename(copy)
@@ -326,7 +339,7 @@ class Ranges:
         """The bytes from `start` up to `end`; fewer only where the file ends before that."""
         if self._file is not None:
             try:
-                data = bytes(self._file.read_at(end - start, start))
+                data = bytes(self._file.read_at(max(end - start, _S3_LEAST_BYTES), start))[: end - start]
             except OSError as error:
                 raise _unreadable(self._location, error) from None
             self._web.bytes.take(len(data))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+_SOME_DAY = "Mon, 01 Jan 2024 00:00:00 GMT"
 Answer = Callable[["Request"], None]
 
 
@@ -41,6 +42,12 @@ class Request(BaseHTTPRequestHandler):
             orders.pop(0)(self)
         else:
             good()(self)
+
+    def do_HEAD(self) -> None:
+        if (content := self.web.files.get(self.path)) is None:
+            self.head(404, Content_Length=0)
+        else:
+            self.head(200, Content_Length=len(content), ETag=self.web.etags[self.path], Last_Modified=_SOME_DAY)
 
     def head(self, status: int, **headers: Any) -> None:
         self.send_response(status)
