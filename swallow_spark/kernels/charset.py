@@ -13,6 +13,8 @@ import codecs
 import re
 from typing import Final, NamedTuple
 
+import numpy as np
+
 __all__ = ["Decoded", "decode", "detect"]
 
 VERSION: Final = 2  # raise it where any page may be decoded in another way
@@ -70,9 +72,7 @@ _HTTP_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IG
 _META_CHARSET: Final = re.compile(rb"""<meta\b[^>]{0,512}?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _XML_ENCODING: Final = re.compile(rb"""^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE)
 _COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
-_KANA: Final = re.compile("[ぁ-んァ-ヶ]+")
 _LONG_KATAKANA: Final = re.compile("[ァ-ヶ]ー")
-_NON_ASCII: Final = re.compile("[^\x00-\x7f]+")
 JIS_ESCAPE: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\([DOQ]|\x1b\(I")
 # Any escape, and the shifts to half-width kana and back (SO, SI).
 _JIS_SHIFT: Final = re.compile(rb"\x1b(\$[@B]|\$\([A-Z]|\([A-Z])|([\x0e\x0f])")
@@ -140,14 +140,16 @@ def declared_charsets(html: bytes, content_type: str | None) -> list[str]:
 
 def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
     """Bytes that are neither ASCII, UTF-8 nor UTF-16."""
-    japanese = {charset: text for charset in ("shift_jis", "euc-jp") if (text := _strict(html, charset)) is not None}
-    kana = {charset: _kana_fraction(text) for charset, text in japanese.items()}
-    # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, but for ー.
-    best = max(kana, key=kana.__getitem__, default=None)
-    if best is not None and kana[best] >= _MIN_KANA_FRACTION:
-        may_be_gb2312 = best == "euc-jp" and "gb18030" in declared and _LONG_KATAKANA.search(japanese[best]) is None
-        if not may_be_gb2312:
-            return Decoded(japanese[best], best, 0)
+    japanese: dict[str, str] = {}
+    for charset in ("shift_jis", "euc-jp"):
+        text = _strict(html, charset)
+        if text is None:
+            continue
+        japanese[charset] = text
+        # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, but for ー.
+        may_be_gb2312 = charset == "euc-jp" and "gb18030" in declared and _LONG_KATAKANA.search(text) is None
+        if not may_be_gb2312 and _kana_fraction(text) >= _MIN_KANA_FRACTION:
+            return Decoded(text, charset, 0)
     for charset in declared:
         if charset in _MULTIBYTE and (text := japanese.get(charset) or _strict(html, charset)) is not None:
             return Decoded(text, charset, 0)
@@ -206,12 +208,14 @@ def _utf16_without_bom(html: bytes) -> str | None:
 
 def _kana_fraction(text: str) -> float:
     """The full-width kana among the non-ASCII characters; half-width kana are what misread EUC-JP is full of."""
+    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
+    kana = (units >= 0x3041) & (units <= 0x3093) | (units >= 0x30A1) & (units <= 0x30F6)  # ぁ to ん, ァ to ヶ
     total = _num_non_ascii(text)
-    return sum(map(len, _KANA.findall(text))) / total if total else 0.0
+    return int(np.count_nonzero(kana)) / total if total else 0.0
 
 
 def _num_non_ascii(text: str) -> int:
-    return sum(map(len, _NON_ASCII.findall(text)))
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _iso2022jp_to_eucjp(html: bytes) -> bytes:

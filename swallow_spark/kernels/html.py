@@ -5,6 +5,7 @@ text are chosen (`maintext`).
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser
@@ -71,30 +72,32 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
 
 def _without_long_tags(source: str) -> str:
     """The page; tags with more than MAX_ATTRIBUTES keep none of them."""
-    if not _may_have_long_tag(source):
-        return source
-    chunks = source.split("<")
-    for index, chunk in enumerate(chunks):
-        if index and chunk[:1].isalpha() and len(chunk) >= 2 * MAX_ATTRIBUTES:
-            tag, end, text = chunk.partition(">")
-            if len(tag) >= 2 * MAX_ATTRIBUTES and len(_QUOTED.sub("", tag).split()) > MAX_ATTRIBUTES:
-                chunks[index] = tag.split(maxsplit=1)[0] + (end or ">") + text
-    return "<".join(chunks)
+    pieces = []
+    position = 0
+    for start, end in _long_tags(source):
+        tag = source[start:end]
+        if tag[1:2].isalpha() and len(_QUOTED.sub("", tag).split()) > MAX_ATTRIBUTES:
+            pieces += [source[position:start], tag.split(maxsplit=1)[0], "" if source[end : end + 1] == ">" else ">"]
+            position = end
+    return "".join([*pieces, source[position:]]) if pieces else source
 
 
-def _may_have_long_tag(source: str) -> bool:
-    """Whether a tag is 2 * MAX_ATTRIBUTES characters long: an attribute and a space are two characters at least."""
-    in_text = False
-    for start in range(0, len(source) - MAX_ATTRIBUTES, MAX_ATTRIBUTES):  # so long a tag fills one of these pieces
-        if source.find("<", start, start + MAX_ATTRIBUTES) >= 0:
-            in_text = False
-        elif not in_text:
-            tag = source.rfind("<", 0, start)
-            end = source.find(">", tag) if tag >= 0 else 0
-            if end < 0 or end - tag >= 2 * MAX_ATTRIBUTES:
-                return True
-            in_text = True
-    return False
+def _long_tags(source: str) -> Iterator[tuple[int, int]]:
+    """Where tags begin, and end before the next `<` or `>`, that are 2 * MAX_ATTRIBUTES characters long: an attribute
+    and a space are two characters at least."""
+    step = MAX_ATTRIBUTES  # so long a tag fills one of these pieces
+    after = 0
+    for piece in range(0, len(source) - step, step):
+        if piece < after or source.find("<", piece, piece + step) >= 0:
+            continue
+        start = source.rfind("<", 0, piece)
+        following = source.find("<", piece + step)
+        after = len(source) if following < 0 else following
+        if start >= 0:
+            end = source.find(">", start, after)
+            end = after if end < 0 else end
+            if end - start >= 2 * step:
+                yield start, end
 
 
 def _flattened(source: str) -> str:
