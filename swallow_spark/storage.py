@@ -314,8 +314,8 @@ def open_random_access(location: str, *, web: HttpClient | None = None, expected
         raise _unreadable(location, error) from None
 
 
-def open_parquet(location: str) -> Any:
-    """A Parquet file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
+def open_parts(location: str) -> Any:
+    """A file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
     if not is_http(location):
         return open_random_access(location)
     return io.BufferedReader(_Seekable(Ranges(location, web=_web(), expected=version_of(location))), 1 << 16)

@@ -132,11 +132,17 @@ def dripping(request: Request) -> None:
     request.hang_up()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients hang up: that is what is tested."""
+
+
 @contextmanager
 def serving(web: Web) -> Iterator[Web]:
     handler = type("Handler", (Request,), {"web": web})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         web.url = f"http://127.0.0.1:{server.server_port}"

@@ -17,6 +17,7 @@ from swallow_spark.storage import (
     is_uri,
     key_of,
     open_input,
+    open_parts,
     open_random_access,
     version_of,
 )
@@ -150,6 +151,22 @@ def test_ranges_of_a_file_and_of_the_web(tmp_path: Path) -> None:
             ranges.read(10, 20)
     with pytest.raises(InputError, match="can't be read"):
         Ranges(str(tmp_path / "none"), web=HttpClient(), expected=Version())
+
+
+def test_parts_of_a_file(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 1000
+    (tmp_path / "x").write_bytes(content)
+    with serving(Web(files={"/x": content})) as web:
+        for location in (str(tmp_path / "x"), f"{web.url}/x"):
+            with open_parts(location) as stream:
+                assert stream.seek(100_000) == 100_000
+                assert stream.read(10) == content[100_000:100_010]
+                stream.seek(-5, 2)
+                assert stream.read() == content[-5:]
+                stream.seek(3)
+                stream.seek(4, 1)
+                assert (stream.tell(), stream.read(2)) == (7, content[7:9])
+        assert len(web.ranges("/x")) <= 5
 
 
 def test_no_location_holds_credentials() -> None:

@@ -15,7 +15,7 @@ from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.stages.annotate import FEATURES
-from swallow_spark.storage import open_random_access
+from swallow_spark.storage import open_parts
 from swallow_spark.tables import (
     BYTES_PER_FILE_NO,
     DUPLICATES,
@@ -39,7 +39,7 @@ class Explained:
 
     def raw_record(self) -> bytes:
         """The page's record as its WARC holds it, inflated. Raises UsageError where no WARC record is there."""
-        with open_random_access(self.path) as stream:
+        with open_parts(self.path) as stream:
             stream.seek(self.offset)
             found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
             if found is None or found.rec_headers.get_header("WARC-Target-URI") != self.values["url"]:

@@ -46,7 +46,7 @@ from swallow_spark.download import shown
 from swallow_spark.errors import InputError
 from swallow_spark.sections.ingest import CC_BASE
 from swallow_spark.sources.inputs import locations_of
-from swallow_spark.storage import filesystem, is_http, is_uri, key_of, open_parquet
+from swallow_spark.storage import filesystem, is_http, is_uri, key_of, open_parts
 
 SCHEMA: Final = pa.schema(
     [
@@ -158,7 +158,7 @@ class IndexReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, IndexPartition)
         tried = list(dict.fromkeys(column for column, _, _ in self._filters))
-        with open_parquet(partition.path) as stream:
+        with open_parts(partition.path) as stream:
             file = pq.ParquetFile(stream, pre_buffer=True)
             missing = sorted({*self._schema.names, *tried} - set(file.schema_arrow.names))
             if missing:

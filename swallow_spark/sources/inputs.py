@@ -100,12 +100,17 @@ def _path(location: str) -> str:
 
 
 def _beside(listing: str, line: str) -> str:
-    """The location that a line of a listing names: relative ones are relative to the listing."""
-    if is_uri(line) or line.startswith("/"):
-        return line
+    """The location that a line of a listing names: relative ones are relative to the listing. Raises InputError where a
+    listing from elsewhere names a file of this machine."""
+    is_remote = is_uri(listing) and not listing.startswith("file:")
+    found = line
     if is_http(listing):
-        return urljoin(listing, line)
-    return f"{listing.rpartition('/')[0] or '.'}/{line}"
+        found = urljoin(listing, line)
+    elif not is_uri(line) and not line.startswith("/"):
+        found = f"{listing.rpartition('/')[0] or '.'}/{line}"
+    if is_remote and (not is_uri(found) or found.startswith("file:")):
+        raise InputError(f"{shown(listing)}: names {shown(line)}, a file of this machine")
+    return found
 
 
 def _lines(location: str) -> list[str]:

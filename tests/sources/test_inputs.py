@@ -189,6 +189,15 @@ def test_sizes_of_listed_files_are_asked_for_but_not_those_of_common_crawl(
         assert len(web.requests) == asked + 1
 
 
+@pytest.mark.parametrize("line", ["file:///etc/passwd", "file:/etc/passwd", "FILE:///etc/passwd"])
+def test_a_listing_from_elsewhere_names_no_file_of_this_machine(line: str) -> None:
+    with serving(Web(files={"/l.txt": line.encode(), "/r.txt": b"/etc/passwd"})) as web:
+        with pytest.raises(InputError, match="passwd"):
+            expand([f"{web.url}/l.txt"])
+        with pytest.raises(InputError, match=r"/etc/passwd: HTTP status 404"):
+            expand([f"{web.url}/r.txt"])
+
+
 def test_addresses_with_access(directory: Path) -> None:
     with serving(Web(files={"/a.warc.gz": b"x"}, etags={"/a.warc.gz": '"1"'})) as web:
         url = web.url.replace("http://", "http://me:secret@") + "/a.warc.gz?X-Amz-Signature=abc"
