@@ -123,11 +123,13 @@ class _Pace:
 
 
 class _BrokenError(Exception):
-    """What may go better the next time. `after`: seconds that the server wants to be left alone for."""
+    """What may go better the next time. `after`: seconds that the server wants to be left alone for; `weight`: as how
+    many failures it counts."""
 
-    def __init__(self, why: str, after: float = 0) -> None:
+    def __init__(self, why: str, after: float = 0, weight: int = 1) -> None:
         super().__init__(why)
         self.after = after
+        self.weight = weight
 
 
 class _PrivateAddressError(Exception):
@@ -236,7 +238,7 @@ class Body(io.RawIOBase):
         self._end = end
         self.version = expected
         self._modified: str | None = None
-        self._failures = 0
+        self._failures = self._tries = 0
         self._response: urllib3.BaseHTTPResponse | None = None
         self._first = b""  # what has been read to see what it is
         self._connect()
@@ -268,7 +270,7 @@ class Body(io.RawIOBase):
             self._position += len(data)
             self._gained += len(data)
             if self._gained >= _PROGRESS_BYTES:
-                self._failures = 0
+                self._failures = self._tries = 0
             buffer[: len(data)] = data
             return len(data)
         return 0
@@ -310,11 +312,12 @@ class Body(io.RawIOBase):
     def _pause(self, broken: _BrokenError) -> None:
         """Waits before the next connection. Raises InputError where there have been enough of them."""
         self._hang_up()
-        self._failures += 1
+        self._failures += broken.weight
+        self._tries += 1
         if self._failures >= self._client.access.attempts or broken.after > _LONGEST_ASKED_SECONDS:
             later = f"; the server wants {broken.after:.0f} seconds of rest" if broken.after else ""
-            raise InputError(f"{shown(self._url)}: can't be read, {self._failures} times in a row: {broken}{later}")
-        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1))
+            raise InputError(f"{shown(self._url)}: can't be read, {self._tries} times in a row: {broken}{later}")
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._tries - 1))
         time.sleep(broken.after + random.uniform(longest / 2, longest))
 
     def _ask(self) -> None:
@@ -327,7 +330,9 @@ class Body(io.RawIOBase):
         try:
             response = self._client.get(self._url, headers)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise _BrokenError(printable(f"{type(error).__name__}: {error}")) from None
+            # A server that isn't there is told sooner than one that is busy: a name may be mistyped.
+            weight = 2 if isinstance(error, urllib3.exceptions.NewConnectionError) else 1
+            raise _BrokenError(printable(f"{type(error).__name__}: {error}"), weight=weight) from None
         self._received, self._waited, self._gained = 0, 0.0, 0
         self._response = response
         try:

@@ -147,8 +147,11 @@ def test_a_server_that_says_nothing_times_out(web: Web, pauses: list[float]) -> 
 
 
 def test_no_server(pauses: list[float]) -> None:
-    with pytest.raises(InputError, match="can't be read, 2 times in a row: NewConnectionError"):
-        HttpClient(Access(attempts=2)).open("http://127.0.0.1:1/x")
+    with pytest.raises(InputError, match="can't be read, 3 times in a row: NewConnectionError"):
+        HttpClient().open("http://127.0.0.1:1/x")
+    with pytest.raises(InputError, match="can't be read, 3 times in a row: NameResolutionError"):
+        HttpClient().open("http://no-such-host.invalid/x")
+    assert len(pauses) == 4
 
 
 @pytest.mark.parametrize("etag", ['"two"', None])
