@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from selectolax.lexbor import LexborHTMLParser, create_tag
+
 from swallow_spark.kernels import wording
 
 __all__ = [
@@ -50,6 +52,8 @@ _BLOCKS: Final = words(
 )
 # What an element's tag, role, itemprop and names hint at.
 MAIN, ARTICLE, ARTICLE_BODY, BOILERPLATE, SIDEBAR, HIDDEN = 1, 2, 3, 4, 5, 6
+_MAX_NAMES_CHARS: Final = 400  # of a class or id that are looked at
+_NAMES_OF_TEXT: Final = (MAIN, ARTICLE, ARTICLE_BODY)
 _TAG_HINTS: Final = {
     "main": MAIN,
     "article": ARTICLE,
@@ -58,16 +62,20 @@ _TAG_HINTS: Final = {
 }
 _ANCHORED: Final = words("section h1 h2 h3 h4 h5 h6 p dt dd")  # their ids are made of words of the text
 _BUTTON_LABELS: Final = words("h1 h2 h3 h4 h5 h6 dt summary")  # what a button in these says is their text: accordions
-# What the walk does about a node, by its tag; all other tags are inline.
-_INLINE, _TEXT, _SKIP, _LINK, _LINE_BREAK, _BLOCK, _PRE = range(7)
+# What the walk does about a node, by the number that the parser gives to its tag: quicker to read than the name. All
+# others are inline (a comment, too: nothing is in it).
+_INLINE, _SKIP, _LINK, _LINE_BREAK, _BLOCK, _PRE = range(6)
 _KINDS: Final = {
-    **dict.fromkeys(_SKIPPED | {"-comment", "-doctype", "-cdata", "-pi"}, _SKIP),
-    **dict.fromkeys(_BLOCKS, _BLOCK),
-    **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), _PRE),
-    "-text": _TEXT,
-    "a": _LINK,
-    "br": _LINE_BREAK,
+    create_tag(tag).tag_id: kind
+    for tag, kind in {
+        **dict.fromkeys(_SKIPPED, _SKIP),
+        **dict.fromkeys(_BLOCKS, _BLOCK),
+        **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), _PRE),
+        "a": _LINK,
+        "br": _LINE_BREAK,
+    }.items()
 }
+_TEXT: Final = LexborHTMLParser("<p>x").css_first("p").first_child.tag_id
 
 # Words of class and id names: hints only.
 _BOILERPLATE_WORDS: Final = words(
@@ -125,8 +133,7 @@ class Element:
         "linked",
         "names",
         "num_blocks",
-        "num_links",
-        "num_prose",
+        "num_links_over",
         "parent",
         "prose",
         "tag",
@@ -136,8 +143,8 @@ class Element:
     dropped: bool
     linked: int
     num_blocks: int
-    num_links: int
-    num_prose: int
+    num_links_over: int
+    """Blocks of links, less those of prose."""
     prose: int
     weight: int
 
@@ -175,50 +182,53 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
     link_depth = pre_depth = current = 0
     stack: list[tuple[Any, int]] = []  # the ancestors that were entered, with what is to be done when they end
     node = root
-    kinds, inline, get_text, is_block, is_pre = _KINDS, _INLINE, _TEXT, _BLOCK, _PRE  # locals are faster to read
+    kinds, inline, is_text, is_block, is_pre = _KINDS, _INLINE, _TEXT, _BLOCK, _PRE  # locals are faster to read
     while True:
-        tag = node.tag
-        kind = kinds.get(tag, inline)
+        tag_id = node.tag_id
         child = None
-        if kind == get_text:
-            text = node.text_content
-            if pre_depth:
-                parts.append(text.translate(_KEEP))
-            elif parts or not text.isspace():
-                parts.append(text)
-            if link_depth:
-                linked += _weight(text.strip())
-            if (following := node.next) is not None:
-                node = following
-                continue
-        elif kind >= is_block:
-            if parts:
-                _flush(blocks, parts, linked, current)
-                linked = 0
-            child = node.first_child
-            if child is not None:
-                hint = _TAG_HINTS.get(tag, 0)
-                names = None
-                if tag == "button" and elements[current].tag in _BUTTON_LABELS:
-                    hint = 0
-                if tag != "body" and (attributes := node.attributes):  # a body's names are those of the page's kind
-                    hint = _attribute_hint(tag, attributes, hint)
-                    names = attributes.get("class")
-                elements.append(Element(current, tag, hint, names))
-                current = len(elements) - 1
-                pre_depth += kind == is_pre
-        elif kind == inline:
-            child = node.first_child
-            if child is not None and not everything and _is_hidden(node.attributes):
-                child = None
-        elif kind == _LINK:
-            child = node.first_child
-            if child is not None and "href" in node.attrs:  # a third of the cost of node.attributes
-                link_depth += 1
-            else:
-                kind = inline
-        elif kind == _LINE_BREAK:
-            parts.append(_BREAK)
+        if tag_id == is_text:
+            if parts or not node.is_empty_text_node:  # more than half of them are
+                text = node.text_content
+                if pre_depth:
+                    parts.append(text.translate(_KEEP))
+                elif parts or not text.isspace():
+                    parts.append(text)
+                if link_depth:
+                    linked += _weight(text.strip())
+            elif pre_depth:
+                parts.append(node.text_content.translate(_KEEP))
+            kind = inline
+        else:
+            kind = kinds.get(tag_id, inline)
+            if kind >= is_block:
+                if parts:
+                    _flush(blocks, parts, linked, current)
+                    linked = 0
+                child = node.first_child
+                if child is not None:
+                    tag = node.tag
+                    hint = _TAG_HINTS.get(tag, 0)
+                    names = None
+                    if tag == "button" and elements[current].tag in _BUTTON_LABELS:
+                        hint = 0
+                    if tag != "body" and (attributes := node.attributes):  # a body's names are those of the page's kind
+                        hint = _attribute_hint(tag, attributes, hint)
+                        names = attributes.get("class")
+                    elements.append(Element(current, tag, hint, names))
+                    current = len(elements) - 1
+                    pre_depth += kind == is_pre
+            elif kind == inline:
+                child = node.first_child
+                if child is not None and not everything and (attributes := node.attributes) and _is_hidden(attributes):
+                    child = None
+            elif kind == _LINK:
+                child = node.first_child
+                if child is not None and "href" in node.attrs:  # a third of the cost of node.attributes
+                    link_depth += 1
+                else:
+                    kind = inline
+            elif kind == _LINE_BREAK:
+                parts.append(_BREAK)
         if child is not None:
             stack.append((node, kind))
             node = child
@@ -257,12 +267,10 @@ def _attribute_hint(tag: str, attributes: dict[str, str | None], hint: int) -> i
     if hint:
         return hint
     for key in ("class",) if tag in _ANCHORED else ("id", "class"):
-        if names := attributes.get(key):
-            for token in names.split():
-                if token_hint := _hint(token):
-                    if token_hint in (MAIN, ARTICLE, ARTICLE_BODY):
-                        return token_hint
-                    hint = token_hint
+        if (names := attributes.get(key)) and (names_hint := _names_hint(names[:_MAX_NAMES_CHARS])):
+            if names_hint in _NAMES_OF_TEXT:
+                return names_hint
+            hint = names_hint
     return hint
 
 
@@ -288,6 +296,7 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
     """Ends the block in `parts`, and empties `parts`."""
     text = "".join(parts) if len(parts) > 1 else parts[0] if parts else ""
     parts.clear()
+    text = text.strip(" \t\n\r")  # of most line breaks nothing is left then
     if "\n" in text and not text.isascii():
         text = _without_wide_breaks(text)
     if "  " in text or not text.isprintable():  # a quick test that most texts pass
@@ -354,8 +363,19 @@ def _is_wide(character: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
+def _names_hint(names: str) -> int:
+    """What the names in a class or id hint at: the first name of main text, else the last of anything else, or 0."""
+    hint = 0
+    for token in names.split():
+        if token_hint := _hint(token):
+            if token_hint in _NAMES_OF_TEXT:
+                return token_hint
+            hint = token_hint
+    return hint
+
+
 def _hint(token: str) -> int:
-    """What the name of a class or an id hints at: MAIN, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
+    """What the name of a class or an id hints at: MAIN, ARTICLE, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
     if _ARTICLE_TOKEN.fullmatch(token) is not None:
         return ARTICLE_BODY
     if _POST_TOKEN.fullmatch(token) is not None:

@@ -92,15 +92,17 @@ def _is_boilerplate(element: Element, total: int, weight: int) -> bool:
 def _sum_up(elements: list[Element], blocks: list[Block]) -> None:
     for element in elements:
         element.weight = element.linked = element.prose = 0
-        element.num_blocks = element.num_links = element.num_prose = 0
+        element.num_blocks = element.num_links_over = 0
     for block in blocks:
         element = elements[block.element]
         element.weight += block.weight
         element.linked += block.linked
         element.prose += block.prose
         element.num_blocks += 1
-        element.num_links += block.linked > MAX_LINK_DENSITY * block.weight
-        element.num_prose += block.prose > 0
+        if block.prose:
+            element.num_links_over -= 1
+        elif block.linked > MAX_LINK_DENSITY * block.weight:
+            element.num_links_over += 1
     for index in range(len(elements) - 1, 0, -1):  # document order: children after their parent
         element = elements[index]
         if not element.num_blocks:
@@ -110,8 +112,7 @@ def _sum_up(elements: list[Element], blocks: list[Block]) -> None:
         parent.linked += element.linked
         parent.prose += element.prose
         parent.num_blocks += element.num_blocks
-        parent.num_links += element.num_links
-        parent.num_prose += element.num_prose
+        parent.num_links_over += element.num_links_over
 
 
 def _without_appendices(elements: list[Element], blocks: list[Block]) -> list[Block]:
@@ -257,7 +258,7 @@ def _is_text_beside(elements: list[Element], index: int, trunk: int, is_sole: bo
         return False
     if element.tag not in _LAYOUT and element.tag not in _TABLES:
         return not _is_linked(element)
-    if element.num_links >= element.num_prose and element.linked > _MIN_LINKED_TEASERS * element.prose:
+    if element.num_links_over >= 0 and element.linked > _MIN_LINKED_TEASERS * element.prose:
         return False
     return element.prose > 0 and element.linked <= _MAX_LINKED_BESIDE * element.prose
 
