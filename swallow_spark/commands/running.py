@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pyspark
+from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
@@ -22,7 +23,7 @@ from swallow_spark.notify import notify
 from swallow_spark.progress import Progress
 from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_summary
-from swallow_spark.session import open_session
+from swallow_spark.session import check_cluster, open_session
 from swallow_spark.steps.run import Run, check_config, refuse_changes
 from swallow_spark.storage import fetch
 from swallow_spark.tables import InputFile
@@ -54,8 +55,15 @@ def running(
     started = datetime.now(UTC)
     run_id = f"{_next_number(corpus):08}-{started:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
     monitoring = settings.monitoring
+
+    def session() -> SparkSession:
+        opened = open_session(f"swallow-spark {command}", master, settings.spark)
+        for problem in check_cluster(opened, str(corpus.root.local_path("")) if corpus.root.is_local else None):
+            progress.say(problem)
+        return opened
+
     progress = Progress(
-        lambda: open_session(f"swallow-spark {command}", master, settings.spark),
+        session,
         log=monitoring.log,
         run_id=run_id,
         exporter=Exporter(monitoring.metrics_file, monitoring.metrics_url, command),
