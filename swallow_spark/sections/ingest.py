@@ -1,19 +1,12 @@
 """[ingest]: WARC records to pages."""
 
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from swallow_spark.sections.section import Section, Share
+from swallow_spark.sections.section import Section, Share, public_address
 
 CC_BASE: Final = "https://data.commoncrawl.org"
-
-
-def _public_base(url: str) -> str:
-    if urlsplit(url).scheme and ("@" in urlsplit(url).netloc or urlsplit(url).query):
-        raise ValueError("an address without user, password and query is needed: it is written into manifests")
-    return url
 
 
 class Ingest(Section):
@@ -39,7 +32,7 @@ class Ingest(Section):
     max_depth: int = Field(default=50_000, ge=1, description="of elements in each other")
     max_seconds_per_page: float = Field(default=30, ge=0.1, description="elapsed while a page is parsed")
     max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
-    base_url: Annotated[str, AfterValidator(_public_base)] = Field(
+    base_url: Annotated[str, AfterValidator(public_address)] = Field(
         default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
     )
     max_failed_fraction: Share = Field(

@@ -16,6 +16,8 @@ from pydantic import (
     ValidationInfo,
 )
 
+from swallow_spark.download import shown
+
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     """Relative paths are relative to the file that names them."""
@@ -52,6 +54,13 @@ class Listing(NamedTuple):
     content: bytes
 
 
+def public_address(url: str) -> str:
+    """Raises ValueError for an address with a user, a password or a signature."""
+    if shown(url) != url:
+        raise ValueError(f"{shown(url)}: an address that gives access can't be used here: it is written into manifests")
+    return url
+
+
 def _listing(value: Any, info: ValidationInfo) -> Listing:
     if isinstance(value, Listing):
         return value
@@ -61,6 +70,7 @@ def _listing(value: Any, info: ValidationInfo) -> Listing:
         fetch = info.context and info.context["fetch"]
         if not fetch:
             raise ValueError(f"{value}: only a file can be read here")
+        public_address(value)
         return Listing(value, fetch(value))
     path = _absolute(Path(value), info)
     try:
