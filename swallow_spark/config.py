@@ -26,7 +26,7 @@ from swallow_spark.sections.monitoring import Monitoring
 from swallow_spark.sections.report import Report
 from swallow_spark.sections.score import Classifier, ClassifierName
 from swallow_spark.sections.section import Section
-from swallow_spark.sections.select import Cleanup, Subset
+from swallow_spark.sections.select import Cleanup, Plan, Selection, Subset, Tokens, plan
 
 
 class Config(Section):
@@ -41,6 +41,8 @@ class Config(Section):
     rules: Rules
     classifiers: dict[ClassifierName, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
+    selection: Selection = Selection()
+    tokens: Tokens = Tokens()
     cleanup: Cleanup = Cleanup()
     label: Label = Label()
     report: Report = Report()
@@ -59,17 +61,32 @@ class Config(Section):
         return settings
 
     @model_validator(mode="after")
-    def _subsets_have_classifiers(self) -> "Config":
-        for subset in self.subsets:
-            if subset.classifier not in self.classifiers:
-                known = ", ".join(self.classifiers) or "none"
-                raise ValueError(f"subsets: no classifier {subset.classifier!r} is configured (there is: {known})")
+    def _subsets_can_be_made(self) -> "Config":
+        planned = self.plan
+        if planned.counts("tokens") and not self.tokens.counting:
+            raise ValueError("subsets: bands by tokens need a tokenizer (tokens.file or tokens.encoding)")
+        if self.selection.thresholds:
+            combined = [name for name, ranking in planned.rankings.items() if ranking.ranks]
+            if combined:
+                raise ValueError(f"selection.thresholds: {combined[0]} is made of ranks, which are those of one corpus")
+            if missing := list(self.selection.missing(planned.parts)):
+                raise ValueError(f"selection.thresholds: none for {', '.join(missing)}")
         return self
+
+    @property
+    def plan(self) -> Plan:
+        """The rankings and subsets that are configured."""
+        return plan(self.subsets, self.classifiers)
 
 
 def selection(config: Config) -> dict[str, Any]:
     """What the subsets depend on beside the scores."""
-    return {"subsets": [subset.meaning() for subset in config.subsets], "cleanup": config.cleanup.meaning()}
+    return {
+        "subsets": [subset.meaning() for subset in config.subsets],
+        "thresholds": config.selection.thresholds,
+        "tokenizer": config.tokens.tokenizer() if config.plan.counts("tokens") else None,
+        "cleanup": config.cleanup.meaning(),
+    }
 
 
 def fingerprint(meaning: Mapping[str, Any], versions: Mapping[str, Any], *upstream: str) -> str:
@@ -144,6 +161,7 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
         return part.get(key) if isinstance(part, dict) else None
 
     parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words"), (values.get("label"), "prompt")]
+    parts += [(values.get("tokens"), "file")]
     parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
     parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
     parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]

@@ -23,21 +23,23 @@ from swallow_spark.kernels import (
     minhash,
     ngwords,
     page,
+    tokens,
     warc,
 )
 
 DEDUPLICATE_VERSION: Final = 3
 DECIDE_VERSION: Final = 1
-SELECT_VERSION: Final = 1
+SELECT_VERSION: Final = 2
 
 # stage -> the stages whose rows are computed from its rows
 COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
-    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "select"),
-    "sketch": ("deduplicate", "boundary", "decide", "score", "select"),
-    "measure": ("decide", "score", "select"),
-    "deduplicate": ("boundary", "decide", "score", "select"),
-    "decide": ("score", "select"),
+    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "tokens", "select"),
+    "sketch": ("deduplicate", "boundary", "decide", "score", "tokens", "select"),
+    "measure": ("decide", "score", "tokens", "select"),
+    "deduplicate": ("boundary", "decide", "score", "tokens", "select"),
+    "decide": ("score", "tokens", "select"),
     "score": ("select",),
+    "tokens": ("select",),
     "select": (),
 }
 
@@ -81,8 +83,12 @@ class Fingerprints:
     @cached_property
     def select(self) -> str:
         versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
-        used = dict.fromkeys(subset.classifier for subset in self.config.subsets)
-        return fingerprint(selection(self.config), versions, *map(self.score, used))
+        return fingerprint(selection(self.config), versions, *map(self.score, self.config.plan.classifiers))
+
+    @cached_property
+    def tokens(self) -> str:
+        section = self.config.tokens
+        return fingerprint(section.tokenizer(), tokens.versions(section.file, section.encoding))
 
 
 class Due(NamedTuple):
@@ -134,6 +140,11 @@ class Lineage:
 
     def cuts(self, scored: Iterable[Manifest]) -> Due:
         return Due(Unit("select", "cuts"), self.prints.select, selection(self.config), lineage(scored))
+
+    def tokens(self, of: str, pages: Manifest, texts: Iterable[Manifest]) -> Due:
+        """`of`: a subset's name, or `accepted`; `texts`: what tells which texts are counted."""
+        unit = Unit("tokens", f"{of}/{pages.unit}")
+        return Due(unit, self.prints.tokens, self.config.tokens.tokenizer(), lineage(texts))
 
     def subsets(self, pages: Manifest, cuts: Manifest) -> Due:
         return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts]))

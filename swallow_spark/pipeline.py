@@ -23,7 +23,7 @@ from swallow_spark.steps.select import select
 
 __all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "report", "score", "select"]
 
-_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "select")
+_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "tokens", "select")
 
 
 def build(run: Run, crawl: str, selection: Selection | None = None) -> None:

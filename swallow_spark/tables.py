@@ -154,6 +154,13 @@ LABELS: Final = pa.schema(  # an LLM's scores of such texts
     ]
 )
 
+TOKENS: Final = pa.schema(
+    [
+        pa.field("doc_id", pa.int64(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+    ]
+)
+
 # doc_id: bit 63 is 0, bits 62-53 crawl_no (from 1), bits 52-32 file_no, bits 31-0 the record's offset in the part of
 # its file that begins at base_offset (imported text: the row number). So doc_ids are positive and ascend in the order
 # of registration, and a doc_id alone finds the raw record.

@@ -168,5 +168,4 @@ def decide(
 
 
 _stage("score", "Scores of the accepted pages by the classifiers.", pipeline.score)
-_stage("select", "The top-k% subsets, with text.", pipeline.select)
 _stage("report", "The report: one HTML page below the corpus.", pipeline.report)

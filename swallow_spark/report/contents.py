@@ -158,12 +158,38 @@ class Scores:
 @dataclass(frozen=True)
 class Subset:
     name: str
-    classifier: str
-    band: str
     documents: int
     characters: int
     threshold: float | None
     last_doc_id: int | None
+
+
+@dataclass(frozen=True)
+class Size:
+    """A step's size; None where it isn't known. `error` is the standard error of `tokens`: 0 where they are counted."""
+
+    name: str
+    documents: int | None
+    characters: int | None
+    tokens: int | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    rows: tuple[Size, ...]
+    tokenizer: str | None
+    sample_pages: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """`shares[i][j]`: the part of the i-th ranking's band that is in the j-th's; None for bands of no pages."""
+
+    band: str
+    rankings: tuple[str, ...]
+    shares: tuple[tuple[float | None, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -255,6 +281,8 @@ class Contents:
     rules: Rules | None = None
     scores: tuple[Scores, ...] = ()
     subsets: tuple[Subset, ...] = ()
+    sizes: Sizes | None = None
+    overlaps: tuple[Overlap, ...] = ()
     samples: tuple[Sample, ...] = ()
     sample_seed: int = 1
     sources: Sources | None = None

@@ -180,21 +180,19 @@ def scores(have: Finished) -> tuple[Scores, ...]:
         low, high = min(0.0, *classifier.weights.values()), max(0.0, *classifier.weights.values())
         bins = histogram(have.scores(name), "score", low, high if high > low else low + 1, _SCORE_BINS)
         cuts = [
-            Cut(cut["band"], cut["lower"]["score"]) for cut in have.cuts if cut["classifier"] == name and cut["lower"]
+            Cut(cut["band"], cut["lower"]["score"]) for cut in have.cuts if cut["ranking"] == name and cut["lower"]
         ]
         found.append(Scores(name, dict(classifier.weights), bins, tuple(cuts)))
     return tuple(found)
 
 
 def subsets(have: Finished) -> tuple[Subset, ...]:
-    """The subsets that the cuts define."""
+    """The subsets that the cuts define; unions and intersections have no last document of their own."""
+    last = {f"{cut['ranking']}-{cut['band']}": cut["lower"] or {} for cut in have.cuts}
     found = []
-    for cut in have.cuts:
-        name, lower = f"{cut['classifier']}-{cut['band']}", cut["lower"] or {}
-        size = have.summary["subsets"][name]
-        threshold, last = lower.get("score"), lower.get("doc_id")
-        subset = (cut["classifier"], cut["band"], size["documents"], size["characters"], threshold, last)
-        found.append(Subset(name, *subset))
+    for name, size in have.summary.get("subsets", {}).items():
+        lower = last.get(name, {})
+        found.append(Subset(name, size["documents"], size["characters"], lower.get("score"), lower.get("doc_id")))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.report.summary import summarise
 from swallow_spark.stages.annotate import FEATURES
-from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, SCORES, VERDICTS
+from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, SCORES, SUBSETS, VERDICTS
 
 
 class Finished:
@@ -51,7 +51,8 @@ class Finished:
 
     @cached_property
     def cuts(self) -> list[dict[str, Any]]:
-        """As select writes them: classifier, band, and the documents `upper` and `lower` (documents, score, doc_id)."""
+        """As select writes them: ranking, classifier (None where it is made of ranks), band, by, and the documents
+        `upper` and `lower` (documents, score, doc_id)."""
         found = self.corpus.manifests("select", "cuts")
         return list(found[0].details["cuts"]) if found else []
 
@@ -79,6 +80,9 @@ class Finished:
     def scores(self, classifier: str) -> DataFrame:
         manifests = self.corpus.manifests("score", f"classifier={classifier}/")
         return self._read(f"scores/classifier={classifier}", SCORES, manifests)
+
+    def subset(self, name: str) -> DataFrame:
+        return self._read(f"subsets/{name}", SUBSETS, self.corpus.manifests("select", "crawl="))
 
     def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         return self.corpus.read(self.spark, table, schema, manifests)

@@ -16,6 +16,7 @@ from swallow_spark.report.change import change
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import Finished, without_secrets
 from swallow_spark.report.resources import resources
+from swallow_spark.report.sizes import overlaps, sizes
 from swallow_spark.report.state import runs, stages
 from swallow_spark.report.summary import summarise
 
@@ -46,6 +47,8 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config, progress: Progre
         rules=counts.rules(have) if have.decided else None,
         scores=counts.scores(have),
         subsets=counts.subsets(have),
+        sizes=sizes(have) if have.ingested else None,
+        overlaps=overlaps(have),
         samples=samples.samples(have, chosen, pages),
         sample_seed=config.report.seed,
         sources=counts.sources(have) if have.ingested else None,

@@ -4,6 +4,7 @@ Which pages is decided on narrow tables; texts are then read of those pages alon
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 from pyspark.sql import DataFrame
@@ -75,6 +76,7 @@ def samples(
     for name in have.summary.get("scores", {}):
         for row in have.scores(name).where(is_any_of("doc_id", accepted)).collect():
             scores[row.doc_id][name] = row.score
+    subsets = _subsets_with(have, accepted)
     sums = have.summary
     of = {
         "accepted": sums.get("accepted", 0),
@@ -92,7 +94,7 @@ def samples(
                     pages[row["doc_id"]],
                     tuple(row.get("reasons", ())),
                     scores.get(row["doc_id"], {}),
-                    _subsets_with(have, row["doc_id"], scores.get(row["doc_id"], {})),
+                    subsets.get(row["doc_id"], ()),
                     pages.get(row.get("witness", 0)),
                     row.get("similarity"),
                 )
@@ -104,14 +106,13 @@ def samples(
     )
 
 
-def _subsets_with(have: Finished, doc_id: int, scores: Mapping[str, float]) -> tuple[str, ...]:
-    def is_above(cut: Mapping[str, Any] | None, score: float) -> bool:
-        return cut is not None and (-score, doc_id) <= (-cut["score"], cut["doc_id"])
-
-    return tuple(
-        f"{cut['classifier']}-{cut['band']}"
-        for cut in have.cuts
-        if cut["classifier"] in scores
-        and is_above(cut["lower"], scores[cut["classifier"]])
-        and not is_above(cut["upper"], scores[cut["classifier"]])
-    )
+def _subsets_with(have: Finished, doc_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """The subsets that the pages are in."""
+    names = list(have.summary.get("subsets", {}))
+    if not names or not doc_ids:
+        return {}
+    rows = [have.subset(name).select("doc_id", F.lit(number).alias("subset")) for number, name in enumerate(names)]
+    found: dict[int, tuple[str, ...]] = {}
+    for row in reduce(lambda a, b: a.union(b), rows).where(is_any_of("doc_id", doc_ids)).orderBy("subset").collect():
+        found[row.doc_id] = (*found.get(row.doc_id, ()), names[row.subset])
+    return found

@@ -41,11 +41,13 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
             if verdict := verdicts.get(f"preset={preset}/{pages.unit.split('/')[0]}"):
                 due.append(lineage.score(name, pages, verdict))
         found.append(_stage(f"score {name}", scored, due, len(ingested)))
-        if any(subset.classifier == name for subset in config.subsets):
+        if name in config.plan.classifiers:
             scores.extend(scored)
 
     if config.subsets:
         cuts = corpus.manifests("select", "cuts")
+        if config.plan.counts("tokens"):
+            scores.extend(corpus.manifests("tokens", "accepted/"))
         found.append(_stage("select: cuts", cuts, [lineage.cuts(scores)]))
         subsets = corpus.manifests("select", "crawl=")
         due = [lineage.subsets(pages, one) for pages in ingested for one in cuts]

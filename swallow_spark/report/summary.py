@@ -1,7 +1,7 @@
 """The summary of a corpus: the numbers of every stage, from the manifests alone."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from swallow_spark.corpus import Corpus, Manifest
@@ -46,6 +46,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
     if (cuts := corpus.manifests("select", "cuts")) and selection in (None, cuts[0].fingerprint):
         summary["thresholds"] = _thresholds(cuts[0])
         summary["subsets"] = _subsets(corpus, cuts[0])
+        summary["overlap"] = _overlap(corpus, summary["subsets"])
     return summary
 
 
@@ -65,14 +66,13 @@ def _by_reason(sums: Counter[str], prefix: str) -> dict[str, int]:
 def _thresholds(cuts: Manifest) -> dict[str, dict[str, float | None]]:
     found: dict[str, dict[str, float | None]] = {}
     for cut in cuts.details["cuts"]:
-        found.setdefault(cut["classifier"], {})[cut["band"]] = cut["lower"] and cut["lower"]["score"]
+        found.setdefault(cut["ranking"], {})[cut["band"]] = cut["lower"] and cut["lower"]["score"]
     return found
 
 
 def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
     batches = corpus.manifests("select", "crawl=")
     sums = _sums(batches)
-    names = [f"{cut['classifier']}-{cut['band']}" for cut in cuts.details["cuts"]]
     return {
         name: {
             "documents": sum(manifest.rows(f"subsets/{name}") for manifest in batches),
@@ -80,5 +80,17 @@ def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
             "trimmed": sums[f"trimmed:subsets/{name}"],
             "emptied": sums[f"emptied:subsets/{name}"],
         }
-        for name in names
+        for name in cuts.details["subsets"]
     }
+
+
+def _overlap(corpus: Corpus, subsets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float | None]]:
+    """subset -> other subset -> the share of its pages that are in the other one too; None where it has none."""
+    sums = _sums(corpus.manifests("select", "crawl="))
+
+    def share(one: str, other: str) -> float | None:
+        both = sum(sums[f"both:subsets/{a}:subsets/{b}"] for a, b in ((one, other), (other, one)))
+        documents = subsets[one]["documents"]
+        return (documents if one == other else both) / documents if documents else None
+
+    return {one: {other: share(one, other) for other in subsets} for one in subsets}

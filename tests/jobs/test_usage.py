@@ -17,6 +17,7 @@ from swallow_spark.corpus import Corpus
 WARC = DEMO_PAGES / "00000.warc.gz"
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")
 COMMANDS = (*STAGE_COMMANDS, "build", "ingest", "import", "explain", "discard", "check", "unlock", "train", "evaluate")
+COMMANDS += ("export", "plan-mixture")
 
 
 @pytest.fixture(autouse=True)
@@ -220,7 +221,7 @@ def test_help_lists_every_command() -> None:
 
 def test_a_job_for_every_command_of_the_pipeline() -> None:
     jobs = {path.stem for path in (REPOSITORY / "jobs").glob("*.py")}
-    assert jobs >= {*STAGE_COMMANDS, "build", "ingest", "import", "explain"}
+    assert jobs >= {*STAGE_COMMANDS, "build", "ingest", "import", "explain", "export", "plan-mixture"}
     listed = call("--help").out.decode()
     for job in jobs:
         command = job.replace("_", "-")

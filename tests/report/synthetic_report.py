@@ -104,8 +104,8 @@ def contents(**changes: object) -> Contents:
             )
         ),
         "subsets": (
-            Subset("wiki-top10", "wiki", "top10", 42, 180_000, 0.8, page(5).doc_id),
-            Subset("wiki-top10-30", "wiki", "top10-30", 84, 310_000, None, None),
+            Subset("wiki-top10", 42, 180_000, 0.8, page(5).doc_id),
+            Subset("wiki-top10-30", 84, 310_000, None, None),
         ),
         "samples": (
             Sample(

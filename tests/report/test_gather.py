@@ -19,12 +19,14 @@ from swallow_spark.report.gather import gather
 from swallow_spark.report.render import render
 from swallow_spark.report.report import write_report
 from swallow_spark.report.state import stages
+from swallow_spark.sections.select import Tokens
 from swallow_spark.tables import (
     DUPLICATES,
     FAILURES,
     GROUPS,
     PAGES,
     SCORES,
+    SUBSETS,
     VERDICTS,
     InputFile,
     pack_doc_id,
@@ -83,8 +85,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     model = tmp_path_factory.mktemp("models") / "wiki.ftz"
     model.write_bytes(b"not read here")
     classifiers = {"wiki": {"path": str(model), "weights": {"__label__positive": 1}}}
-    subsets = [{"classifier": "wiki", "bands": ["top50", "top50-100"]}]
+    subsets = [
+        {"classifier": "wiki", "bands": ["top50", "top50-100"]},
+        {"name": "long", "classifier": "wiki", "bands": ["top50"], "by": "characters"},
+    ]
     return Config.model_validate({**CONFIG, "classifiers": classifiers, "subsets": subsets})
+
+
+MEMBERS = {"wiki-top50": (0, 8), "wiki-top50-100": (3, 9), "long-top50": (0,)}
 
 
 def ingested(directory: Path, config: Config) -> tuple[Corpus, Manifest]:
@@ -139,11 +147,17 @@ def finished(directory: Path, config: Config) -> Corpus:
     # The best half ends with the lower doc_id of the two that score 0.5.
     middle, last = ({"documents": n, "score": s, "doc_id": IDS[of]} for n, s, of in ((2, 0.5, 8), (4, 0.0, 9)))
     cuts = [
-        {"classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
-        {"classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
+        {"ranking": "wiki", "classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
+        {"ranking": "wiki", "classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
+        {"ranking": "long", "classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
     ]
-    found = commit(corpus, due.cuts([scored]), {}, details={"cuts": cuts})
-    commit(corpus, due.subsets(pages, found), {})
+    found = commit(corpus, due.cuts([scored]), {}, details={"cuts": cuts, "subsets": list(MEMBERS)})
+    rows = {}
+    for name, numbers in MEMBERS.items():
+        own = [{key: page(n)[key] for key in SUBSETS.names} for n in numbers]
+        rows[f"subsets/{name}"] = (SUBSETS, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
+    rows["subsets/long-top50"][2]["both:subsets/wiki-top50:subsets/long-top50"] = 1
+    commit(corpus, due.subsets(pages, found), rows)
     corpus.root.write_atomically(
         "runs/1.json",
         json.dumps(
@@ -207,6 +221,7 @@ def test_scores_with_their_cuts(found: Contents) -> None:
     assert [(subset.name, subset.threshold, subset.last_doc_id) for subset in found.subsets] == [
         ("wiki-top50", 0.5, IDS[8]),
         ("wiki-top50-100", 0.0, IDS[9]),
+        ("long-top50", 0.5, IDS[8]),
     ]
 
 
@@ -217,9 +232,9 @@ def test_samples_say_what_was_decided(found: Contents) -> None:
         "rejected": (3, 3),
         "duplicates": (3, 3),
     }
-    bands = {0: "wiki-top50", 8: "wiki-top50", 3: "wiki-top50-100", 9: "wiki-top50-100"}
     for sampled in samples["accepted"].pages:
-        assert sampled.subsets == (bands[IDS.index(sampled.page.doc_id)],)
+        number = IDS.index(sampled.page.doc_id)
+        assert sampled.subsets == tuple(name for name, numbers in MEMBERS.items() if number in numbers)
         assert list(sampled.scores) == ["wiki"]
     for sampled in samples["duplicates"].pages:
         number = IDS.index(sampled.page.doc_id)
@@ -228,6 +243,41 @@ def test_samples_say_what_was_decided(found: Contents) -> None:
         assert sampled.page.excerpt == TEXTS[number][:300]
         assert sampled.page.date == f"2025-08-{1 + number:02}"
     assert {IDS.index(one.page.doc_id): len(one.reasons) for one in samples["rejected"].pages} == {5: 1, 6: 1, 7: 2}
+
+
+def test_sizes_without_a_tokenizer(found: Contents) -> None:
+    assert found.sizes
+    characters = {name: sum(len(TEXTS[n]) for n in numbers) for name, numbers in MEMBERS.items()}
+    assert [(size.name, size.documents, size.characters, size.tokens) for size in found.sizes.rows] == [
+        ("Japanese pages", 10, sum(map(len, TEXTS)), None),
+        ("after dedup", 7, 7 * 407, None),
+        ("rules swallow-v1", None, None, None),
+        ("rules swallow-v2", None, None, None),
+        ("rules p", 4, 4 * 407, None),
+        *((name, len(numbers), characters[name], None) for name, numbers in MEMBERS.items()),
+    ]
+    assert "swallow-spark decide --preset swallow-v1" in render(found)
+
+
+def test_sizes_in_tokens(spark: SparkSession, corpus: Corpus, config: Config) -> None:
+    """All pages are sampled, so the estimates are counts: of the texts, and of the rules' wrong characters here."""
+    quicktok = pytest.importorskip("quicktok")
+    counting = config.model_copy(update={"tokens": Tokens(encoding="llama3", sample_pages=10)})
+    found = gather(spark, corpus, counting)
+    assert found.sizes
+    counts = [quicktok.get_encoding("llama3").count(text) for text in TEXTS]
+    told = {size.name: (size.tokens, size.error) for size in found.sizes.rows}
+    assert told["Japanese pages"] == (sum(counts), 0)
+    assert told["rules swallow-v1"] == (None, None)
+    for name, numbers in MEMBERS.items():
+        assert told[name] == (sum(counts[n] for n in numbers), 0)
+    assert "Tokens by llama3" in render(found)
+
+
+def test_overlap_of_rankings(found: Contents) -> None:
+    assert [(one.band, one.rankings, one.shares) for one in found.overlaps] == [
+        ("top50", ("wiki", "long"), ((1.0, 0.5), (1.0, 1.0)))
+    ]
 
 
 def test_sources(found: Contents) -> None:

@@ -1,7 +1,5 @@
-"""Exact cuts against a plain sort, and the subsets that they make."""
+"""The subsets that decisions make of pages."""
 
-import random
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -12,109 +10,10 @@ from pyspark.sql import SparkSession
 
 from swallow_spark import lookups
 from swallow_spark.outputs import Outputs
-from swallow_spark.sections.select import Cleanup, parse_band
+from swallow_spark.sections.select import Cleanup
 from swallow_spark.stages import select as stage
 from swallow_spark.storage import Root
-from swallow_spark.tables import PAGES, SCORES
-
-_RNG = random.Random(41)
-SCORE_SETS = {
-    "random": [_RNG.random() for _ in range(700)],
-    "half are equal": [0.5 if i % 2 else _RNG.random() for i in range(600)],
-    "all are equal": [0.25] * 300,
-    "negative and both zeros": [_RNG.choice((-1e-300, -3.0, -0.0, 0.0, 2.5, -7e200)) for _ in range(300)],
-    "next to each other": [1 + 2**-52 * (i % 9) for i in range(200)],
-    "of all sizes": [_RNG.choice((-1, 1)) * 10.0 ** _RNG.randint(-9, 9) for _ in range(300)],
-    "one": [0.75],
-}
-
-
-def doc_ids(number: int) -> list[int]:
-    """Over several crawls and files: far apart, as real ones are, and some next to each other."""
-    rng = random.Random(number)
-    return rng.sample([(1 + i % 900) << 53 | (i * 7 % 99) << 32 | i // 3 for i in range(2 * number)], number)
-
-
-def check_cuts(spark: SparkSession, scores: list[float]) -> None:
-    rows = list(zip(doc_ids(len(scores)), scores, strict=True))
-    ranked = sorted(rows, key=lambda row: (-row[1], row[0]))
-    frame = spark.createDataFrame(pa.table([pa.array(c) for c in zip(*rows, strict=True)], schema=SCORES))
-    frame = frame.coalesce(2).localCheckpoint()
-    for documents in sorted({len(rows) // 10 or 1, len(rows) // 2 or 1, len(rows)}):
-        doc_id, score = ranked[documents - 1]
-        cut = stage.cut_after(frame, documents)
-        assert cut == stage.Cut(documents, score, doc_id)
-        assert not (cut.score == 0 and str(cut.score).startswith("-"))
-        above = frame.where(stage.is_above(cut)).select("doc_id").collect()
-        assert sorted(row.doc_id for row in above) == sorted(row[0] for row in ranked[:documents])
-
-
-@pytest.mark.parametrize("scores", SCORE_SETS.values(), ids=SCORE_SETS.keys())
-def test_cut_is_that_of_a_sort(spark: SparkSession, scores: list[float]) -> None:
-    check_cuts(spark, scores)
-
-
-def test_cut_is_found_in_many_rounds(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_BINS", 3)
-    check_cuts(spark, SCORE_SETS["random"][:25] + [0.5] * 25)
-
-
-def test_cut_above_all(spark: SparkSession) -> None:
-    frame = spark.createDataFrame(pa.table([[1, 2], [0.5, 0.1]], schema=SCORES))
-    assert stage.cut_after(frame, 0) is None
-    assert frame.where(stage.is_above(None)).isEmpty()
-
-
-@pytest.mark.parametrize(
-    ("scores", "documents", "message"),
-    [
-        ([0.1, float("nan"), 0.3], 1, "not a finite number"),
-        ([0.1, float("-inf"), 0.3], 1, "not a finite number"),
-        ([0.1, 0.2], 3, "a cut after 3 documents, but there are 2"),
-        ([], 1, "a cut after 1 documents, but there are 0"),
-    ],
-)
-def test_cuts_refused(spark: SparkSession, scores: list[float], documents: int, message: str) -> None:
-    columns = [pa.array(range(len(scores)), pa.int64()), pa.array(scores, pa.float64())]
-    with pytest.raises(ValueError, match=message):
-        stage.cut_after(spark.createDataFrame(pa.table(columns, schema=SCORES)), documents)
-
-
-@pytest.mark.parametrize(
-    ("band", "total", "above", "down_to"),
-    [
-        ("top10", 10, 0, 1),
-        ("top10", 30, 0, 3),
-        ("top10", 1001, 0, 101),
-        ("top7", 100, 0, 7),  # 0.07 * 100 is 7.000000000000001 in floating point
-        ("top10-30", 10, 1, 3),
-        ("top10-30", 1, 1, 1),
-        ("top0.1", 1000, 0, 1),
-        ("top33.3", 1000, 0, 333),
-        ("top100", 5, 0, 5),
-        ("top29-58", 100, 29, 58),  # 0.29 * 100 is 28.999999999999996
-        ("top10", 0, 0, 0),
-    ],
-)
-def test_ranks_of_bands_are_exact(band: str, total: int, above: int, down_to: int) -> None:
-    parsed = parse_band(band)
-    assert parsed.name == band
-    assert (stage.num_above(parsed.start, total), stage.num_above(parsed.end, total)) == (above, down_to)
-
-
-def test_bands_side_by_side_share_no_document() -> None:
-    for total in range(200):
-        upper, lower = parse_band("top10"), parse_band("top10-30")
-        assert upper.end == lower.start == Fraction(1, 10)
-        assert stage.num_above(upper.end, total) <= stage.num_above(lower.end, total) <= total
-
-
-@pytest.mark.parametrize(
-    "name", ["", "top", "10", "top0", "top101", "top30-10", "top10-10", "top-5", "top1e1", "top1٠"]
-)
-def test_no_bands(name: str) -> None:
-    with pytest.raises(ValueError, match="is no band"):
-        parse_band(name)
+from swallow_spark.tables import PAGES
 
 
 def test_subsets_hold_their_members(spark: SparkSession, tmp_path: Path) -> None:
@@ -151,6 +50,8 @@ def test_subsets_hold_their_members(spark: SparkSession, tmp_path: Path) -> None
             found.update({row["doc_id"]: row for row in rows})
         assert set(found) == {d for i, d in enumerate(doc_ids) if i >= 5 and wanted[d] >> bit & 1}
         assert all(row["score_wiki"] == d / 7 and row["text"] == f"本文{d}" for d, row in found.items())
+        both = [dict(row["sums"]).get(f"both:{table}:subsets/wiki-top10-30", 0) for row in written]
+        assert sum(both) == (sum(wanted[d] == 3 for d in doc_ids) if bit == 0 else 0)
         sums = [dict(row["sums"]).get(f"chars:{table}", 0) for row in written if row["table"] == table]
         assert sum(sums) == sum(row["num_chars"] for row in found.values())
         assert {tuple(row) for row in map(dict, found.values())} == {tuple(schema.names)}

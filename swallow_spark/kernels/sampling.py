@@ -1,0 +1,31 @@
+"""Samples by doc_id and seed: the same pages whatever order or parts they come in, and a larger share holds a smaller
+one's pages too."""
+
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION: Final = 1
+
+
+def hashes(doc_ids: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """Evenly spread 64-bit hashes: the seed's and the doc_id's through the finalizer of SplitMix64 (Steele, Lea and
+    Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014)."""
+    start = np.uint64(seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+    return _mixed(_mixed(np.asarray(doc_ids, np.int64).view(np.uint64)) ^ start)
+
+
+def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def is_sampled(doc_ids: NDArray[np.int64], seed: int, share: Fraction) -> NDArray[np.bool_]:
+    """Whether each page is in the sample of a share (0 to 1) of all."""
+    least_out = share.numerator * (1 << 64) // share.denominator
+    if least_out >= 1 << 64:
+        return np.ones(len(doc_ids), np.bool_)
+    return hashes(doc_ids, seed) < np.uint64(least_out)

@@ -1,0 +1,122 @@
+"""Thresholds taken to another corpus, exports and mixtures, by the command line."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from commands import call
+from corpora import rows
+
+
+def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> None:
+    before = {band: rows(built, f"subsets/wiki-{band}") for band in ("top10", "top10-30")}
+    thresholds = json.loads((built / "subsets" / "thresholds.json").read_text())
+    scores = [row["score"] for row in rows(built, "scores/classifier=wiki")]
+    bar, lower = sorted(scores)[-20], sorted(scores)[-40]
+    thresholds["wiki"]["top10"]["score"] = thresholds["wiki"]["top10-30"]["above"]["score"] = bar
+    thresholds["wiki"]["top10-30"]["score"] = lower
+    (tmp_path / "month.json").write_text(json.dumps(thresholds))
+    ran = call("select", "--corpus", copy, "--thresholds", tmp_path / "month.json", "--json")
+    told = ran.json
+    found = rows(copy, "subsets/wiki-top10")
+    assert {row["doc_id"] for row in found} == {
+        row["doc_id"] for row in rows(built, "scores/classifier=wiki") if row["score"] >= bar
+    }
+    assert all(lower <= row["score_wiki"] < bar for row in rows(copy, "subsets/wiki-top10-30"))
+    assert len(found) != len(before["top10"])
+    expected = {"score": bar, "documents": len(found), "of": len(scores)}
+    assert told["bands"]["wiki"]["top10"] == expected
+    assert told["thresholds"]["wiki"] == {"top10": bar, "top10-30": lower}
+    assert "By thresholds that were given" in ran.err
+    assert f"{len(found) / len(scores):.2%}" in ran.err
+    # The thresholds stay those of the corpus until a configuration says otherwise; its own give the same again.
+    again = call("select", "--corpus", copy, "--json").json
+    assert again["thresholds"] == told["thresholds"]
+    own = call("select", "--corpus", copy, "--thresholds", copy / "subsets" / "thresholds.json", "--json").json
+    assert own["subsets"] == told["subsets"]
+    back = call("select", "--corpus", copy, "--set", "selection.thresholds={}", "--json").json
+    assert {band: rows(copy, f"subsets/wiki-{band}") for band in before} == before
+    assert back["thresholds"]["wiki"]["top10"] != bar
+
+
+def test_export_and_mixture(copy: Path, tmp_path: Path) -> None:
+    quicktok = pytest.importorskip("quicktok")
+    ran = call(
+        *("export", "--corpus", copy, "--subset", "wiki-top10", "--subset", "edu-top10-30", "--format", "jsonl.zst"),
+        *("--output", tmp_path / "out", "--shard-size", "1M", "--json"),
+    )
+    told = ran.json["export"]["subsets"]
+    assert {name: of["documents"] for name, of in told.items()} == {
+        name: len(rows(copy, f"subsets/{name}")) for name in ("wiki-top10", "edu-top10-30")
+    }
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["tokenizer"] is None
+    texts = [row["text"] for row in rows(copy, "subsets/wiki-top10")]
+    tokens = sum(quicktok.get_encoding("llama3").count(text) for text in texts)
+    target = tokens * 5 // 2
+    planned = call(
+        *("plan-mixture", "--corpus", copy, "--target-tokens", str(target * 2), "--subset", "wiki-top10", "--json"),
+        *("--external", f"w:{target}=50%", "--set", "tokens.encoding=llama3", "--output", tmp_path / "mixture"),
+    ).json
+    ours, theirs = planned["sources"]
+    assert (ours["tokens"], theirs["epochs"]) == (tokens, 1.0)
+    assert abs(ours["epochs"] - 2.5) < 0.01
+    manifest = json.loads((tmp_path / "mixture" / "manifest.json").read_text())
+    assert manifest["mixture"]["read"] == {"wiki-top10": 2, "wiki-top10-part": 1}
+    found = {
+        name: {
+            doc_id
+            for shard in of["shards"]
+            for doc_id in pq.read_table(tmp_path / "mixture" / shard["file"]).column("doc_id").to_pylist()
+        }
+        for name, of in manifest["subsets"].items()
+    }
+    assert found["wiki-top10"] == {row["doc_id"] for row in rows(copy, "subsets/wiki-top10")}
+    assert found["wiki-top10-part"] < found["wiki-top10"]
+    assert manifest["subsets"]["wiki-top10"]["tokens"] == tokens
+
+
+def test_a_plan_needs_no_corpus_where_tokens_are_told() -> None:
+    ran = call("plan-mixture", "--target-tokens", "709.22B", "--subset", "top10:93.10B", "--proxy-tokens", "48.31B")
+    assert ran.status == 0
+    assert "7.62" in ran.err
+    assert "6.34 B" in ran.err
+    assert "Warning: top10: 7.62 epochs" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plan-mixture", "--target-tokens", "1B"], "give --subset or --external"),
+        (["plan-mixture", "--target-tokens", "x", "--subset", "a:1B"], "'x' is no number of tokens"),
+        (["plan-mixture", "--target-tokens", "1B", "--subset", "a"], "needs --corpus, or its tokens, as in a:93.1B"),
+        (["plan-mixture", "--target-tokens", "1B", "--subset", "a:1B", "--output", "o"], "--output: needs --corpus"),
+        (["plan-mixture", "--target-tokens", "1B", "--subset", "a:1B", "--proxy-tokens", "2B"], "fewer tokens"),
+        (
+            ["export", "--corpus", "c", "--subset", "a", "--output", "o", "--format", "csv"],
+            "--format csv: it is one of",
+        ),
+        (["export", "--corpus", "c", "--subset", "a", "--subset", "a", "--output", "o"], "one is named twice"),
+        *(
+            (["export", "--corpus", "c", "--subset", "a", "--output", "o", "--shard-size", size], "--shard-size")
+            for size in ("1", "100K", "2G", "x", "1T")
+        ),
+        (["export", "--corpus", "c", "--subset", "a", "--output", "o"], "no corpus there"),
+        (["select", "--corpus", "c", "--thresholds", "nothing.json"], "nothing.json: can't be read"),
+    ],
+)
+def test_refused(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in call(*arguments).complaint
+
+
+def test_what_is_not_there(built: Path, tmp_path: Path) -> None:
+    def export(*arguments: str) -> str:
+        return call("export", "--corpus", built, "--output", tmp_path / "o", *arguments).complaint
+
+    assert "--subset best: no such subset is configured (there is: wiki-top10," in export("--subset", "best")
+    stale = export("--subset", "wiki-top10", "--set", "cleanup.mode=off")
+    assert "the subsets first need `swallow-spark select`" in stale
+    (tmp_path / "t.json").write_text("[]")
+    complaint = call("select", "--corpus", built, "--thresholds", tmp_path / "t.json").complaint
+    assert "no thresholds.json of this program" in complaint

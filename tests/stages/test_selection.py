@@ -1,0 +1,292 @@
+"""What [[subsets]] choose from a finished corpus, against plain sorts of its scores; thresholds, tokens, exports."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from runs import Built, table
+
+from swallow_spark.config import load
+from swallow_spark.corpus import Corpus
+from swallow_spark.errors import UsageError
+from swallow_spark.report.sizes import exact_tokens
+from swallow_spark.stages import export as export_stage
+from swallow_spark.steps.export import Item, export
+from swallow_spark.steps.run import Run
+from swallow_spark.steps.select import select, selected
+from swallow_spark.storage import Root
+
+SUBSETS = """[
+  {classifier='edu', bands=['top10', 'top10-30', 'top30-55.5']},
+  {name='long', classifier='wiki', bands=['top20', 'top20-60'], by='characters'},
+  {name='both', ranks={edu=2, wiki=0.5}, bands=['top25']},
+  {name='either', union=['edu-top10', 'wiki-top10']},
+  {name='agreed', intersection=['edu-top50', 'wiki-top50', 'both-top40']},
+]""".replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def chosen(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The finished corpus with other subsets. Not to be changed."""
+    return reconfigured(built.run, tmp_path_factory.mktemp("chosen"), [f"subsets={SUBSETS}"])
+
+
+@pytest.fixture
+def copied(built: Built, tmp_path: Path) -> Callable[[list[str]], Run]:
+    """`copied(overrides)`: a copy of the finished corpus, selected with these."""
+    return lambda overrides: reconfigured(built.run, tmp_path, overrides)
+
+
+def reconfigured(run: Run, directory: Path, overrides: list[str]) -> Run:
+    copy = directory / "corpus"
+    shutil.copytree(run.corpus.root.local_path(""), copy)
+    changed = replace(run, corpus=Corpus.open(str(copy)), config=load("demo", overrides))
+    select(changed)
+    return changed
+
+
+def scores_of(run: Run) -> dict[str, dict[int, float]]:
+    return {
+        name: {row["doc_id"]: row["score"] for row in table(run, f"scores/classifier={name}", "score")}
+        for name in ("edu", "wiki")
+    }
+
+
+def lengths_of(run: Run) -> dict[int, int]:
+    return {row["doc_id"]: row["num_chars"] for row in table(run, "pages", "ingest")}
+
+
+def members(run: Run, name: str) -> set[int]:
+    return {row["doc_id"] for row in table(run, f"subsets/{name}", "select")}
+
+
+def ranked(scores: dict[int, float]) -> list[int]:
+    return sorted(scores, key=lambda doc_id: (-scores[doc_id], doc_id))
+
+
+def prefix(order: list[int], share: str, weights: dict[int, int] | None = None) -> int:
+    """How many of the order, from the first, reach a share of the whole."""
+    total = sum(weights[doc_id] for doc_id in order) if weights else len(order)
+    number = reached = 0
+    while reached < Fraction(share) * total:
+        reached += weights[order[number]] if weights else 1
+        number += 1
+    return number
+
+
+def test_subsets_are_those_of_plain_sorts(chosen: Run) -> None:
+    scores, lengths = scores_of(chosen), lengths_of(chosen)
+    edu, wiki = ranked(scores["edu"]), ranked(scores["wiki"])
+    at = [prefix(edu, share) for share in ("0.1", "0.3", "0.555", "0.5")]
+    assert len(edu) > 30
+    assert members(chosen, "edu-top10") == set(edu[: at[0]])
+    assert members(chosen, "edu-top10-30") == set(edu[at[0] : at[1]])
+    assert members(chosen, "edu-top30-55.5") == set(edu[at[1] : at[2]])
+    long = [prefix(wiki, share, lengths) for share in ("0.2", "0.6")]
+    assert members(chosen, "long-top20") == set(wiki[: long[0]])
+    assert members(chosen, "long-top20-60") == set(wiki[long[0] : long[1]])
+    assert long[0] != prefix(wiki, "0.2")
+    ranks = {
+        name: {doc_id: 1 + sum(other > score for other in of.values()) for doc_id, score in of.items()}
+        for name, of in scores.items()
+    }
+    both = ranked({doc_id: -(2 * ranks["edu"][doc_id] + ranks["wiki"][doc_id] / 2) for doc_id in edu})
+    assert members(chosen, "both-top25") == set(both[: prefix(both, "0.25")])
+    assert members(chosen, "either") == {*edu[: at[0]], *wiki[: prefix(wiki, "0.1")]}
+    halves = {*edu[: at[3]]} & {*wiki[: at[3]]}
+    assert members(chosen, "agreed") == halves & {*both[: prefix(both, "0.4")]}
+    directory = chosen.corpus.root.local_path("subsets")
+    names = ["agreed", "both-top25", "edu-top10", "edu-top10-30", "edu-top30-55.5", "either"]
+    assert sorted(path.name for path in directory.iterdir()) == [
+        *names,
+        "long-top20",
+        "long-top20-60",
+        "thresholds.json",
+    ]
+    assert not chosen.corpus.root.directories("lookups"), "what was written on the way is gone"
+    for row in table(chosen, "subsets/either", "select"):
+        assert (row["score_edu"], row["score_wiki"]) == tuple(scores[name][row["doc_id"]] for name in ("edu", "wiki"))
+
+
+def test_thresholds_give_back_their_own_corpus(chosen: Run) -> None:
+    written = json.loads(chosen.corpus.root.read_bytes("subsets/thresholds.json"))
+    assert set(written) == {"edu", "long", "both", "wiki"}
+    scores, lengths = scores_of(chosen), lengths_of(chosen)
+
+    def above(cut: dict[str, Any] | None, scores: dict[int, float]) -> set[int]:
+        return {d for d, s in scores.items() if cut and (-s, d) <= (-cut["score"], cut["doc_id"])}
+
+    for ranking, classifier in (("edu", "edu"), ("long", "wiki")):
+        for band, last in written[ranking].items():
+            found = above(last, scores[classifier]) - above(last["above"], scores[classifier])
+            assert len(above(last, scores[classifier])) == last["documents"]
+            if f"{ranking}-{band}" in ("edu-top50",):
+                continue  # part of `agreed`, and no subset itself
+            assert found == members(chosen, f"{ranking}-{band}"), (ranking, band)
+    down_to = above(written["long"]["top20-60"], scores["wiki"])
+    assert written["long"]["top20-60"]["characters"] == sum(lengths[doc_id] for doc_id in down_to)
+
+
+def test_thresholds_of_another_corpus(copied: Callable[[list[str]], Run]) -> None:
+    subsets = "subsets=[{classifier='edu'}, {name='b', classifier='wiki', bands=['top5-100'], by='characters'}]"
+    run = copied([subsets, "selection.thresholds={edu={'10'=1.5, '30'=0.75}, b={'5'=0.9, '100'=0}}"])
+    scores = scores_of(run)
+    assert members(run, "edu-top10") == {d for d, score in scores["edu"].items() if score >= 1.5}
+    assert members(run, "edu-top10-30") == {d for d, score in scores["edu"].items() if 1.5 > score >= 0.75}
+    assert members(run, "b-top5-100") == {d for d, score in scores["wiki"].items() if score < 0.9}
+    written = json.loads(run.corpus.root.read_bytes("subsets/thresholds.json"))
+    number = len(members(run, "edu-top10"))
+    assert written["edu"]["top10"] == {"documents": number, "score": 1.5, "doc_id": None, "above": None}
+    assert selected(run, ["edu-top10"])
+    with pytest.raises(UsageError, match="no such subset is configured"):
+        selected(run, ["edu-top5"])
+
+
+def test_bands_by_tokens(copied: Callable[[list[str]], Run]) -> None:
+    pytest.importorskip("quicktok")
+    settings = ["tokens.encoding=o200k_base", "subsets=[{classifier='edu', bands=['top10-40'], by='tokens'}]"]
+    run = copied(settings)
+    import quicktok
+
+    encoding = quicktok.get_encoding("o200k_base")
+    counted = {row["doc_id"]: row["num_tokens"] for row in table(run, "tokens/accepted", "tokens")}
+    texts = {row["doc_id"]: row["text"] for row in table(run, "pages", "ingest")}
+    order = ranked(scores_of(run)["edu"])
+    assert counted == {doc_id: encoding.count(texts[doc_id]) for doc_id in order}
+    first, last = (prefix(order, share, counted) for share in ("0.1", "0.4"))
+    assert members(run, "edu-top10-40") == set(order[first:last])
+    assert exact_tokens(run.corpus, run.config, "edu-top10-40") is None
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
+        return [json.loads(line) for line in stream.read().decode().splitlines()]
+
+
+def exported(run: Run, output: Path, names: Sequence[str], format_: str, size: int, share: str = "1") -> Any:
+    items = [Item(name, name, Fraction(share)) for name in names]
+    return export(run, items, str(output), format_, size, 3, {})
+
+
+@pytest.mark.parametrize("format_", ["jsonl.zst", "parquet"])
+def test_exports_hold_their_subsets(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
+    monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
+    manifest = exported(chosen, tmp_path / "out", ["either", "edu-top10"], format_, 120_000)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
+    sums = dict(reversed(line.split("  ")) for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines())
+    for name, told in manifest["subsets"].items():
+        expected = table(chosen, f"subsets/{name}", "select")
+        rows = []
+        assert len(told["shards"]) > 1
+        for shard in told["shards"]:
+            path = tmp_path / "out" / shard["file"]
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == shard["sha256"] == sums[shard["file"]]
+            assert path.stat().st_size == shard["bytes"]
+            own = pq.read_table(path).to_pylist() if format_ == "parquet" else lines(path)
+            assert [row["doc_id"] for row in own] == sorted(row["doc_id"] for row in own)
+            assert (own[0]["doc_id"], own[-1]["doc_id"]) == (shard["first_doc_id"], shard["last_doc_id"])
+            assert (len(own), sum(len(row["text"]) for row in own)) == (shard["documents"], shard["characters"])
+            rows += own
+        for row in expected:
+            if format_ != "parquet" and row["date"]:
+                row["date"] = row["date"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert rows == sorted(expected, key=lambda row: int(row["doc_id"]))
+        assert set(rows[0]) == set(manifest["columns"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "SHA256SUMS",
+        "edu-top10",
+        "either",
+        "export.json",
+        "manifest.json",
+    ]
+
+
+def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
+    whole = exported(chosen, tmp_path / "whole", ["either"], "parquet", 120_000)
+    write = export_stage.write_shards
+
+    def dies(spark: Any, settings: Any, shards: Sequence[export_stage.Shard]) -> None:
+        write(spark, settings, shards[1:])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_stage, "write_shards", dies)
+    with pytest.raises(KeyboardInterrupt):
+        exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "either").iterdir()}
+    (tmp_path / "out" / whole["subsets"]["either"]["shards"][0]["file"]).write_bytes(b"half")
+    monkeypatch.setattr(export_stage, "write_shards", write)
+    with pytest.raises(UsageError, match="another export is there"):
+        exported(chosen, tmp_path / "out", ["either"], "parquet", 130_000)
+    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000) == whole
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was finished is not written again"
+    again = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000) == whole
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == again
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(UsageError, match="neither empty nor an export"):
+        exported(chosen, tmp_path / "full", ["either"], "parquet", 120_000)
+
+
+def test_sampled_export_with_tokens(copied: Callable[[list[str]], Run], tmp_path: Path) -> None:
+    pytest.importorskip("quicktok")
+    run = copied(["tokens.encoding=llama3", "subsets=[{classifier='edu', bands=['top60']}]"])
+    manifest = exported(run, tmp_path / "half", ["edu-top60"], "jsonl.zst", 1 << 20, "0.5")
+    smaller = exported(run, tmp_path / "fifth", ["edu-top60"], "jsonl.zst", 1 << 20, "0.2")
+    found = {
+        name: {
+            row["doc_id"]: row
+            for shard in told["subsets"]["edu-top60"]["shards"]
+            for row in lines(tmp_path / name / shard["file"])
+        }
+        for name, told in (("half", manifest), ("fifth", smaller))
+    }
+    everything = members(run, "edu-top60")
+    assert set(found["fifth"]) < set(found["half"]) < everything
+    assert 0.3 < len(found["half"]) / len(everything) < 0.7
+    assert manifest["tokenizer"] == "llama3"
+    counted = {row["doc_id"]: row["num_tokens"] for row in table(run, "tokens/edu-top60", "tokens")}
+    assert set(counted) == everything
+    assert all(row["num_tokens"] == counted[doc_id] > 0 for doc_id, row in found["half"].items())
+    assert manifest["subsets"]["edu-top60"]["tokens"] == sum(counted[doc_id] for doc_id in found["half"])
+    assert exact_tokens(run.corpus, run.config, "edu-top60") == sum(counted.values())
+
+
+@pytest.mark.parametrize("format_", ["json", "parquet"])
+def test_datasets_reads_exports(chosen: Run, tmp_path: Path, format_: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("zstandard")
+    suffix = {"json": "jsonl.zst", "parquet": "parquet"}[format_]
+    told = exported(chosen, tmp_path / "out", ["either"], suffix, 1 << 20)
+    files = [str(tmp_path / "out" / shard["file"]) for shard in told["subsets"]["either"]["shards"]]
+    loaded = datasets.load_dataset(format_, data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert set(loaded["doc_id"]) == members(chosen, "either")
+
+
+def test_one_shard_alone(tmp_path: Path) -> None:
+    """Rows that are not those of the plan are noticed, without Spark."""
+    settings = export_stage.Export(Root(str(tmp_path)), Root(str(tmp_path / "out")), "parquet", (), False, 1)
+    texts = pa.table(
+        {
+            name: pa.array([None] * 3, field.type)
+            for name, field in zip(settings.schema.names, settings.schema, strict=True)
+        }
+    )
+    texts = texts.set_column(0, "doc_id", pa.array([5, 3, 9])).set_column(3, "text", pa.array(["a", "b", "c"]))
+    texts = texts.set_column(5, "num_chars", pa.array([1, 1, 1], pa.int32())).cast(settings.schema)
+    pq.write_table(texts, tmp_path / "x.parquet", row_group_size=1)
+    shard = export_stage.Shard("s/s.parquet", 3, 9, 2, 2, ("x.parquet",), (), Fraction(1))
+    export_stage.write_shard(settings, shard)
+    assert pq.read_table(tmp_path / "out" / "s" / "s.parquet").column("doc_id").to_pylist() == [5, 9]
+    with pytest.raises(ValueError, match="2 pages where 3 are due"):
+        export_stage.write_shard(settings, shard._replace(documents=3))
