@@ -1,7 +1,7 @@
 """The summary of a corpus: the numbers of every stage, from the manifests alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from swallow_spark.corpus import Corpus, Manifest
@@ -22,7 +22,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         "pages_characters": sums["chars"],
         "passed_over": _by_reason(sums, "passed_over:"),
         "failures": _by_reason(sums, "failure:"),
-        "file_failures": _by_reason(sums, "file_failure:"),
+        "file_failures": _by_reason(sums - _read_since(ingested), "file_failure:"),
         "files": sum(last - first + 1 for manifest in ingested for first, last in manifest.covers),
     }
     if sums["bytes_fetched"]:  # by an index
@@ -48,6 +48,20 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         summary["subsets"] = _subsets(corpus, cuts[0])
         summary["overlap"] = _overlap(corpus, summary["subsets"])
     return summary
+
+
+def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
+    """The sums' entries for files that could not be read once, and were read, or at least tried, by a later batch."""
+    stale: Counter[str] = Counter()
+    tried: set[tuple[str, str]] = set()
+    for manifest in sorted(ingested, key=lambda manifest: manifest.finished, reverse=True):
+        crawl = manifest.unit.partition("/")[0]
+        ranges = [r for m in ingested if m.unit.startswith(f"{crawl}/") for r in m.covers]
+        for number, reason in manifest.details.get("not_read", {}).items():
+            if (crawl, number) in tried or any(first <= int(number) <= last for first, last in ranges):
+                stale[f"file_failure:{reason}"] += 1
+            tried.add((crawl, number))
+    return stale
 
 
 def _sums(manifests: Iterable[Manifest]) -> Counter[str]:

@@ -24,6 +24,9 @@ def show_summary(summary: dict[str, Any], corpus: Corpus, console: Console) -> N
     console.print(_ledger(summary), markup=False, soft_wrap=True)
     if summary["file_failures"]:
         console.print(f"Damage outside of records: {_listed(summary['file_failures'])}", markup=False, soft_wrap=True)
+    if "bytes_fetched" in summary:
+        fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
+        console.print(f"Fetched by the index: {fetched:,} of {of_files:,} bytes of the files", soft_wrap=True)
     if summary.get("rejected"):
         console.print(f"Rejected by the rules: {_listed(summary['rejected'])}", markup=False, soft_wrap=True)
     _show_places(summary, corpus, console)

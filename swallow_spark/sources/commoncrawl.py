@@ -13,14 +13,13 @@ that are needed are asked for. Columns are `SCHEMA`; those that a schema leaves 
 MIME type and language are tried before anything else of a row group is read, where
 `spark.sql.python.filterPushdown.enabled` is true.
 
-Options: `path`, a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url`, where Common
-Crawl's files are.
+Options: `path`, by line: a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url`, where
+Common Crawl's files are.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -46,7 +45,7 @@ from swallow_spark.download import shown
 from swallow_spark.errors import InputError
 from swallow_spark.sections.ingest import CC_BASE
 from swallow_spark.sources.inputs import locations_of
-from swallow_spark.storage import filesystem, is_http, is_uri, key_of, open_parts
+from swallow_spark.storage import filesystem, is_http, key_of, open_parts
 
 SCHEMA: Final = pa.schema(
     [
@@ -79,10 +78,11 @@ class Selection:
 
 
 def read_index(spark: SparkSession, location: str, base_url: str = CC_BASE) -> DataFrame:
-    """The rows of an index (`SCHEMA`)."""
+    """The rows of an index (`SCHEMA`). Raises InputError where there is none."""
+    files = "\n".join(index_files(location, base_url))
     spark.dataSource.register(CommonCrawlIndex)
     spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
-    return spark.read.format("commoncrawl-index").option("base_url", base_url).load(location)
+    return spark.read.format("commoncrawl-index").load(files)
 
 
 def japanese(index: DataFrame, selection: Selection) -> DataFrame:
@@ -153,7 +153,8 @@ class IndexReader(DataSourceReader):
                     yield filter_
 
     def partitions(self) -> Sequence[InputPartition]:
-        return [IndexPartition(path) for path in _index_files(self._location, self._base_url)]
+        locations = self._location.splitlines() or [""]
+        return [IndexPartition(path) for one in locations for path in index_files(one, self._base_url)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, IndexPartition)
@@ -190,12 +191,12 @@ class IndexReader(DataSourceReader):
         return mask
 
 
-def _index_files(location: str, base_url: str) -> list[str]:
+def index_files(location: str, base_url: str) -> list[str]:
     """The Parquet files of an index. Raises InputError where there is none."""
     if not location:
         raise InputError("commoncrawl-index: no path: a file, a directory, a URL, a listing or cc:CC-MAIN-YYYY-WW")
     found = locations_of(location, base_url, "cc-index-table.paths.gz")
-    if found == [location] and not is_http(location) and (is_uri(location) or Path(location).is_dir()):
+    if found == [location] and not is_http(location) and not location.endswith(".parquet"):
         found = _files_below(location)
     # Robots.txt and unsuccessful captures are in subsets of their own.
     found = [path for path in found if "/subset=" not in path or "/subset=warc/" in path]
@@ -207,7 +208,10 @@ def _index_files(location: str, base_url: str) -> list[str]:
 def _files_below(location: str) -> list[str]:
     filesystem_, path = filesystem(location)
     try:
-        if filesystem_.get_file_info(path).type != fs.FileType.Directory:
+        kind = filesystem_.get_file_info(path).type
+        if kind == fs.FileType.NotFound:
+            raise InputError(f"{shown(location)}: no such file or directory")
+        if kind != fs.FileType.Directory:
             return [location]
         found = filesystem_.get_file_info(fs.FileSelector(path, recursive=True))
     except OSError as error:

@@ -35,7 +35,7 @@ Ticker = Callable[[int, int], None]  # files, pages
 Item = TypeVar("Item")
 
 NOT_READ: Final = "not_read:"
-"""Before a file_no in the ledger's sums: that file could not be read, and is to be tried again."""
+"""Before `REASON:file_no` in the ledger's sums: that file could not be read, and is to be tried again."""
 _READING_ATTEMPTS: Final = 3  # of a task, before a file is given up; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
@@ -165,7 +165,7 @@ def _give_up(source: Source, error: "_UnreadableError", opened: OpenOutputs) -> 
     row = {"scope": "file", "stage": "ingest", "reason": error.reason, "detail": str(error)[:1000]}
     failures = pa.RecordBatch.from_pylist([{"file_no": source.file_no, "offset": 0, **row}], FAILURES)
     opened.write("failures", failures, {f"file_failure:{error.reason}": 1})
-    opened.write("ledger", _ledger(Counter()), {f"{NOT_READ}{source.file_no}": 1})
+    opened.write("ledger", _ledger(Counter()), {f"{NOT_READ}{error.reason}:{source.file_no}": 1})
     return None
 
 

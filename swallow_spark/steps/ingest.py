@@ -100,7 +100,8 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(due.unit, written)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
-    run.corpus.commit(*due, written, covers=_merged(covers), details=batch.details)
+    details = {**batch.details, **({"not_read": not_read} if not_read else {})}
+    run.corpus.commit(*due, written, covers=_merged(covers), details=details)
     batch.budget.spend([file for file in files if file.file_no in not_read])
 
 
@@ -145,14 +146,15 @@ def _access(section: Ingest, tasks_at_once: int) -> Access:
     )
 
 
-def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[int]]:
-    """The rows without the marks of files that could not be read, and the numbers of those files: they stay pending, so
-    the same command tries them again."""
-    numbers: set[int] = set()
+def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """The rows without the marks of files that could not be read, and the numbers of those files with the reasons: they
+    stay pending, so the same command tries them again."""
+    numbers: dict[int, str] = {}
     for row in written:
         sums = dict(row["sums"])
         for name in [name for name in sums if name.startswith(stage.NOT_READ)]:
-            numbers.add(int(name.removeprefix(stage.NOT_READ)))
+            reason, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
+            numbers[int(number)] = reason
             del sums[name]
         row["sums"] = sums
     return written, numbers

@@ -34,8 +34,9 @@ def ingest(corpus: Path, web: Web, *arguments: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def scanned(spark: SparkSession, web: Web, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All records of the crawl; one of its files is not there."""
+def scanned(spark: SparkSession, crawl: Crawl, web: Web, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All records of the crawl, from a server that breaks off; one of its files is not there."""
+    web.orders[f"/{crawl.lines[0]}"] = [good(cut=20_000), refusing(503), good(cut=9)]
     corpus = tmp_path_factory.mktemp("scanned") / "corpus"
     assert ingest(corpus, web).json["file_failures"] == {"unreadable": 1}
     return corpus
@@ -57,7 +58,9 @@ def test_the_pages_of_a_scan(scanned: Path, crawl: Crawl, web: Web, tmp_path: Pa
     assert len(expected) > 10
     web.orders[f"/{crawl.lines[0]}"] = [refusing(503), good(cut=100)]
     sent = web.bytes_sent
-    summary = ingest(tmp_path / "corpus", web, "--index", INPUT, "--set", "ingest.max_gap_bytes=0").json
+    ran = ingest(tmp_path / "corpus", web, "--index", INPUT, "--set", "ingest.max_gap_bytes=0")
+    summary = ran.json
+    assert f"Fetched by the index: {summary['bytes_fetched']:,} of " in ran.err
     assert rows(tmp_path / "corpus", "pages") == expected
     outcomes = sum(summary["passed_over"].values()) + sum(summary["failures"].values())
     assert summary["records"] == len(captures) == len(expected) + outcomes
@@ -84,6 +87,7 @@ def test_hosts_and_files_and_what_is_refused(scanned: Path, crawl: Crawl, web: W
     assert rows(corpus, "pages") == wanted_pages(scanned, crawl, captures)
     for other in ([], ["--index", INPUT], ["--index", INPUT, "--hosts", "*"]):
         assert "give them a crawl of their own" in ingest(corpus, web, *other).complaint
+    assert "no such file" in ingest(tmp_path / "new", web, "--index", "/no/such/index").complaint
     assert "--index is needed" in ingest(corpus, web, "--hosts", "*").complaint
     assert "a crawl of their own" in ingest(scanned, web, *narrowed).complaint
 
