@@ -55,9 +55,11 @@ def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
     stale: Counter[str] = Counter()
     tried: set[tuple[str, str]] = set()
     for manifest in sorted(ingested, key=lambda manifest: manifest.finished, reverse=True):
+        if not (not_read := manifest.details.get("not_read")):
+            continue
         crawl = manifest.unit.partition("/")[0]
         ranges = [r for m in ingested if m.unit.startswith(f"{crawl}/") for r in m.covers]
-        for number, reason in manifest.details.get("not_read", {}).items():
+        for number, reason in not_read.items():
             if (crawl, number) in tried or any(first <= int(number) <= last for first, last in ranges):
                 stale[f"file_failure:{reason}"] += 1
             tried.add((crawl, number))
