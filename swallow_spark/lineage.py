@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from swallow_spark.config import Config, fingerprint, selection
-from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.corpus import Corpus, Manifest, NumberedFile, Unit, lineage
 from swallow_spark.kernels import (
     blocklists,
     charset,
@@ -27,6 +27,7 @@ from swallow_spark.kernels import (
     warc,
 )
 
+SELECTION_VERSION: Final = 1
 DEDUPLICATE_VERSION: Final = 3
 DECIDE_VERSION: Final = 1
 SELECT_VERSION: Final = 2
@@ -116,6 +117,12 @@ class Lineage:
 
     def ingest(self, unit: str) -> Due:
         return Due(Unit("ingest", unit), self.prints.ingest, self.config.ingest.meaning(), lineage([]))
+
+    def selection(self, crawl: str, meaning: dict[str, Any], files: Iterable[NumberedFile]) -> Due:
+        """The records of a crawl's registered files that an index names."""
+        print_ = fingerprint(meaning, {"selection": SELECTION_VERSION})
+        upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
+        return Due(Unit("selection", f"crawl={crawl}/records"), print_, meaning, upstream)
 
     def annotate(self, stage: Literal["sketch", "measure"], pages: Manifest) -> Due:
         section = self.config.sketch if stage == "sketch" else self.config.features

@@ -112,7 +112,7 @@ class Root:
     @property
     def spark_reads(self) -> bool:
         """Whether Spark's own readers reach it, without packages that PySpark doesn't bring."""
-        return self.is_local or self.location.startswith(_SPARK_READS)
+        return self.location.startswith(_SPARK_READS) or self.is_local
 
     def spark_path(self, relative: str) -> str:
         """How Spark's own readers name it: they expand globs, but know no percent-encoding."""

@@ -2,6 +2,7 @@
 
 import glob
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def part_of(text: str) -> slice:
 
 def lines_of_crawl(crawl: str, base_url: str, name: str) -> list[str]:
     """The lines of a listing of Common Crawl's, such as warc.paths.gz. Raises InputError where it can't be read."""
-    return _lines(f"{base_url.rstrip('/')}/crawl-data/{crawl}/{name}")
+    return _lines(f"{_base(base_url)}/crawl-data/{crawl}/{name}")
 
 
 def _expand_one(argument: str, base_url: str, text: bool, part: slice | None) -> list[InputFile]:
@@ -62,7 +63,7 @@ def _expand_one(argument: str, base_url: str, text: bool, part: slice | None) ->
         if not numbered:
             raise InputError(f"{argument}: no line of its warc.paths is in --files")
         # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
-        base = base_url.rstrip("/")
+        base = _base(base_url)
         return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
     locations = locations_of(argument, base_url)
     if not _LISTING.search(_path(argument)):
@@ -78,7 +79,7 @@ def locations_of(argument: str, base_url: str, listing: str = "warc.paths.gz") -
     """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
     matches; else itself. Raises InputError where there is none."""
     if match := _CC.fullmatch(argument):
-        return [f"{base_url.rstrip('/')}/{line}" for line in lines_of_crawl(match[1], base_url, listing)]
+        return [f"{_base(base_url)}/{line}" for line in lines_of_crawl(match[1], base_url, listing)]
     if argument.startswith("cc:"):
         raise InputError(f"{argument}: write cc:CC-MAIN-YYYY-WW")
     if _LISTING.search(_path(argument)):
@@ -92,6 +93,10 @@ def locations_of(argument: str, base_url: str, listing: str = "warc.paths.gz") -
     if not found:
         raise InputError(f"{argument}: no file matches")
     return found
+
+
+def _base(url: str) -> str:
+    return url.rstrip("/") if is_uri(url) else os.path.abspath(url)
 
 
 def _path(location: str) -> str:

@@ -1,19 +1,16 @@
 """Which records of a crawl an index names: found once, and written down before any of them is fetched."""
 
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config import fingerprint
-from swallow_spark.corpus import NumberedFile, Unit
+from swallow_spark.corpus import NumberedFile
 from swallow_spark.errors import UsageError
 from swallow_spark.outputs import write
 from swallow_spark.sources.commoncrawl import Selection, japanese, read_index
 from swallow_spark.steps.run import Run
 from swallow_spark.tables import SELECTIONS
-
-VERSION: Final = 1
 
 
 def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
@@ -39,16 +36,14 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
     """The records of the crawl's registered files that are wanted (tables.SELECTIONS)."""
     corpus = run.corpus
     files = corpus.inputs(crawl)
-    unit, meaning = Unit("selection", f"crawl={crawl}/records"), selection.meaning()
-    print_ = fingerprint(meaning, {"selection": VERSION})
-    upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
-    if not corpus.is_finished(unit, print_, upstream):
+    due = run.lineage.selection(crawl, selection.meaning(), files)
+    if not due.is_done(corpus):
         with run.progress.stage("selection"):
             index = read_index(run.spark, selection.index, run.config.ingest.base_url)
             rows = _numbered(run, japanese(index, selection), files)
-            outputs = corpus.outputs(unit, {"selections": SELECTIONS}, {crawl_no: crawl})
-            corpus.commit(unit, print_, meaning, upstream, write(rows, "selections", outputs))
-    manifest = corpus.manifest(unit)
+            outputs = corpus.outputs(due.unit, {"selections": SELECTIONS}, {crawl_no: crawl})
+            corpus.commit(*due, write(rows, "selections", outputs))
+    manifest = corpus.manifest(due.unit)
     assert manifest
     return corpus.read(run.spark, "selections", SELECTIONS, [manifest])
 
