@@ -1,0 +1,63 @@
+"""What a corpus of a given number of pages needs: bytes of its tables and of dedup's exchanges, and memory.
+
+The constants were measured with the benchmarks that docs/scaling.md names; the sizes of rows follow from the schemas
+where that is said.
+"""
+
+from typing import Final, NamedTuple
+
+# Bytes in Parquet, of the development pages: text takes three bytes a character before compression.
+_PAGE_BYTES_PER_CHAR: Final = 0.79
+_PAGE_BYTES: Final = 80  # URL, host, title, date, digest
+_FEATURE_BYTES: Final = 240
+_PARQUET: Final = 1.1  # sketches are as random as hashes: a tenth above their bare size
+
+# Of benchmarks/dedup.py at ten million documents, of which four in five fall; fewer need less.
+_KEY_EXCHANGED_BYTES: Final = 14.6  # for each band of each page: key, doc_id, band, compressed by Spark
+_OTHER_EXCHANGED_BYTES: Final = 780  # for each page: copies, witnesses, representatives, both sketches for similarity
+_EDGE_BYTES: Final = 3.3  # for each band of each page, written between the passes and deleted at the end
+_RESULT_BYTES: Final = 28  # for each page, in duplicates or groups
+
+_LOOKUP_BYTES: Final = 8  # doc_id, for each page that a decision tells
+
+WORKER_BYTES: Final = 1_500_000_000
+"""Of a Python worker of dedup at most: a partition of 16 million rows that is sorted; a usual one takes a third."""
+HEAP_BYTES: Final = 2_000_000_000
+"""Of the JVM, for each core: sorted exchanges and hash joins, which go to disk where they need more."""
+
+JACCARD: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+"""The similarities that the curve is told for."""
+
+
+class Needs(NamedTuple):
+    """In bytes. `exchanged_at_once` is of a pass of bands, or of the exchange behind them that takes most."""
+
+    pages: float
+    sketches: float
+    features: float
+    duplicates_and_groups: float
+    between_passes: float
+    exchanged: float
+    exchanged_at_once: float
+    lookups: float
+
+
+def needs(
+    num_pages: int, *, bands: int, rows_per_band: int, bands_per_pass: int, chars_per_page: float = 1500
+) -> Needs:
+    """What dedup and the tables of `num_pages` pages take. Raises ValueError for a number below 1."""
+    if min(num_pages, bands, rows_per_band, bands_per_pass) < 1 or chars_per_page < 0:
+        raise ValueError("numbers of pages, bands, rows and bands of a pass are at least 1, characters at least 0")
+    of_keys = bands * _KEY_EXCHANGED_BYTES
+    a_pass = min(bands, bands_per_pass) * _KEY_EXCHANGED_BYTES
+    a_page = Needs(
+        pages=_PAGE_BYTES + _PAGE_BYTES_PER_CHAR * chars_per_page,
+        sketches=_PARQUET * (8 * bands + bands * rows_per_band / 8 + 16),
+        features=_FEATURE_BYTES,
+        duplicates_and_groups=_RESULT_BYTES,
+        between_passes=_EDGE_BYTES * bands,
+        exchanged=of_keys + _OTHER_EXCHANGED_BYTES,
+        exchanged_at_once=max(a_pass, _OTHER_EXCHANGED_BYTES / 2),
+        lookups=_LOOKUP_BYTES,
+    )
+    return Needs(*(float(round(num_pages * value)) for value in a_page))
