@@ -179,7 +179,7 @@ def exported(run: Run, output: Path, names: Sequence[str], format_: str, size: i
 @pytest.mark.parametrize("format_", ["jsonl.zst", "parquet"])
 def test_exports_hold_their_subsets(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
     monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
-    manifest = exported(chosen, tmp_path / "out", ["either", "edu-top10"], format_, 120_000)
+    manifest = exported(chosen, tmp_path / "out", ["either", "edu-top10"], format_, 12_000)
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     sums = dict(reversed(line.split("  ")) for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines())
     for name, told in manifest["subsets"].items():
