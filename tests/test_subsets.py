@@ -81,9 +81,9 @@ def test_refused(subsets: str, message: str) -> None:
 
 
 def test_thresholds() -> None:
-    last = {"documents": 7, "score": 0.25, "doc_id": 5, "above": {"documents": 3, "score": 0.5, "doc_id": 9}}
-    points = points_of(json.dumps({"edu": {"top10-30.5": last}, "wiki": {"top1": None}}).encode())
-    assert points == {"edu": {"10": 0.5, "30.5": 0.25}, "wiki": {}}
+    bands = {"top10-30.5": {"documents": 7, "score": 0.25, "doc_id": 5}, "top10": {"documents": 3, "score": 0.5}}
+    points = points_of(json.dumps({"edu": bands, "wiki": {"top1": None}}).encode())
+    assert points == {"edu": {"30.5": 0.25, "10": 0.5}, "wiki": {}}
     for broken in ("[]", "{", '{"edu": {"best": {}}}', '{"edu": {"top1": {"score": "x"}}}', '{"edu": {"top1": {}}}'):
         with pytest.raises(ValueError, match=r"no thresholds\.json"):
             points_of(broken.encode())

@@ -250,8 +250,6 @@ def points_of(thresholds: bytes) -> dict[str, dict[str, float]]:
                 band = parse_band(name)
                 if last is not None:
                     points[percent_of(band.end)] = float(last["score"])
-                    if last["above"]:
-                        points[percent_of(band.start)] = float(last["above"]["score"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no thresholds.json of this program: {error}") from None
     return found

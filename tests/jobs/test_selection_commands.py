@@ -14,7 +14,7 @@ def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> No
     thresholds = json.loads((built / "subsets" / "thresholds.json").read_text())
     scores = [row["score"] for row in rows(built, "scores/classifier=wiki")]
     bar, lower = sorted(scores)[-20], sorted(scores)[-40]
-    thresholds["wiki"]["top10"]["score"] = thresholds["wiki"]["top10-30"]["above"]["score"] = bar
+    thresholds["wiki"]["top10"]["score"] = bar
     thresholds["wiki"]["top10-30"]["score"] = lower
     (tmp_path / "month.json").write_text(json.dumps(thresholds))
     ran = call("select", "--corpus", copy, "--thresholds", tmp_path / "month.json", "--json")
