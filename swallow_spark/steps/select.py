@@ -18,7 +18,7 @@ from swallow_spark.errors import UsageError
 from swallow_spark.kernels.cuts import Cut
 from swallow_spark.outputs import Outputs, write
 from swallow_spark.scan import read_files
-from swallow_spark.sections.select import Part, Plan, percent_of
+from swallow_spark.sections.select import Part, Plan, parse_band, percent_of
 from swallow_spark.stages import cuts as stage
 from swallow_spark.stages import select as writing
 from swallow_spark.stages.score import table_of
@@ -79,12 +79,14 @@ def _forget_subsets(run: Run) -> None:
 
 
 def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any] | None]]:
-    """ranking -> band -> the last document in it: its score and doc_id, and the number of documents down to it; `above`
-    is the same of the last document above the band. None for a band of no documents."""
+    """ranking -> band -> the last document in it: its score and doc_id, and the number of documents down to it; None
+    for a band of no documents. Where a band begins at a share, the band that ends there is told too."""
     found: dict[str, dict[str, dict[str, Any] | None]] = {}
     for cut in cuts.details["cuts"]:
-        lower = cut["lower"] and {**cut["lower"], "above": cut["upper"]}
-        found.setdefault(cut["ranking"], {})[cut["band"]] = lower
+        of = found.setdefault(cut["ranking"], {})
+        of[cut["band"]] = cut["lower"]
+        if start := parse_band(cut["band"]).start:
+            of.setdefault(f"top{percent_of(start)}", cut["upper"])
     return found
 
 
