@@ -27,6 +27,7 @@ from swallow_spark.sections.report import Report
 from swallow_spark.sections.score import Classifier, ClassifierName
 from swallow_spark.sections.section import Section
 from swallow_spark.sections.select import Cleanup, Plan, Selection, Subset, Tokens, plan
+from swallow_spark.sections.training import Training
 
 
 class Config(Section):
@@ -45,6 +46,7 @@ class Config(Section):
     tokens: Tokens = Tokens()
     cleanup: Cleanup = Cleanup()
     label: Label = Label()
+    training: Training = Training()
     report: Report = Report()
     execution: Execution = Execution()
     monitoring: Monitoring = Monitoring()

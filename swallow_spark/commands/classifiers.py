@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from swallow_spark.commands.options import JsonOption, show
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, show
+from swallow_spark.config import load
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
 
@@ -22,13 +23,16 @@ def train(
     task: TaskOption,
     inputs: ExamplesOption,
     model: Annotated[Path, typer.Option("--model", metavar="OUT", help="Where to write it: .bin, or quantised .ftz.")],
-    epochs: Annotated[int | None, typer.Option(help="Passes over the examples.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the initial matrix.")] = 0,
+    config: Annotated[
+        str, typer.Option("--config", metavar="FILE", help="Its section [training] is used.")
+    ] = DEFAULT_CONFIG,
+    set_: SetOption = None,
     demonstration: Annotated[bool, typer.Option(help="The model card says: for demonstration only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Trains a fastText classifier, with a model card beside it."""
-    show(train_model(task, inputs, model, epochs=epochs, seed=seed, demonstration=demonstration), as_json)
+    section = load(config, set_ or ()).training
+    show(train_model(task, inputs, model, section, demonstration=demonstration), as_json)
 
 
 @app.command()

@@ -16,7 +16,7 @@ class Label(Section):
     max_chars: int = Field(default=5000, ge=1, description="of a text that the LLM gets to see: its beginning")
     max_answer_tokens: int = Field(default=400, ge=1)
     temperature: float = Field(default=0.0, ge=0, le=2)
-    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="of the LLM's sampling, where the server takes one")
+    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="of its sampling, where the server takes one")
     constraint: Literal["auto", "json_schema", "grammar", "choice", "none"] = Field(
         default="auto",
         description="what the server holds the answer to. json_schema: reasons and score as JSON; grammar: reasons, "

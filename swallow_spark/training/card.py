@@ -33,6 +33,7 @@ def write_card(
         "held_out_examples": summary["held_out_examples"],
         "sources": _count(source.split(": ", 1)[0] for source in examples.sources),
         "licenses": _count(examples.licenses),
+        "labelled_by": _count(labeller for labeller in examples.labellers if labeller),
         "metrics": summary["metrics"],
     }
     as_json, as_markdown = (model.with_name(f"{model.name}.card.{suffix}") for suffix in ("json", "md"))
@@ -60,9 +61,13 @@ def _markdown(card: dict[str, Any]) -> str:
     lines = [f"# {card['model']}", "", f"fastText classifier for the task `{card['task']}` of swallow-spark."]
     if card["demonstration"]:
         lines += ["", DEMONSTRATION]
-    lines += ["", f"sha256 `{card['sha256']}`, {card['bytes']} bytes", "", "## Examples (training, held out)", ""]
-    classes = {name: f"{n}, {card['held_out_examples'][name]}" for name, n in card["training_examples"].items()}
-    lines += _table(("class", "documents"), classes)
+    lines += ["", f"sha256 `{card['sha256']}`, {card['bytes']} bytes", "", "## Examples", ""]
+    lines += ["| class | training | share | held out |", "|---|---|---|---|"]
+    total = sum(card["training_examples"].values())
+    for name, number in card["training_examples"].items():
+        lines.append(f"| {name} | {number} | {number / total:.1%} | {card['held_out_examples'][name]} |")
+    if card["labelled_by"]:
+        lines += ["", "## Labelled by", "", *_table(("model and prompt", "documents"), card["labelled_by"])]
     lines += ["", "## Sources", "", *_table(("source", "documents"), card["sources"])]
     lines += ["", "## Licences of the examples", "", *_table(("licence", "documents"), card["licenses"])]
     lines += ["", "## Parameters", "", *_table(("parameter", "value"), card["parameters"] | card["libraries"])]
@@ -70,9 +75,15 @@ def _markdown(card: dict[str, Any]) -> str:
     metrics = card["metrics"]
     if metrics is None:
         return "\n".join([*lines, "None was held out.", ""])
-    lines += _table(("measure", "value"), {k: v for k, v in metrics.items() if k not in ("labels", "confusion")})
+    lines += _table(("measure", "value"), {k: v for k, v in metrics.items() if not isinstance(v, list | dict)})
     lines += ["", "Confusion (rows: true class, columns: predicted class):", ""]
     lines += ["| | " + " | ".join(metrics["labels"]) + " |", "|---" * (len(metrics["labels"]) + 1) + "|"]
     for label, row in zip(metrics["labels"], metrics["confusion"], strict=True):
         lines.append(f"| {label} | " + " | ".join(map(str, row)) + " |")
+    found = metrics["calibration"]
+    lines += ["", f"Calibration (expected error {found['expected_error']:.4g}):", ""]
+    lines += ["| probability of the predicted class | documents | its mean | accuracy |", "|---|---|---|---|"]
+    for row in found["bins"]:
+        bounds = f"{row['low']:.1f} to {row['high']:.1f}"
+        lines.append(f"| {bounds} | {row['documents']} | {row['confidence']:.3f} | {row['accuracy']:.3f} |")
     return "\n".join([*lines, ""])

@@ -16,13 +16,15 @@ from swallow_spark.training.examples import EDU, Examples, Task, find_task, read
 EDUCATIONAL: Final = 1.5  # Swallow's 2-class accuracy: on which side of it are the score and the expected value?
 FIRST_CHARS: Final = (100, 200)
 BATCH_ROWS: Final = 4096
+CALIBRATION_BINS: Final = 10
 
 
 def evaluate(task: str, model: Path, inputs: Sequence[Path]) -> dict[str, Any]:
     """Measures of `model` on all examples of `inputs` (see `training.examples` for their columns).
 
     `documents`, `accuracy` (of the most probable class), `accuracy_first_100_chars` and `…_200_chars`, `labels`,
-    `confusion` (a row for each true class, a column for each predicted one); for edu also `accuracy_4` (the same as
+    `confusion` (a row for each true class, a column for each predicted one), `calibration` (how far a prediction's
+    probability can be believed: see `calibration`); for edu also `accuracy_4` (the same as
     `accuracy`), `rmse` and `mae` of the expected value, and `accuracy_2` (expected value against 1.5). Raises
     InputError, ModelError.
     """
@@ -55,7 +57,25 @@ def measure(task: Task, model: fasttext.Model, examples: Examples) -> dict[str, 
         result["accuracy_2"] = float(((expected >= EDUCATIONAL) == (true >= EDUCATIONAL)).mean())
     result["labels"] = labels
     result["confusion"] = confusion.tolist()
+    result["calibration"] = calibration(probabilities.max(axis=1), predicted == examples.classes)
     return result
+
+
+def calibration(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> dict[str, Any]:
+    """Reliability of predictions in CALIBRATION_BINS equal ranges of their probability: for each range with documents
+    its bounds `low` and `high`, `documents`, mean `confidence`, `accuracy`; and `expected_error`, the mean distance of
+    the two over all documents (expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural
+    Networks", section 2)."""
+    values = np.clip(confidence.astype(np.float64) - fasttext.ARTEFACT, 0.0, 1.0)
+    bins = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    rows, error = [], 0.0
+    for number in np.unique(bins):
+        here = bins == number
+        mean, share, documents = float(values[here].mean()), float(correct[here].mean()), int(here.sum())
+        error += documents / len(values) * abs(mean - share)
+        low, high = number / CALIBRATION_BINS, (number + 1) / CALIBRATION_BINS
+        rows.append({"low": low, "high": high, "documents": documents, "confidence": mean, "accuracy": share})
+    return {"expected_error": error, "bins": rows}
 
 
 def match_labels(task: Task, model: fasttext.Model) -> list[str]:

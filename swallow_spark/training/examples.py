@@ -1,7 +1,6 @@
 """The two classification tasks, and reading their examples: text with a label or a score, from Parquet or JSONL."""
 
 import gzip
-import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -11,13 +10,14 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from swallow_spark.errors import InputError, UsageError
 
-HASH_RANGE: Final = 1 << 64
+SCORED: Final = "scored"  # the outcome of a label that has a score
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,14 @@ TASKS: Final = {task.name: task for task in (WIKI, EDU)}
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples: `texts` (large_string), `classes` int64 (n,) as positions in `task.values`, `sources`, `licenses`."""
+    """n examples: `texts` (large_string), `classes` int64 (n,) as positions in `task.values`, `sources`, `licenses`,
+    and who gave the class: an LLM and its prompt, or "" where the file doesn't tell."""
 
     texts: pa.Array
     classes: NDArray[np.int64]
     sources: list[str]
     licenses: list[str]
+    labellers: list[str]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -57,6 +59,7 @@ class Examples:
             self.classes[np.array(rows, np.int64)],
             [self.sources[row] for row in rows],
             [self.licenses[row] for row in rows],
+            [self.labellers[row] for row in rows],
         )
 
 
@@ -70,8 +73,10 @@ def find_task(name: str) -> Task:
 def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
     """All examples of the files, in their order.
 
-    Columns: `text`, the task's (`label` of positive or negative, or `score` of 0 to 3), and where present `source` and
-    `license`. Raises InputError, naming the file, where one can't be read, lacks a column or holds another value.
+    Columns: `text`, the task's (`label` of positive or negative, or `score` of 0 to 3), and where present `source`,
+    `license`, and what `label` writes: rows of another `outcome` than scored are left out, `model` and `prompt` tell
+    who gave the score. Raises InputError, naming the file, where one can't be read, lacks a column or holds another
+    value.
     """
     if not inputs:
         raise InputError("no examples: name at least one Parquet or JSONL file")
@@ -85,6 +90,7 @@ def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
         np.concatenate(classes),
         [value for table in tables for value in _read_credit(table, "source")],
         [value for table in tables for value in _read_credit(table, "license")],
+        [value for table in tables for value in _read_labellers(table)],
     )
 
 
@@ -106,6 +112,8 @@ def _read_file(task: Task, path: Path) -> pa.Table:
             raise InputError(f"{path}: examples come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
     except (OSError, EOFError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these examples: {error}") from error
+    if "outcome" in table.column_names:
+        table = table.filter(pc.equal(table["outcome"], SCORED))
     for column in ("text", task.column):
         if column not in table.column_names:
             raise InputError(f"{path}: no column {column!r}; there is {', '.join(table.column_names)}")
@@ -136,6 +144,12 @@ def _read_credit(table: pa.Table, column: str) -> list[str]:
     return [str(value) if value is not None else "unknown" for value in table[column].to_pylist()]
 
 
+def _read_labellers(table: pa.Table) -> list[str]:
+    if not {"model", "prompt"} <= set(table.column_names):
+        return [""] * len(table)
+    return [f"{row['model']}, prompt {row['prompt']}" for row in table.select(["model", "prompt"]).to_pylist()]
+
+
 _BLANKS: Final = r" \n\r\t\v\f\0"
 _LABEL_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))__label__[^{_BLANKS}]*")
 _END_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))</s>(?=[{_BLANKS}]|$)")
@@ -149,22 +163,3 @@ def prepare_text(text: str) -> str:
     """
     text = _END_TOKEN.split(text, maxsplit=1)[0]
     return _LABEL_TOKEN.sub("", text).replace("\n", " ")
-
-
-def text_digest(text: str) -> bytes:
-    """16 bytes that depend on the text alone: they order the training examples and decide which are held out."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def split(examples: Examples, held_out_fraction: float) -> tuple[Examples, Examples]:
-    """(training part, held-out part), each in the order of the texts' digests.
-
-    So the split and the order depend on nothing but the examples: not on files, their order or a random seed; the same
-    text twice is on one side.
-    """
-    digests = [text_digest(text) for text in examples.texts.to_pylist()]
-    order = sorted(range(len(digests)), key=lambda row: (digests[row], examples.classes[row]))
-    limit = int(held_out_fraction * HASH_RANGE)
-    held_out = [row for row in order if int.from_bytes(digests[row][8:], "big") < limit]
-    training = [row for row in order if int.from_bytes(digests[row][8:], "big") >= limit]
-    return examples.take(training), examples.take(held_out)

@@ -20,6 +20,7 @@ from swallow_spark.labelling.answers import GRAMMAR, parse_score  # noqa: E402
 from swallow_spark.labelling.endpoint import Endpoint  # noqa: E402
 from swallow_spark.labelling.label import label  # noqa: E402
 from swallow_spark.sections.label import Label  # noqa: E402
+from swallow_spark.sections.training import Training  # noqa: E402
 from swallow_spark.training.train import train  # noqa: E402
 
 
@@ -62,7 +63,8 @@ def test_labels_of_a_real_server_train_a_classifier(url: str, texts: Path, tmp_p
     assert run(url, texts, output, **settings)["requests"] == 0
     others = tmp_path / "others.jsonl"  # for the scores that random weights don't give
     others.write_text("".join(json.dumps({"text": f"{score}点", "score": score}) + "\n" for score in range(4)))
-    trained = train("edu", [output, others], tmp_path / "edu.bin", held_out_fraction=0, epochs=1, dim=4, buckets=1000)
+    section = Training(held_out_fraction=0, epochs=1, dim=4, buckets=1000)
+    trained = train("edu", [output, others], tmp_path / "edu.bin", section)
     assert sum(trained["examples"].values()) == 64
 
 

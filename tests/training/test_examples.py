@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.training.examples import EDU, WIKI, find_task, prepare_text, read_examples, split
+from swallow_spark.training.examples import EDU, WIKI, find_task, prepare_text, read_examples
 
 
 def test_parquet_and_jsonl_give_the_same_examples(tmp_path: Path) -> None:
@@ -86,17 +86,3 @@ def test_scores_may_be_whole_floats_only(tmp_path: Path) -> None:
 )
 def test_prepared_texts_are_one_line_without_labels(text: str, line: str) -> None:
     assert prepare_text(text) == line
-
-
-def test_the_split_depends_on_the_texts_alone(tmp_path: Path) -> None:
-    rows = [{"text": f"本文{i // 2}", "label": "positive"} for i in range(2000)]  # each text twice
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
-    pq.write_table(pa.Table.from_pylist(rows[::-1]), tmp_path / "b.parquet")
-    training, held_out = split(read_examples(WIKI, [tmp_path / "a.parquet"]), 0.2)
-    assert len(training) + len(held_out) == 2000
-    assert 300 < len(held_out) < 500
-    assert not set(training.texts.to_pylist()) & set(held_out.texts.to_pylist())
-    again, again_held_out = split(read_examples(WIKI, [tmp_path / "b.parquet"]), 0.2)
-    assert again.texts.equals(training.texts)
-    assert again_held_out.texts.equals(held_out.texts)
-    assert len(split(read_examples(WIKI, [tmp_path / "a.parquet"]), 0.0)[1]) == 0

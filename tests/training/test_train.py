@@ -9,15 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from swallow_spark.errors import InputError, ModelError, UsageError
+from swallow_spark.config import load
+from swallow_spark.errors import ConfigError, InputError, ModelError, UsageError
 from swallow_spark.kernels import fasttext
-from swallow_spark.training.evaluate import evaluate
+from swallow_spark.sections.training import Training
+from swallow_spark.training.evaluate import calibration, evaluate
 from swallow_spark.training.examples import EDU
-from swallow_spark.training.train import train
+from swallow_spark.training.train import train as train_model
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["売れた安い話題", "設定を開く方法", "手引きと解説書", "歴史学の研究論"]
 SMALL: dict[str, Any] = {"buckets": 2000, "kept_buckets": 500, "epochs": 40, "dim": 4}
+
+
+def train(task: str, inputs: list[Path], output: Path, demonstration: bool = False, **settings: Any) -> dict[str, Any]:
+    return train_model(task, inputs, output, Training(**settings), demonstration=demonstration)
 
 
 def sentences(kind: int, number: int) -> str:
@@ -126,22 +132,59 @@ def test_released_label_names_are_understood_and_others_refused(edu: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("override", "message"),
     [
-        ({"learning_rate": float("nan")}, "learning_rate is nan"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"buckets": 100}, "buckets is 100; allowed is 256"),
-        ({"minn": 4, "maxn": 3}, "minn is 4; allowed is 1 to 3"),
-        ({"held_out_fraction": 1.0}, "held_out_fraction is 1.0"),
-        ({"kept_buckets": 100}, "kept_buckets is 100"),
+        ("learning_rate=nan", "training.learning_rate"),
+        ("epochs=0", "training.epochs"),
+        ("buckets=100", "training.buckets"),
+        ("minn=4", "minn is 4, but maxn 3"),
+        ("held_out_fraction=1.0", "training.held_out_fraction"),
+        ("kept_buckets=100", "kept_buckets is 0"),
+        ("epoch=3", "did you mean epochs"),
     ],
 )
-def test_impossible_parameters_are_refused_before_any_work(
-    parameters: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        train("edu", [tmp_path / "absent.parquet"], tmp_path / "m.ftz", **parameters)
-    assert not list(tmp_path.iterdir())
+def test_impossible_parameters_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("demo", [f"training.{override}"])
+
+
+def test_classes_are_balanced_where_asked(edu: Path, tmp_path: Path) -> None:
+    table = pq.read_table(edu).to_pylist()
+    few = [row for i, row in enumerate(table) if row["score"] or i % 3 == 0]
+    pq.write_table(pa.Table.from_pylist(few), tmp_path / "few.parquet")
+    counts = {
+        balanced: train("edu", [tmp_path / "few.parquet"], tmp_path / "m.bin", balanced=balanced, **SMALL)["examples"]
+        for balanced in (False, True)
+    }
+    assert min(counts[False].values()) < max(counts[False].values())
+    assert set(counts[True].values()) == {min(counts[False].values())}
+
+
+def test_autotune_finds_parameters_and_says_which(edu: Path, tmp_path: Path) -> None:
+    summary = train("edu", [edu], tmp_path / "m.bin", autotune_seconds=3, buckets=2000, epochs=1, learning_rate=0.01)
+    assert summary["parameters"]["epochs"] != 1
+    assert summary["parameters"]["learning_rate"] != 0.01
+    assert (summary["parameters"]["minn"], summary["parameters"]["maxn"]) == (2, 3)
+    assert fasttext.load(tmp_path / "m.bin").probabilities(pa.array(["本文"])).shape == (1, 4)
+
+
+def test_labels_of_an_llm_are_examples_where_they_have_a_score(edu: Path, tmp_path: Path) -> None:
+    rows = [row | {"outcome": "scored", "model": "m", "prompt": "p-1"} for row in pq.read_table(edu).to_pylist()] + [
+        {"text": "拒否", "score": None, "outcome": "refused", "model": "m", "prompt": "p-1"}
+    ] * 3
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "labels.parquet")
+    summary = train("edu", [tmp_path / "labels.parquet"], tmp_path / "m.bin", **SMALL)
+    assert sum(summary["examples"].values()) + sum(summary["held_out_examples"].values()) == 240
+    card = (tmp_path / "m.bin.card.md").read_text()
+    assert "| m, prompt p-1 | 240 |" in card
+    assert "| share |" in card
+
+
+def test_calibration_compares_confidence_with_accuracy() -> None:
+    confidence = np.array([0.55, 0.55, 0.95, 0.95, 0.95, 0.95], np.float32) + np.float32(1e-5)
+    found = calibration(confidence, np.array([True, False, True, True, True, False]))
+    assert [(row["documents"], row["accuracy"]) for row in found["bins"]] == [(2, 0.5), (4, 0.75)]
+    assert found["expected_error"] == pytest.approx((2 * 0.05 + 4 * 0.2) / 6, abs=1e-6)
 
 
 def test_other_wrong_uses(edu: Path, tmp_path: Path) -> None:
