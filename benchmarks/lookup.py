@@ -32,7 +32,7 @@ def batches(rows: int) -> Iterator[pa.RecordBatch]:
 
 
 def memory() -> dict[str, int]:
-    """KiB of this process: RssAnon (its own), RssFile (mapped, shared by all), Pss (its part, what is shared divided)."""
+    """KiB of this process: RssAnon (its own), RssFile (mapped, shared), Pss (its part, what is shared divided)."""
     values = {}
     for name in ("status", "smaps_rollup"):
         for line in Path(f"/proc/self/{name}").read_text().splitlines():
