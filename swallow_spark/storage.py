@@ -284,10 +284,10 @@ def open_input(location: str, *, web: HttpClient | None = None, expected: Versio
         raise _unreadable(location, error) from None
 
 
-def fetch(location: str) -> bytes:
+def fetch(location: str, web: HttpClient | None = None) -> bytes:
     """The whole content of an input. Raises InputError where it can't be read."""
     try:
-        with open_input(location) as stream:
+        with open_input(location, web=web) as stream:
             return stream.read()
     except OSError as error:
         raise _unreadable(location, error) from None
@@ -314,11 +314,13 @@ def open_random_access(location: str, *, web: HttpClient | None = None, expected
         raise _unreadable(location, error) from None
 
 
-def open_parts(location: str) -> Any:
+def open_parts(location: str, web: HttpClient | None = None) -> Any:
     """A file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
     if not is_http(location):
         return open_random_access(location)
-    return io.BufferedReader(_Seekable(Ranges(location, web=_web(), expected=version_of(location))), 1 << 16)
+    client = web or _web()
+    ranges = Ranges(location, web=client, expected=version_of(location, client))
+    return io.BufferedReader(_Seekable(ranges), 1 << 16)
 
 
 class Ranges:

@@ -18,7 +18,7 @@ from swallow_spark.download import HttpClient, Version
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.outputs import Outputs
 from swallow_spark.sources.commoncrawl import CommonCrawlIndex
-from swallow_spark.sources.inputs import expand
+from swallow_spark.sources.inputs import Places, expand
 from swallow_spark.storage import Ranges, Root, fetch, open_input, version_of
 from swallow_spark.tables import LEDGER
 
@@ -97,7 +97,7 @@ def test_a_crawl_in_a_bucket(store: ObjectStore) -> None:
     crawl = crawl_of(DEMO)
     for name, content in crawl.files.items():
         store.put("store", f"cc/{name}", content)
-    found = expand([f"cc:{CRAWL}"], base_url="s3://store/cc")
+    found = expand([f"cc:{CRAWL}"], Places("s3://store/cc"))
     assert [(file.key, file.line) for file in found] == [(line, n) for n, line in enumerate(crawl.lines)]
     assert fetch(found[0].path) == DEMO[0].read_bytes()
     for options in (

@@ -27,7 +27,7 @@ from swallow_spark.errors import UsageError
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.finished import Finished
 from swallow_spark.sources.commoncrawl import Selection
-from swallow_spark.sources.inputs import expand, part_of
+from swallow_spark.sources.inputs import Places, expand, part_of
 from swallow_spark.steps.run import Run, check_config
 from swallow_spark.tables import InputFile
 
@@ -92,7 +92,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`."""
-    found = (crawl, lambda _: expand(inputs, text=True))
+    found = (crawl, lambda config: expand(inputs, _places(config), text=True))
     with running("import", corpus, config, set_, master, as_json, register=found) as run:
         pipeline.ingest(run, crawl)
 
@@ -112,7 +112,11 @@ def _warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Calla
     part = part_of(files) if files is not None else None
     if part and not any(argument.startswith("cc:") for argument in inputs):
         raise UsageError("--files: it takes lines of a crawl's warc.paths, so an INPUT cc:CC-MAIN-YYYY-WW is needed")
-    return crawl, lambda config: expand(inputs, base_url=config.ingest.base_url, part=part)
+    return crawl, lambda config: expand(inputs, _places(config), part=part)
+
+
+def _places(config: Config) -> Places:
+    return Places(config.ingest.base_url, config.ingest.access())
 
 
 def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from swallow_spark.download import Access
 from swallow_spark.sections.section import Section, Share, public_address
 
 CC_BASE: Final = "https://data.commoncrawl.org"
@@ -49,3 +50,13 @@ class Ingest(Section):
     redirects_to_private_addresses: bool = Field(
         default=False, description="whether servers may redirect to loopback, link-local and private addresses"
     )
+
+    def access(self, tasks: int = 1) -> Access:
+        """How one of so many tasks may ask servers: a fixed share of what the job may."""
+        return Access(
+            requests_per_second=self.requests_per_second / tasks,
+            bytes_per_second=self.bytes_per_second and self.bytes_per_second / tasks,
+            requests_at_once=self.requests_at_once,
+            max_gap_bytes=self.max_gap_bytes,
+            to_private_addresses=self.redirects_to_private_addresses,
+        )

@@ -14,12 +14,13 @@ MIME type and language are tried before anything else of a row group is read, wh
 `spark.sql.python.filterPushdown.enabled` is true.
 
 Options: `path`, by line: a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url`, where
-Common Crawl's files are.
+Common Crawl's files are; `access`, how servers are asked, as JSON (`download.Access`).
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import pyarrow as pa
@@ -41,10 +42,10 @@ from pyspark.sql.datasource import (
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 
-from swallow_spark.download import shown
+from swallow_spark.download import Access, HttpClient, shown
 from swallow_spark.errors import InputError
 from swallow_spark.sections.ingest import CC_BASE
-from swallow_spark.sources.inputs import locations_of
+from swallow_spark.sources.inputs import Places, locations_of
 from swallow_spark.storage import filesystem, is_http, key_of, open_parts
 
 SCHEMA: Final = pa.schema(
@@ -77,12 +78,14 @@ class Selection:
         return {"index": key_of(self.index), "hosts": sorted(self.hosts), "urls": sorted(self.urls)}
 
 
-def read_index(spark: SparkSession, location: str, base_url: str = CC_BASE) -> DataFrame:
-    """The rows of an index (`SCHEMA`). Raises InputError where there is none."""
-    files = "\n".join(index_files(location, base_url))
+def read_index(spark: SparkSession, location: str, places: Places | None = None) -> DataFrame:
+    """The rows of an index (`SCHEMA`); tasks ask servers as `places` says. Raises InputError where there is none."""
+    places = places or Places()
+    files = "\n".join(index_files(location, places))
+    access = json.dumps(asdict(places.access))
     spark.dataSource.register(CommonCrawlIndex)
     spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
-    return spark.read.format("commoncrawl-index").load(files)
+    return spark.read.format("commoncrawl-index").option("access", access).load(files)
 
 
 def japanese(index: DataFrame, selection: Selection) -> DataFrame:
@@ -117,7 +120,8 @@ class CommonCrawlIndex(DataSource):
         return from_arrow_schema(SCHEMA)
 
     def reader(self, schema: StructType) -> "IndexReader":
-        return IndexReader(schema, self.options.get("path", ""), self.options.get("base_url", CC_BASE))
+        places = Places(self.options.get("base_url", CC_BASE), Access(**json.loads(self.options.get("access", "{}"))))
+        return IndexReader(schema, self.options.get("path", ""), places)
 
 
 class IndexPartition(InputPartition):
@@ -131,10 +135,10 @@ class IndexPartition(InputPartition):
 class IndexReader(DataSourceReader):
     """Reads the columns that a schema names, of the rows that the filters let through."""
 
-    def __init__(self, schema: StructType, location: str, base_url: str) -> None:
+    def __init__(self, schema: StructType, location: str, places: Places) -> None:
         self._schema = to_arrow_schema(schema, timezone="UTC")
         self._location = location
-        self._base_url = base_url
+        self._places = places
         self._filters: list[tuple[str, str, Any]] = []
 
     def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802 - Spark's name
@@ -154,12 +158,12 @@ class IndexReader(DataSourceReader):
 
     def partitions(self) -> Sequence[InputPartition]:
         locations = self._location.splitlines() or [""]
-        return [IndexPartition(path) for one in locations for path in index_files(one, self._base_url)]
+        return [IndexPartition(path) for one in locations for path in index_files(one, self._places)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, IndexPartition)
         tried = list(dict.fromkeys(column for column, _, _ in self._filters))
-        with open_parts(partition.path) as stream:
+        with open_parts(partition.path, HttpClient(self._places.access)) as stream:
             file = pq.ParquetFile(stream, pre_buffer=True)
             missing = sorted({*self._schema.names, *tried} - set(file.schema_arrow.names))
             if missing:
@@ -191,11 +195,11 @@ class IndexReader(DataSourceReader):
         return mask
 
 
-def index_files(location: str, base_url: str) -> list[str]:
+def index_files(location: str, places: Places) -> list[str]:
     """The Parquet files of an index. Raises InputError where there is none."""
     if not location:
         raise InputError("commoncrawl-index: no path: a file, a directory, a URL, a listing or cc:CC-MAIN-YYYY-WW")
-    found = locations_of(location, base_url, "cc-index-table.paths.gz")
+    found = locations_of(location, places, "cc-index-table.paths.gz")
     if found == [location] and not is_http(location) and not location.endswith(".parquet"):
         found = _files_below(location)
     # Robots.txt and unsuccessful captures are in subsets of their own.

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from pyarrow import fs
 
-from swallow_spark.download import shown
+from swallow_spark.download import Access, HttpClient, shown
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.sections.ingest import CC_BASE
 from swallow_spark.storage import fetch, filesystem, is_http, is_uri, key_of, version_of
@@ -22,23 +22,37 @@ from swallow_spark.tables import InputFile
 
 _LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
 _CC: Final = re.compile(r"cc:(CC-MAIN-\d{4}-\d{2})")
+_WARCS: Final = "warc.paths.gz"
 _ASKED_AT_ONCE: Final = 16
 # Rows of text, whatever they are compressed with; everything else is a WARC.
 _TEXT_FORMATS: Final = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".jsonl.zst": "jsonl", ".parquet": "parquet"}
 
 
+class Places(NamedTuple):
+    """Where Common Crawl's files are, and how servers are asked."""
+
+    base_url: str = CC_BASE
+    access: Access = Access()
+
+    @property
+    def base(self) -> str:
+        return self.base_url.rstrip("/") if is_uri(self.base_url) else os.path.abspath(self.base_url)
+
+
 def expand(
-    inputs: Sequence[str], *, text: bool = False, base_url: str = CC_BASE, part: slice | None = None
+    inputs: Sequence[str], places: Places | None = None, *, text: bool = False, part: slice | None = None
 ) -> list[InputFile]:
     """The files that INPUT arguments name: paths, globs, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
 
-    base_url: where Common Crawl's files are, for `cc:`; `part`: which lines of its listings. `text`: rows of extracted
-    text (JSON lines, Parquet), not WARCs. Paths hold what gives access, as it was given: `storage.shown` is for telling
-    them. Raises InputError for an argument that matches nothing, can't be read, or is of another kind.
+    part: which lines of the listings of `cc:`. `text`: rows of extracted text (JSON lines, Parquet), not WARCs. Paths
+    hold what gives access, as it was given: `download.shown` is for telling them. Raises InputError for an argument
+    that matches nothing, can't be read, or is of another kind.
     """
     found: dict[str, InputFile] = {}
+    places = places or Places()
+    web = HttpClient(places.access)
     for argument in inputs:
-        for file in _expand_one(argument, base_url, text, part):
+        for file in _expand_one(argument, places.base, web, text, part):
             found.setdefault(file.key, file)
     return list(found.values())
 
@@ -52,38 +66,40 @@ def part_of(text: str) -> slice:
     return slice(start, stop)
 
 
-def lines_of_crawl(crawl: str, base_url: str, name: str) -> list[str]:
-    """The lines of a listing of Common Crawl's, such as warc.paths.gz. Raises InputError where it can't be read."""
-    return _lines(f"{_base(base_url)}/crawl-data/{crawl}/{name}")
+def locations_of(argument: str, places: Places, listing: str) -> list[str]:
+    """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
+    matches; else itself. Raises InputError where there is none."""
+    return _locations_of(argument, places.base, HttpClient(places.access), listing)
 
 
-def _expand_one(argument: str, base_url: str, text: bool, part: slice | None) -> list[InputFile]:
+def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: slice | None) -> list[InputFile]:
     if match := _CC.fullmatch(argument):
-        numbered = list(enumerate(lines_of_crawl(match[1], base_url, "warc.paths.gz")))[part or slice(None)]
+        numbered = list(enumerate(_lines(_of_crawl(match[1], base, _WARCS), web)))[part or slice(None)]
         if not numbered:
             raise InputError(f"{argument}: no line of its warc.paths is in --files")
         # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
-        base = _base(base_url)
         return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
-    locations = locations_of(argument, base_url)
+    locations = _locations_of(argument, base, web, _WARCS)
     if not _LISTING.search(_path(argument)):
-        return [_file(location, text) for location in locations]
+        return [_file(location, text, web) for location in locations]
     try:
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-            return list(pool.map(partial(_listed_file, text=text), locations))
+            return list(pool.map(partial(_listed_file, text=text, web=web), locations))
     except InputError as error:
         raise InputError(f"{shown(argument)}: {error}") from None
 
 
-def locations_of(argument: str, base_url: str, listing: str = "warc.paths.gz") -> list[str]:
-    """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
-    matches; else itself. Raises InputError where there is none."""
+def _of_crawl(crawl: str, base: str, listing: str) -> str:
+    return f"{base}/crawl-data/{crawl}/{listing}"
+
+
+def _locations_of(argument: str, base: str, web: HttpClient, listing: str) -> list[str]:
     if match := _CC.fullmatch(argument):
-        return [f"{_base(base_url)}/{line}" for line in lines_of_crawl(match[1], base_url, listing)]
+        return [f"{base}/{line}" for line in _lines(_of_crawl(match[1], base, listing), web)]
     if argument.startswith("cc:"):
         raise InputError(f"{argument}: write cc:CC-MAIN-YYYY-WW")
     if _LISTING.search(_path(argument)):
-        found = [_beside(argument, line) for line in _lines(argument) if not line.startswith("#")]
+        found = [_beside(argument, line) for line in _lines(argument, web) if not line.startswith("#")]
         if not found:
             raise InputError(f"{shown(argument)}: a listing without a line")
         return found
@@ -93,10 +109,6 @@ def locations_of(argument: str, base_url: str, listing: str = "warc.paths.gz") -
     if not found:
         raise InputError(f"{argument}: no file matches")
     return found
-
-
-def _base(url: str) -> str:
-    return url.rstrip("/") if is_uri(url) else os.path.abspath(url)
 
 
 def _path(location: str) -> str:
@@ -118,10 +130,10 @@ def _beside(listing: str, line: str) -> str:
     return found
 
 
-def _lines(location: str) -> list[str]:
+def _lines(location: str, web: HttpClient) -> list[str]:
     """The lines of a listing, plain or gzip, without blank ones."""
     try:
-        content = fetch(location)
+        content = fetch(location, web)
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
@@ -129,14 +141,14 @@ def _lines(location: str) -> list[str]:
         raise InputError(f"{shown(location)}: no listing: {error}") from None
 
 
-def _listed_file(location: str, text: bool) -> InputFile:
+def _listed_file(location: str, text: bool, web: HttpClient) -> InputFile:
     key = key_of(location)
     if is_uri(location) and key.startswith("crawl-data/"):  # as of `cc:`
         return InputFile(key, location, -1, None, _format(location, text))
-    return _file(location, text)
+    return _file(location, text, web)
 
 
-def _file(location: str, text: bool) -> InputFile:
+def _file(location: str, text: bool, web: HttpClient) -> InputFile:
     kind = _format(location, text)
     path = location
     if not is_http(location):
@@ -150,7 +162,7 @@ def _file(location: str, text: bool) -> InputFile:
             what = "a directory, not a file (a glob names the files in it)" if is_directory else "no such file"
             raise InputError(f"{shown(location)}: {what}")
         path = location if is_uri(location) else inner
-    version = version_of(location)  # an unreadable file is an error now, not in a task later
+    version = version_of(location, web)  # an unreadable file is an error now, not in a task later
     return InputFile(key_of(location), path, version.bytes, version.etag, kind)
 
 

@@ -10,11 +10,10 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.corpus import Corpus, NumberedFile, Unit
-from swallow_spark.download import Access, Version, shown
+from swallow_spark.download import Version, shown
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
-from swallow_spark.sections.ingest import Ingest
 from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.stages import ingest as stage
 from swallow_spark.steps.run import Run, in_flight
@@ -86,7 +85,7 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     outputs = run.corpus.outputs(due.unit, stage.TABLES, {batch.crawl_no: batch.crawl})
     section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
-    how = (batch.crawl_no, limits, outputs, tick, _access(section, cores))
+    how = (batch.crawl_no, limits, outputs, tick, section.access(cores))
     if batch.records is None:
         rows = _read_files(run, files, how)
     else:
@@ -133,17 +132,6 @@ def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str
         number += 1
         name = f"{first}-{number}"
     return name
-
-
-def _access(section: Ingest, tasks_at_once: int) -> Access:
-    """How one task may ask servers: a fixed share of what the job may."""
-    return Access(
-        requests_per_second=section.requests_per_second / tasks_at_once,
-        bytes_per_second=section.bytes_per_second and section.bytes_per_second / tasks_at_once,
-        requests_at_once=section.requests_at_once,
-        max_gap_bytes=section.max_gap_bytes,
-        to_private_addresses=section.redirects_to_private_addresses,
-    )
 
 
 def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, str]]:

@@ -9,6 +9,7 @@ from swallow_spark.corpus import NumberedFile
 from swallow_spark.errors import UsageError
 from swallow_spark.outputs import write
 from swallow_spark.sources.commoncrawl import Selection, japanese, read_index
+from swallow_spark.sources.inputs import Places
 from swallow_spark.steps.run import Run
 from swallow_spark.tables import SELECTIONS
 
@@ -39,7 +40,8 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
     due = run.lineage.selection(crawl, selection.meaning(), files)
     if not due.is_done(corpus):
         with run.progress.stage("selection"):
-            index = read_index(run.spark, selection.index, run.config.ingest.base_url)
+            section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
+            index = read_index(run.spark, selection.index, Places(section.base_url, section.access(cores)))
             rows = _numbered(run, japanese(index, selection), files)
             outputs = corpus.outputs(due.unit, {"selections": SELECTIONS}, {crawl_no: crawl})
             corpus.commit(*due, write(rows, "selections", outputs))

@@ -11,7 +11,7 @@ import pytest
 from misbehaving import Web, serving
 
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.sources.inputs import expand, part_of
+from swallow_spark.sources.inputs import Places, expand, part_of
 from swallow_spark.tables import InputFile
 
 
@@ -153,16 +153,16 @@ def test_lines_of_a_crawl_are_numbers(directory: Path, server: str) -> None:
     listing.parent.mkdir(parents=True)
     lines = [f"crawl-data/CC-MAIN-2025-33/segments/{n}/warc/{9 - n}.warc.gz" for n in range(9)]
     listing.write_bytes(gzip.compress("\n".join(lines).encode()))
-    found = expand(["cc:CC-MAIN-2025-33"], base_url=server)
+    found = expand(["cc:CC-MAIN-2025-33"], Places(server))
     assert found == [InputFile(line, f"{server}/{line}", -1, None, "warc", n) for n, line in enumerate(lines)]
     with pytest.raises(InputError, match="HTTP status 404"):
-        expand(["cc:CC-MAIN-2025-34"], base_url=server)
+        expand(["cc:CC-MAIN-2025-34"], Places(server))
     # The same from another kind of place, and a part of it: numbers stay those of the lines.
-    assert [f.key for f in expand(["cc:CC-MAIN-2025-33"], base_url=f"{directory.as_uri()}/")] == lines
-    some = expand(["cc:CC-MAIN-2025-33"], base_url=".", part=part_of("3:5"))
+    assert [f.key for f in expand(["cc:CC-MAIN-2025-33"], Places(f"{directory.as_uri()}/"))] == lines
+    some = expand(["cc:CC-MAIN-2025-33"], Places("."), part=part_of("3:5"))
     assert some == [InputFile(lines[n], f"{directory}/{lines[n]}", -1, None, "warc", n) for n in (3, 4)]
     with pytest.raises(InputError, match="no line of its warc"):
-        expand(["cc:CC-MAIN-2025-33"], base_url=server, part=part_of("9:"))
+        expand(["cc:CC-MAIN-2025-33"], Places(server), part=part_of("9:"))
 
 
 def test_parts() -> None:

@@ -13,7 +13,7 @@ from swallow_spark.errors import SwallowSparkError
 from swallow_spark.report.summary import summarise
 from swallow_spark.sections.ingest import Ingest
 from swallow_spark.sources.inputs import expand
-from swallow_spark.steps.ingest import _access, _Budget, ingest
+from swallow_spark.steps.ingest import _Budget, ingest
 from swallow_spark.steps.run import Run
 from swallow_spark.tables import unpack_doc_id
 
@@ -104,9 +104,9 @@ def test_access_is_used_where_the_call_gives_it_and_stored_nowhere(web: Web, mak
 
 
 def test_a_task_has_its_share_of_the_rates() -> None:
-    access = _access(Ingest(requests_per_second=100, bytes_per_second=1000), 50)
+    access = Ingest(requests_per_second=100, bytes_per_second=1000).access(50)
     assert (access.requests_per_second, access.bytes_per_second) == (2, 20)
-    assert _access(Ingest(), 2).bytes_per_second is None
+    assert Ingest().access(2).bytes_per_second is None
 
 
 def test_the_budget() -> None:
