@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from misbehaving import Web, serving
 
+from swallow_spark.download import Access
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.sources.inputs import Places, expand, part_of
 from swallow_spark.tables import InputFile
@@ -196,6 +197,17 @@ def test_a_listing_from_elsewhere_names_no_file_of_this_machine(line: str) -> No
             expand([f"{web.url}/l.txt"])
         with pytest.raises(InputError, match=r"/etc/passwd: HTTP status 404"):
             expand([f"{web.url}/r.txt"])
+
+
+def test_redirects_to_this_machine_where_they_are_allowed() -> None:
+    with serving(Web(files={"/x.warc.gz": b"12345"})) as there, serving(Web()) as here:
+        here.orders["/x.warc.gz"] = [
+            lambda request: request.head(302, Location=f"{there.url}/x.warc.gz", Content_Length=0) for _ in range(2)
+        ]
+        with pytest.raises(InputError, match="no public address"):
+            expand([f"{here.url}/x.warc.gz"])
+        (found,) = expand([f"{here.url}/x.warc.gz"], Places(access=Access(to_private_addresses=True)))
+        assert (found.bytes, found.path) == (5, f"{here.url}/x.warc.gz")
 
 
 def test_addresses_with_access(directory: Path) -> None:
