@@ -66,7 +66,7 @@ def select(
     as_json: JsonOption = False,
 ) -> None:
     """The top-k% subsets, with text."""
-    overrides = [*(set_ or ()), *([_as_override(thresholds)] if thresholds else ())]
+    overrides = [*(set_ or ()), *([thresholds_as_override(thresholds)] if thresholds else ())]
     also: dict[str, Any] = {}
     with running("select", corpus, config, overrides, master, as_json, also=also) as run:
         pipeline.select(run)
@@ -75,7 +75,8 @@ def select(
             _show_bands(also["bands"], run.progress.console)
 
 
-def _as_override(location: str) -> str:
+def thresholds_as_override(location: str) -> str:
+    """A thresholds.json as an override of the configuration. Raises InputError or UsageError where it can't be read."""
     try:
         points = points_of(fetch(location))
     except ValueError as error:

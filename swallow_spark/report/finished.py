@@ -56,8 +56,9 @@ class Finished:
         found = self.corpus.manifests("select", "cuts")
         return list(found[0].details["cuts"]) if found else []
 
-    def pages(self) -> DataFrame:
-        return self._read("pages", PAGES, self.ingested)
+    def pages(self, *columns: str) -> DataFrame:
+        """All columns, where none is named."""
+        return self._read("pages", _narrow(PAGES, columns), self.ingested)
 
     def failures(self, crawl: str) -> DataFrame | None:
         """None where a crawl has none."""
@@ -81,11 +82,17 @@ class Finished:
         manifests = self.corpus.manifests("score", f"classifier={classifier}/")
         return self._read(f"scores/classifier={classifier}", SCORES, manifests)
 
-    def subset(self, name: str) -> DataFrame:
-        return self._read(f"subsets/{name}", SUBSETS, self.corpus.manifests("select", "crawl="))
+    def subset(self, name: str, *columns: str) -> DataFrame:
+        schema = _narrow(SUBSETS, columns)
+        return self._read(f"subsets/{name}", schema, self.corpus.manifests("select", "crawl="))
 
     def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         return self.corpus.read(self.spark, table, schema, manifests)
+
+
+def _narrow(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    """Where Spark's own reader isn't used, all that is named is read."""
+    return pa.schema([schema.field(name) for name in columns]) if columns else schema
 
 
 def is_any_of(column: str, values: Sequence[int]) -> Column:

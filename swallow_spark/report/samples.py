@@ -111,7 +111,9 @@ def _subsets_with(have: Finished, doc_ids: Sequence[int]) -> dict[int, tuple[str
     names = list(have.summary.get("subsets", {}))
     if not names or not doc_ids:
         return {}
-    rows = [have.subset(name).select("doc_id", F.lit(number).alias("subset")) for number, name in enumerate(names)]
+    rows = [
+        have.subset(name, "doc_id").select("doc_id", F.lit(number).alias("subset")) for number, name in enumerate(names)
+    ]
     found: dict[int, tuple[str, ...]] = {}
     for row in reduce(lambda a, b: a.union(b), rows).where(is_any_of("doc_id", doc_ids)).orderBy("subset").collect():
         found[row.doc_id] = (*found.get(row.doc_id, ()), names[row.subset])

@@ -1,8 +1,8 @@
 """How large the corpus is at each step, in pages, characters and tokens, and how far the rankings agree."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -18,56 +18,71 @@ from swallow_spark.tables import VERDICTS
 _PRESETS: Final = ("swallow-v1", "swallow-v2")  # those that the table is to compare, whatever else is decided
 
 
+class _Step(NamedTuple):
+    """A row of the table to be; `rows` (doc_id) are its pages, whose texts are in the same place as other steps'."""
+
+    name: str
+    documents: int
+    characters: int | None
+    rows: DataFrame
+
+
 def sizes(have: Finished) -> Sizes:
     """Pages, characters and tokens of all steps: tokens are exact where they are counted, else estimated from a sample
     of the step's texts; not told where no tokenizer is configured."""
-    section, summary = have.config.tokens, have.summary
+    section = have.config.tokens
     counting = put_tokenizer(have.corpus.root, section) if section.counting else None
-    pages = have.pages().select("doc_id", "text")
-    rows = [_size(have, "Japanese pages", summary["pages"], summary["pages_characters"], counting, pages, pages)]
-    if "survivors" in summary:
-        kept, characters = have.groups(), summary.get("survivors_characters")
-        rows.append(_size(have, "after dedup", summary["survivors"], characters, counting, kept, pages))
-    for preset in dict.fromkeys((*_PRESETS, *_decided(have.corpus))):
-        units = have.corpus.manifests("decide", f"preset={preset}/")
-        if not units:
-            rows.append(Size(f"rules {preset}", None, None))
-            continue
-        accepted, characters = (sum(m.counts.get(key, 0) for m in units) for key in ("accepted", "accepted_chars"))
-        verdicts = have.corpus.read(have.spark, f"verdicts/preset={preset}", VERDICTS, units).where("accepted")
-        rows.append(_size(have, f"rules {preset}", accepted, characters, counting, verdicts, pages))
-    for name, subset in summary.get("subsets", {}).items():
-        documents, characters = subset["documents"], subset["characters"]
+    steps = list(_steps(have))
+    to_estimate = [step for step in steps if isinstance(step, _Step)]
+    of_pages = _estimates(have, counting, to_estimate, have.pages("doc_id", "text"))
+    rows = [of_pages[step.name] if isinstance(step, _Step) else step for step in steps]
+    for name, subset in have.summary.get("subsets", {}).items():
         exact = exact_tokens(have.corpus, have.config, name) if counting else None
         if exact is not None:
-            rows.append(Size(name, documents, characters, exact, 0.0))
+            rows.append(Size(name, subset["documents"], subset["characters"], exact, 0.0))
         else:
-            own = have.subset(name).select("doc_id", "text")
-            rows.append(_size(have, name, documents, characters, counting, own, own))
+            step = _Step(name, subset["documents"], subset["characters"], have.subset(name, "doc_id"))
+            rows += _estimates(have, counting, [step], have.subset(name, "doc_id", "text")).values()
     return Sizes(tuple(rows), section.title if counting else None, section.sample_pages, section.seed)
 
 
-def _decided(corpus: Corpus) -> Iterable[str]:
-    return sorted({m.unit.partition("/")[0].removeprefix("preset=") for m in corpus.manifests("decide")})
+def _steps(have: Finished) -> Iterator[_Step | Size]:
+    """The steps before the subsets; a preset that isn't decided is a row without numbers."""
+    summary = have.summary
+    yield _Step("Japanese pages", summary["pages"], summary["pages_characters"], have.pages("doc_id"))
+    if "survivors" in summary:
+        yield _Step("after dedup", summary["survivors"], summary.get("survivors_characters"), have.groups())
+    decided = sorted({m.unit.partition("/")[0].removeprefix("preset=") for m in have.corpus.manifests("decide")})
+    for preset in dict.fromkeys((*_PRESETS, *decided)):
+        units = have.corpus.manifests("decide", f"preset={preset}/")
+        if units:
+            accepted, characters = (sum(m.counts.get(key, 0) for m in units) for key in ("accepted", "accepted_chars"))
+            rows = have.corpus.read(have.spark, f"verdicts/preset={preset}", VERDICTS, units).where("accepted")
+            yield _Step(f"rules {preset}", accepted, characters, rows)
+        else:
+            yield Size(f"rules {preset}", None, None)
 
 
-def _size(
-    have: Finished,
-    name: str,
-    documents: int,
-    characters: int | None,
-    counting: Counting | None,
-    rows: DataFrame,
-    texts: DataFrame,
-) -> Size:
-    """A row of the table; `texts` (doc_id, text) hold those of the pages in `rows` (doc_id)."""
-    if not counting or characters is None:
-        return Size(name, documents, characters)
+def _estimates(have: Finished, counting: Counting | None, steps: Sequence[_Step], texts: DataFrame) -> dict[str, Size]:
+    """The rows of steps whose pages' texts (doc_id, text) are in one place, which is read once."""
     section = have.config.tokens
-    by_hash = rows.select("doc_id").orderBy(F.xxhash64("doc_id", F.lit(section.seed)), "doc_id")
-    chosen = [row.doc_id for row in by_hash.limit(section.sample_pages).collect()]
-    counted = measure(texts.where(is_any_of("doc_id", sorted(chosen))), counting).collect() if chosen else []
-    return Size(name, documents, characters, *estimate([tuple(row) for row in counted], documents, characters))
+    sampled: dict[str, list[int]] = {}
+    for step in steps if counting else ():
+        by_hash = step.rows.select("doc_id").orderBy(F.xxhash64("doc_id", F.lit(section.seed)), "doc_id")
+        sampled[step.name] = [row.doc_id for row in by_hash.limit(section.sample_pages).collect()]
+    wanted = sorted({doc_id for doc_ids in sampled.values() for doc_id in doc_ids})
+    lengths: dict[int, tuple[int, int]] = {}
+    if counting and wanted:
+        for row in measure(texts.where(is_any_of("doc_id", wanted)), counting).collect():
+            lengths[row.doc_id] = row.num_chars, row.num_tokens
+    found = {}
+    for step in steps:
+        name, documents, characters, _ = step
+        told: tuple[int | None, float | None] = None, None
+        if counting and characters is not None:
+            told = estimate([lengths[doc_id] for doc_id in sampled[name]], documents, characters)
+        found[name] = Size(name, documents, characters, *told)
+    return found
 
 
 def estimate(sample: Sequence[tuple[int, int]], documents: int, characters: int) -> tuple[int, float]:

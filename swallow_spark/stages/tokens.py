@@ -74,13 +74,15 @@ def _count_task(
 
 
 def measure(texts: DataFrame, counting: Counting) -> DataFrame:
-    """(num_chars, num_tokens) of texts (doc_id, text)."""
-    return texts.select("text").mapInArrow(partial(_measure_task, counting=counting), "num_chars long, num_tokens long")
+    """(doc_id, num_chars, num_tokens) of texts (doc_id, text)."""
+    schema = "doc_id long, num_chars long, num_tokens long"
+    return texts.select("doc_id", "text").mapInArrow(partial(_measure_task, counting=counting), schema)
 
 
 def _measure_task(batches: Iterator[pa.RecordBatch], counting: Counting) -> Iterator[pa.RecordBatch]:
     tokenizer = counting.load()
     for batch in batches:
         texts = batch.column("text")
-        columns = [pc.utf8_length(texts).cast(pa.int64()), pa.array(tokenizer(texts).astype(np.int64))]
-        yield pa.RecordBatch.from_arrays(columns, ["num_chars", "num_tokens"])
+        counts = [pc.utf8_length(texts).cast(pa.int64()), pa.array(tokenizer(texts).astype(np.int64))]
+        columns = [batch.column("doc_id"), *counts]
+        yield pa.RecordBatch.from_arrays(columns, ["doc_id", "num_chars", "num_tokens"])

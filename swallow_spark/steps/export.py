@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import __version__
@@ -120,7 +121,8 @@ def _plan(
 ) -> list[stage.Shard]:
     """Shards of equal size, in the order of doc_ids."""
     corpus = run.corpus
-    rows = corpus.read(run.spark, f"subsets/{item.subset}", SUBSETS, texts).select("doc_id", "num_chars")
+    narrow = pa.schema([SUBSETS.field(name) for name in ("doc_id", "num_chars")])
+    rows = corpus.read(run.spark, f"subsets/{item.subset}", narrow, texts)
     if item.share < 1:
         rows = stage.sampled(rows, settings.seed, item.share)
     # One order by doc_id alone: all scores are equal.

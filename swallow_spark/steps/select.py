@@ -108,7 +108,8 @@ def _rankings(run: Run, plan: Plan, scores: Scores, counted: Sequence[Manifest])
             ranked = {classifier: ranks(classifier) for classifier in ranking.ranks}
             found = stage.combined(ranked, ranking.ranks, _num_scored(scores))
         if ranking.by == "characters":
-            lengths = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
+            narrow = pa.schema([PAGES.field(name) for name in ("doc_id", "num_chars")])
+            lengths = corpus.read(run.spark, "pages", narrow, corpus.manifests("ingest"))
             weights = lengths.select("doc_id", F.col("num_chars").cast("long").alias("weight"))
         elif ranking.by == "tokens":
             tokens = corpus.read(run.spark, "tokens/accepted", TOKENS, counted)

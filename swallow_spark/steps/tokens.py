@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from swallow_spark import lookups
@@ -71,7 +72,8 @@ def _due_of_subset(run: Run, name: str) -> list[tuple[Manifest, Manifest, Due]]:
 
 def _count_subset(run: Run, with_: stage.Counting, name: str, item: tuple[Manifest, Manifest, Due]) -> None:
     pages, texts, due = item
-    rows = run.corpus.read(run.spark, f"subsets/{name}", SUBSETS, [texts])
+    narrow = pa.schema([SUBSETS.field(column) for column in ("doc_id", "text")])
+    rows = run.corpus.read(run.spark, f"subsets/{name}", narrow, [texts])
     _count(run, rows, None, with_, name, pages, due)
 
 
