@@ -28,14 +28,14 @@ def bare_fastwarc(data: bytes) -> int:
 
 
 def records(data: bytes) -> int:
-    return sum(len(item.block) for item in warc.read(io.BytesIO(data)) if isinstance(item, warc.Record))
+    return sum(item.block_bytes for item in warc.read(io.BytesIO(data)) if isinstance(item, warc.Record))
 
 
 def pages(data: bytes) -> int:
     total = 0
     for item in warc.read(io.BytesIO(data)):
         if isinstance(item, warc.Record):
-            total += len(item.block)
+            total += item.block_bytes
             page.read_page(item, LIMITS)
     return total
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["ABSENT", "UNPLAIN", "HeadSpans", "names", "scan_head"]
+__all__ = ["ABSENT", "UNPLAIN", "HeadSpans", "equals", "names", "scan", "scan_head", "trimmed"]
 
 ABSENT: Final = -1
 UNPLAIN: Final = -2
@@ -28,10 +28,12 @@ class HeadSpans(NamedTuple):
     second_end: int
     third_start: int
     third_end: int
+    odd: bool
+    """Whether there is a control character in a field's name, or nothing that a folded line goes on with."""
 
 
 def names(first: str, second: str, third: str) -> np.ndarray:
-    """Names of header fields, in lower case, for `scan_head`."""
+    """Names of header fields, in lower case, for `scan_head`: uint8 (3, _MAX_NAME_BYTES), filled up with zeros."""
     table = np.zeros((3, _MAX_NAME_BYTES), dtype=np.uint8)
     for row, name in zip(table, (first, second, third), strict=True):
         row[: len(name)] = np.frombuffer(name.encode("ascii"), dtype=np.uint8)
@@ -40,13 +42,40 @@ def names(first: str, second: str, third: str) -> np.ndarray:
 
 def scan_head(data: bytes | bytearray, start: int, max_bytes: int, fields: np.ndarray) -> HeadSpans:
     """Scans a head from `start`, which is in its first line, to the first empty line, for three fields."""
-    return HeadSpans(*_scan(np.frombuffer(data, dtype=np.uint8), start, min(max_bytes, len(data)), fields))
+    return HeadSpans(*scan(np.frombuffer(data, dtype=np.uint8), start, min(max_bytes, len(data)), fields))
 
 
 @njit(cache=True, nogil=True)
-def _scan(data: np.ndarray, start: int, stop: int, fields: np.ndarray) -> tuple[int, int, int, int, int, int, int, int]:
+def equals(data: np.ndarray, start: int, end: int, word: np.ndarray) -> bool:
+    """Whether bytes, in lower case, are `word` up to its first zero."""
+    n = end - start
+    if n < 0 or n > word.size or (n < word.size and word[n] != 0):
+        return False
+    for k in range(n):
+        b = data[start + k]
+        if (b | 0x20 if 0x41 <= b <= 0x5A else b) != word[k] or b == 0:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def trimmed(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
+    """The span without the blanks around it."""
+    while start < end and (data[start] == 0x20 or (0x09 <= data[start] <= 0x0D and data[start] != 0x0B)):
+        start += 1
+    while end > start and (data[end - 1] == 0x20 or (0x09 <= data[end - 1] <= 0x0D and data[end - 1] != 0x0B)):
+        end -= 1
+    return start, end
+
+
+@njit(cache=True, nogil=True)
+def scan(
+    data: np.ndarray, start: int, stop: int, fields: np.ndarray
+) -> tuple[int, int, int, int, int, int, int, int, bool]:
+    """`scan_head` of data[:stop]; HeadSpans as a plain tuple."""
     starts0 = starts1 = starts2 = ends0 = ends1 = ends2 = -1
-    last = -1  # the field that the line before belongs to, if it is one of the three
+    odd = named = False
+    last = -1  # the field that a folded line goes on with, if it is one of the three
     i = start
     while i < stop and data[i] != 0x0A:
         i += 1
@@ -54,24 +83,29 @@ def _scan(data: np.ndarray, start: int, stop: int, fields: np.ndarray) -> tuple[
     while i < stop:
         if data[i] == 0x0A or (data[i] == 0x0D and i + 1 < stop and data[i + 1] == 0x0A):
             body = i + (1 if data[i] == 0x0A else 2)
-            return i, body, starts0, ends0, starts1, ends1, starts2, ends2
-        line_end = i
+            return i, body, starts0, ends0, starts1, ends1, starts2, ends2, odd
+        at = i
+        control = False
+        while at < stop and data[at] != 0x3A and data[at] != 0x0A:
+            control |= data[at] < 0x20 and data[at] != 0x09
+            at += 1
+        line_end = at
         while line_end < stop and data[line_end] != 0x0A:
             line_end += 1
+        field, value = -1, -1
         if data[i] == 0x20 or data[i] == 0x09:
             field, value = last, -2
-        else:
-            field, value = -1, -1
+            odd |= not named
+        elif at < line_end:  # at a colon
+            odd |= control
+            name_end = at
+            while name_end > i and (data[name_end - 1] == 0x20 or data[name_end - 1] == 0x09):
+                name_end -= 1
+            named = name_end > i
             for k in range(3):
-                n = 0
-                while fields[k, n] != 0 and i + n < line_end and (data[i + n] | 0x20) == (fields[k, n] | 0x20):
-                    n += 1
-                if fields[k, n] == 0:
-                    at = i + n
-                    while at < line_end and (data[at] == 0x20 or data[at] == 0x09):
-                        at += 1
-                    if at < line_end and data[at] == 0x3A:
-                        field, value = k, at + 1
+                if equals(data, i, name_end, fields[k]):
+                    field, value = k, at + 1
+            last = field
         end = line_end if value >= 0 else -2
         if field == 0:
             starts0, ends0 = (value, end) if starts0 == -1 else (-2, -2)
@@ -79,6 +113,5 @@ def _scan(data: np.ndarray, start: int, stop: int, fields: np.ndarray) -> tuple[
             starts1, ends1 = (value, end) if starts1 == -1 else (-2, -2)
         elif field == 2:
             starts2, ends2 = (value, end) if starts2 == -1 else (-2, -2)
-        last = field
         i = line_end + 1
-    return -1, -1, starts0, ends0, starts1, ends1, starts2, ends2
+    return -1, -1, starts0, ends0, starts1, ends1, starts2, ends2, odd

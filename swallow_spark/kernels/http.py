@@ -17,7 +17,7 @@ from swallow_spark.kernels.heads import ABSENT, HeadSpans, names, scan_head
 
 MAX_HEAD_BYTES: Final = 256 << 10
 MAX_ENCODINGS: Final = 4  # listed in Content-Encoding; a page has one
-_FIELDS: Final = names("content-type", "content-encoding", "transfer-encoding")
+FIELDS: Final = names("content-type", "content-encoding", "transfer-encoding")
 _ANY_RATIO_BYTES: Final = 1 << 20  # up to here a body may inflate by whatever ratio it likes
 _CHUNK_BYTES: Final = 64 << 10
 _STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?![0-9])", re.IGNORECASE)
@@ -97,7 +97,7 @@ def parse(block: bytes) -> Response:
     status_line = _STATUS_LINE.match(block, 0, 1024)
     if status_line is None:
         raise BadHttpError(f"no HTTP status line: {block[:40]!r}")
-    spans = scan_head(block, status_line.end(), MAX_HEAD_BYTES, _FIELDS)
+    spans = scan_head(block, status_line.end(), MAX_HEAD_BYTES, FIELDS)
     if spans.end < 0:
         if len(block) > MAX_HEAD_BYTES:
             raise BadHttpError(f"the HTTP head does not end within {MAX_HEAD_BYTES} bytes")

@@ -5,16 +5,20 @@ ends, nor gives out what comes before an error. Nothing is held but a window of 
 """
 
 import re
+import struct
 import zlib
 from abc import ABC, abstractmethod
 from typing import BinaryIO, Final
 
 import deflate
+import numpy as np
+from numba import njit
 
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 READ_BYTES: Final = 256 << 10  # asked of the stream at once
 CHUNK_BYTES: Final = 16 << 10  # compressed bytes taken, and bytes inflated, at once
-_MAGIC: Final = re.compile(re.escape(GZIP_MAGIC))
+_BLOCK_BYTES: Final = 64  # looked at together
+_TRAILER: Final = struct.Struct("<II")  # CRC-32, and the size modulo 2**32
 _MIN_MEMBER_BYTES: Final = 18  # a head and a trailer
 MAX_GZIP_HEAD_BYTES: Final = 64 << 10
 
@@ -30,10 +34,13 @@ class Window:
         self._ended = False
         self._stream = stream
         self._held = bytearray()
+        self._held_from = 0  # at `start` or before it: what is released goes when more is read
+        self._heads: list[int] = []  # where gzip members may begin, the next one last
+        self._searched_to = 0
 
     @property
     def end(self) -> int:
-        return self.start + len(self._held)
+        return self._held_from + len(self._held)
 
     def at(self, position: int, size: int) -> bytes:
         """The bytes from `position` on: `size` of them, fewer only at the end of the stream."""
@@ -41,29 +48,67 @@ class Window:
             self._read_more()
         if position < self.start:
             raise ValueError(f"bytes before {self.start} are gone, asked for {position}")
-        return bytes(memoryview(self._held)[position - self.start : position - self.start + size])
+        begin = position - self._held_from
+        return bytes(memoryview(self._held)[begin : begin + size])
+
+    def held(self, position: int, end: int) -> bytearray:
+        """The bytes from `position` on to `end`, which `next_head` told."""
+        return self._held[position - self._held_from : end - self._held_from]
 
     def _read_more(self) -> None:
         data = self._stream.read(READ_BYTES)
         self._ended = not data
+        del self._held[: self.start - self._held_from]
+        self._held_from = self.start
         self._held += data
 
     def next_head(self, position: int, max_bytes: int) -> int:
         """Where the bytes that gzip members begin with are next, from `position` on; where the stream ends, or what
         has been read of it, if they are not within `max_bytes`."""
-        found = _MAGIC.search(self._held, position - self.start)
-        while found is None and not self._ended and self.end - position <= max_bytes:
-            searched = max(self.end - len(GZIP_MAGIC) + 1, position)
-            self._read_more()
-            found = _MAGIC.search(self._held, searched - self.start)
-        return self.start + found.start() if found else self.end
+        while True:
+            heads = self._heads
+            while heads:
+                if heads[-1] >= position:
+                    return heads[-1]
+                heads.pop()
+            begin = max(self._searched_to, position)
+            if begin + len(GZIP_MAGIC) > self.end:
+                if self._ended or self.end - position > max_bytes:
+                    return self.end
+                self._read_more()
+            else:
+                found = _find_heads(np.frombuffer(self._held, dtype=np.uint8), begin - self._held_from)
+                self._heads = (found[::-1] + self._held_from).tolist()
+                self._searched_to = self.end - len(GZIP_MAGIC) + 1
 
     def release(self, position: int) -> None:
         """Let go of the bytes before `position`."""
-        if position > self.start:
-            position = min(position, self.end)
-            del self._held[: position - self.start]
-            self.start = position
+        self.start = max(self.start, min(position, self.end))
+
+
+@njit(cache=True, nogil=True)
+def _find_heads(data: np.ndarray, start: int) -> np.ndarray:
+    """int64, ascending: where GZIP_MAGIC is. Blocks without it are passed over by a loop that the compiler makes
+    vectors of."""
+    found = np.empty((data.size - start) // 3 + 1, np.int64)
+    number = 0
+    i = start
+    while i + 2 < data.size:
+        stop = min(i + _BLOCK_BYTES, data.size - 2)
+        if stop - i == _BLOCK_BYTES:
+            block = data[i : stop + 1]
+            seen = False
+            for k in range(_BLOCK_BYTES):
+                seen |= (block[k] == np.uint8(0x1F)) & (block[k + 1] == np.uint8(0x8B))
+            if not seen:
+                i = stop
+                continue
+        while i < stop:
+            if data[i] == 0x1F and data[i + 1] == 0x8B and data[i + 2] == 0x08:
+                found[number] = i
+                number += 1
+            i += 1
+    return found[:number]
 
 
 def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | bytearray, int] | None:
@@ -74,10 +119,10 @@ def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | 
     next head is taken for the member, and believed if its last bytes are the checksum and the size of what comes out.
     """
     end = window.next_head(start + _MIN_MEMBER_BYTES, max_bytes)
-    if end - start > max_bytes:
+    if end - start > max_bytes or end - start < _MIN_MEMBER_BYTES:
         return None
-    member = window.at(start, end - start)
-    crc, size = int.from_bytes(member[-8:-4], "little"), int.from_bytes(member[-4:], "little")
+    member = window.held(start, end)
+    crc, size = _TRAILER.unpack_from(member, end - start - _TRAILER.size)
     if 0 < size <= max_bytes:
         try:
             inflated = deflate.gzip_decompress(member, size)

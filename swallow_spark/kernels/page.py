@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from swallow_spark.kernels import charset, html, http, japanese
+from swallow_spark.kernels import charset, html, http, japanese, signs, skim
 from swallow_spark.kernels.framing import Record
 from swallow_spark.kernels.urls import host_of
 
 __all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]
 
-VERSION: Final = 2  # raise it where another page, or none, may come out of the same record
+VERSION: Final = 3  # raise it where another page, or none, may come out of the same record
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
@@ -72,6 +72,11 @@ class PassedOver(NamedTuple):
     reason: str
 
 
+_NOT_A_RESPONSE: Final = PassedOver("not_a_response")
+_STATUS: Final = PassedOver("status")
+_NO_SIGN_OF_JAPANESE: Final = PassedOver("no_sign_of_japanese")
+
+
 class Failure(NamedTuple):
     """A record that might be a page, if it could be read; `reason`: bad_http, inflated_size, inflated_ratio,
     too_large, too_many_tags, too_deep, undecodable, parse_error; from `confined` also crashed and timed_out."""
@@ -82,14 +87,16 @@ class Failure(NamedTuple):
 
 def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
     """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear."""
-    if record.record_type != "response" or not _is_http(record.content_type):
-        return PassedOver("not_a_response")
+    if not record.holds_http_response:
+        return _NOT_A_RESPONSE
+    if seen := skim.skim(record, limits.max_inflated_bytes):
+        return _STATUS if seen == skim.STATUS else _NO_SIGN_OF_JAPANESE
     try:
         response = http.parse(record.block)
     except http.BadHttpError as error:
         return Failure("bad_http", str(error))
     if response.status != 200:
-        return PassedOver("status")
+        return _STATUS
     content_type = response.content_type
     if content_type is not None and http.media_type(content_type) not in _HTML_TYPES:
         return PassedOver("not_html")
@@ -111,8 +118,8 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
 
 def _japanese_page(record: Record, response: http.Response, body: bytes, limits: Limits) -> Page | PassedOver | Failure:
     content_type = response.content_type
-    if not japanese.may_be_japanese(body, content_type):
-        return PassedOver("no_sign_of_japanese")
+    if not signs.may_be_japanese(body, content_type):
+        return _NO_SIGN_OF_JAPANESE
     if len(body) > limits.max_html_bytes:
         return Failure("too_large", f"{len(body)} bytes of HTML, over the limit of {limits.max_html_bytes}")
     if (num_tags := body.count(b"<")) > limits.max_tags:
@@ -157,8 +164,3 @@ def _obey(body: bytes) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
     while b"<!--swallow-spark-test:hang-->" in body:
         pass
-
-
-def _is_http(content_type: str | None) -> bool:
-    """Whether a response record holds HTTP (others hold DNS answers, FTP files); most say so."""
-    return content_type is None or http.media_type(content_type) in ("application/http", "message/http")

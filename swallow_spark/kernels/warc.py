@@ -32,27 +32,18 @@ def read(
     garbage, truncated, bad_crc, bad_gzip; `file`: empty, not_a_warc, shared_gzip_member (a note: its records are read).
     """
     window = Window(stream)
-    for item in _read_both(window, max_record_bytes):
+    if window.at(0, 3) == GZIP_MAGIC:
+        while (member := inflate_member(window, window.start, max_record_bytes + SCAN_BYTES)) is not None:
+            data, end = member
+            offset = window.start
+            record = Record.of_member(base_offset + offset, end - offset, data, max_record_bytes)
+            if record is None:
+                break
+            window.release(end)
+            yield record
+    for item, _ in CarefulReader(window, max_record_bytes).items():
         item.offset += base_offset
         yield item
-
-
-def _read_both(window: Window, max_record_bytes: int) -> Iterator[Record | Damage]:
-    if window.at(0, 3) == GZIP_MAGIC:
-        yield from _read_intact(window, max_record_bytes)
-    for item, _ in CarefulReader(window, max_record_bytes).items():
-        yield item
-
-
-def _read_intact(window: Window, max_record_bytes: int) -> Iterator[Record]:
-    """Records up to the first that is not plain and sound; the window then begins with that."""
-    while (member := inflate_member(window, window.start, max_record_bytes + SCAN_BYTES)) is not None:
-        data, end = member
-        record = Record.of_member(window.start, end - window.start, data, max_record_bytes)
-        if record is None:
-            return
-        window.release(end)
-        yield record
 
 
 def find_record(stream: BinaryIO, offset: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> Record:
