@@ -82,7 +82,7 @@ def export(
         )
         planned = {item: _plan(run, item, settings, shard_bytes, texts, counted.get(item.subset, [])) for item in items}
         shards = [shard for own in planned.values() for shard in own]
-        stage.write_shards(run.spark, settings, [s for s in shards if not target.exists(settings.note_of(s))])
+        stage.write_shards(run.spark, settings, [shard for shard in shards if not _is_written(settings, shard)])
     notes = {shard: json.loads(target.read_bytes(settings.note_of(shard))) for shard in shards}
     manifest: dict[str, Any] = {
         "program": f"swallow-spark {__version__}",
@@ -98,6 +98,13 @@ def export(
     target.write_atomically(MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
     target.delete("unfinished")
     return manifest
+
+
+def _is_written(settings: stage.Export, shard: stage.Shard) -> bool:
+    target, note = settings.target, settings.note_of(shard)
+    if not (target.exists(note) and target.exists(shard.file)):
+        return False
+    return bool(json.loads(target.read_bytes(note))["bytes"] == target.size(shard.file))
 
 
 def _begin(target: Root, state: dict[str, Any]) -> None:
