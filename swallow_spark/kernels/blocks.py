@@ -197,6 +197,9 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
                     linked += _weight(text.strip())
             elif pre_depth:
                 parts.append(node.text_content.translate(_KEEP))
+            if (following := node.next) is not None:
+                node = following
+                continue
             kind = inline
         else:
             kind = kinds.get(tag_id, inline)
