@@ -66,6 +66,11 @@ def repair(corpus: Corpus, crawl: str | None, say: Callable[[str], None]) -> Non
                 f"{damage.path}: {damage.problem}; pages of crawl {of} have to be read again first: "
                 f"`swallow-spark build` or `ingest` with --crawl {of} and its inputs"
             )
+        if damage.unit.stage == "tombstones":
+            raise CorpusError(
+                f"{damage.path}: {damage.problem}; pages that were removed would come back. Take the file from a "
+                "backup, or `swallow-spark discard --stage tombstones` and `remove` them again"
+            )
         say(f"{damage.path}: {damage.problem}; {damage.unit.stage} {damage.unit.name} will be done again")
         corpus.root.delete(damage.unit.manifest)  # what it has listed is then a leftover, and swept away
 

@@ -24,6 +24,7 @@ from swallow_spark.kernels import (
     ngwords,
     page,
     tokens,
+    tombstones,
     warc,
 )
 
@@ -34,7 +35,7 @@ SELECT_VERSION: Final = 2
 
 # stage -> the stages whose rows are computed from its rows
 COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
-    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "tokens", "select"),
+    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "tokens", "select", "remove"),
     "sketch": ("deduplicate", "boundary", "decide", "score", "tokens", "select"),
     "measure": ("decide", "score", "tokens", "select"),
     "deduplicate": ("boundary", "decide", "score", "tokens", "select"),
@@ -42,6 +43,7 @@ COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
     "score": ("select",),
     "tokens": ("select",),
     "select": (),
+    "tombstones": ("remove",),
 }
 
 
@@ -148,10 +150,19 @@ class Lineage:
     def cuts(self, scored: Iterable[Manifest]) -> Due:
         return Due(Unit("select", "cuts"), self.prints.select, selection(self.config), lineage(scored))
 
+    def remove(self, pages: Manifest, listed: Iterable[Manifest]) -> Due:
+        """`listed`: those of the tombstones."""
+        print_ = fingerprint({}, {"tombstones": tombstones.VERSION})
+        return Due(Unit("remove", pages.unit), print_, {}, lineage([pages, *listed]))
+
+    def subsets(self, pages: Manifest, cuts: Manifest, removed: Manifest | None) -> Due:
+        """`removed`: that of `remove` for these pages. Of it counts which ones are removed: where none is, the subsets
+        stay as they are."""
+        counts = removed.counts if removed else {}
+        which = [f"removed {counts['removed']} {counts['mixed']}"] if counts.get("removed") else []
+        return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts], *which))
+
     def tokens(self, of: str, pages: Manifest, texts: Iterable[Manifest]) -> Due:
         """`of`: a subset's name, or `accepted`; `texts`: what tells which texts are counted."""
         unit = Unit("tokens", f"{of}/{pages.unit}")
         return Due(unit, self.prints.tokens, self.config.tokens.tokenizer(), lineage(texts))
-
-    def subsets(self, pages: Manifest, cuts: Manifest) -> Due:
-        return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts]))

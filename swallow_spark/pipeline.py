@@ -17,11 +17,12 @@ from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
 from swallow_spark.steps.deduplicate import deduplicate
 from swallow_spark.steps.ingest import ingest
+from swallow_spark.steps.remove import remove
 from swallow_spark.steps.run import Run
 from swallow_spark.steps.score import score
 from swallow_spark.steps.select import select
 
-__all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "report", "score", "select"]
+__all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "remove", "report", "score", "select"]
 
 _REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "tokens", "select")
 

@@ -99,6 +99,27 @@ DUPLICATES: Final = pa.schema(
     ]
 )
 
+TOMBSTONES: Final = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # host or url
+        pa.field("value", pa.string(), nullable=False),  # in the form in which they are compared
+        pa.field("key", pa.binary(), nullable=False),
+    ]
+)
+
+REMOVED: Final = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
+
+REMOVED_DUPLICATES: Final = pa.schema(
+    [
+        pa.field("removed", pa.int64(), nullable=False),
+        pa.field("removed_url", pa.string()),
+        pa.field("relation", pa.string(), nullable=False),  # fell_for_it, or it_fell_for
+        pa.field("doc_id", pa.int64(), nullable=False),
+        pa.field("url", pa.string()),
+        pa.field("similarity", pa.float32(), nullable=False),
+    ]
+)
+
 GROUPS: Final = pa.schema(
     [
         pa.field("doc_id", pa.int64(), nullable=False),

@@ -14,13 +14,14 @@ from warcio.warcwriter import WARCWriter
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
 from swallow_spark.errors import UsageError
+from swallow_spark.parts import open_parts
 from swallow_spark.stages.annotate import FEATURES
-from swallow_spark.storage import open_parts
 from swallow_spark.tables import (
     BYTES_PER_FILE_NO,
     DUPLICATES,
     GROUPS,
     PAGES,
+    REMOVED,
     SCORES,
     VERDICTS,
     unpack_doc_id,
@@ -91,6 +92,8 @@ def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str |
         "source": {"crawl": crawl, "file": file.path, "offset": offset},
         "text": text if len(text) <= _TEXT_SHOWN else text[:_TEXT_SHOWN] + "…",
     }
+    if _row(corpus.read(spark, "removed", REMOVED, corpus.manifests("remove", f"crawl={crawl}/")), doc_id):
+        values["removed"] = True
     deduplicated = corpus.manifests("deduplicate")
     duplicate = _row(corpus.read(spark, "duplicates", DUPLICATES, deduplicated), doc_id)
     group = _row(corpus.read(spark, "groups", GROUPS, deduplicated), doc_id)

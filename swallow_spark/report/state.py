@@ -50,7 +50,8 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
             scores.extend(corpus.manifests("tokens", "accepted/"))
         found.append(_stage("select: cuts", cuts, [lineage.cuts(scores)]))
         subsets = corpus.manifests("select", "crawl=")
-        due = [lineage.subsets(pages, one) for pages in ingested for one in cuts]
+        removed = {manifest.unit: manifest for manifest in corpus.manifests("remove")}
+        due = [lineage.subsets(pages, one, removed.get(pages.unit)) for pages in ingested for one in cuts]
         found.append(_stage("select: subsets", subsets, due, len(ingested)))
     return tuple(found)
 

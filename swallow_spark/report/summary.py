@@ -28,6 +28,8 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
     if sums["bytes_fetched"]:  # by an index
         summary["bytes_fetched"] = sums["bytes_fetched"]
         summary["bytes_of_files_fetched_from"] = sums["bytes_of_files"]
+    if corpus.manifests("tombstones"):
+        summary["removed"] = removal(corpus)
     if deduplicated := corpus.manifests("deduplicate"):
         summary["duplicates"] = sum(manifest.rows("duplicates") for manifest in deduplicated)
         summary["survivors"] = sum(manifest.rows("groups") for manifest in deduplicated)
@@ -64,6 +66,18 @@ def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
                 stale[f"file_failure:{reason}"] += 1
             tried.add((crawl, number))
     return stale
+
+
+def removal(corpus: Corpus) -> dict[str, int]:
+    """Hosts and URLs that are removed, the pages of the corpus under them, and the pages that have the same text."""
+    listed = _sums(corpus.manifests("tombstones"))
+    found = corpus.manifests("remove")
+    return {
+        "hosts": listed["host"],
+        "urls": listed["url"],
+        "pages": _sums(found)["removed"],
+        "duplicates": sum(manifest.rows("removed_duplicates") for manifest in found),
+    }
 
 
 def _sums(manifests: Iterable[Manifest]) -> Counter[str]:

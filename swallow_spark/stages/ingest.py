@@ -22,9 +22,11 @@ from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.ranges import RangeReader, Span, meet
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
+from swallow_spark.parts import Ranges
 from swallow_spark.selected import SelectedRecords
-from swallow_spark.storage import Ranges, open_input, open_random_access
+from swallow_spark.storage import open_input, open_random_access
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
+from swallow_spark.tombstones import Shipped
 
 TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
 _SPAN: Final = "span"  # rows of `ingest` that list no file, but tell by `sums` what a range of a file held
@@ -61,6 +63,7 @@ def ingest(
     outputs: Outputs,
     tick: Ticker,
     access: Access,
+    removed: Shipped | None = None,
 ) -> DataFrame:
     """Reads each task's files and writes TABLES; a frame of what was written (outputs.WRITTEN).
 
@@ -71,7 +74,7 @@ def ingest(
     A file that can't be read to its end fails the task. The task's last attempt gives the file up: a row of failures
     and the mark NOT_READ are all that it leaves. Of damaged text (no WARC) what could be read stays.
     """
-    work = partial(_ingest_task, tasks=tasks, into=_Into(crawl_no, limits, outputs, tick, access))
+    work = partial(_ingest_task, tasks=tasks, into=_Into(crawl_no, limits, outputs, tick, access, removed))
     return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
@@ -84,10 +87,11 @@ def ingest_selected(
     outputs: Outputs,
     tick: Ticker,
     access: Access,
+    removed: Shipped | None = None,
 ) -> DataFrame:
     """Fetches the records that `selected` names (tables.SELECTIONS) of the files in `sources`, by number; else as
     `ingest`. The ledger's sums also tell `bytes_fetched`, of `bytes_of_files` that those files have."""
-    work = partial(_ingest_selected_task, sources=sources, into=_Into(crawl_no, limits, outputs, tick, access))
+    work = partial(_ingest_selected_task, sources=sources, into=_Into(crawl_no, limits, outputs, tick, access, removed))
     ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
     return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
 
@@ -100,6 +104,8 @@ class _Into(NamedTuple):
     outputs: Outputs
     tick: Ticker
     access: Access
+    removed: Shipped | None
+    """Pages that are passed over."""
 
 
 def _ingest_task(
@@ -152,7 +158,7 @@ def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.Recor
 
 
 def _ingest_one(source: Source, into: _Into, opened: OpenOutputs, web: HttpClient) -> Span | None:
-    ingested = _Ingested(source, into.crawl_no, opened, web)
+    ingested = _Ingested(source, into.crawl_no, opened, web, into.removed)
     pages = ingested.read(into.limits)
     into.tick(int(not source.range or source.range[0] == 0), pages)
     return ingested.span
@@ -247,11 +253,14 @@ def _reading(items: Iterable[Item]) -> Iterator[Item]:
 class _Ingested:
     """What becomes of one input file, or of a range of one."""
 
-    def __init__(self, source: Source, crawl_no: int, opened: OpenOutputs, web: HttpClient) -> None:
+    def __init__(
+        self, source: Source, crawl_no: int, opened: OpenOutputs, web: HttpClient, removed: Shipped | None
+    ) -> None:
         self._source = source
         self._crawl_no = crawl_no
         self._opened = opened
         self._web = web
+        self._removed = removed.open() if removed else None
         self._records = 0
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._pages: list[dict[str, Any]] = []
@@ -346,6 +355,9 @@ class _Ingested:
         self._outcomes[self._file_no(offset), outcome] += 1
 
     def _keep(self, offset: int, columns: dict[str, Any]) -> None:
+        if self._removed and self._removed.removed([columns["host"]], [columns["url"]])[0]:
+            self._count(offset, "passed_over:removed")
+            return
         doc_id = pack_doc_id(self._crawl_no, self._file_no(offset), offset % BYTES_PER_FILE_NO)
         self._count(offset, "page")
         self._pages.append({"doc_id": doc_id, **columns})

@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
+from swallow_spark.addresses import shown
 from swallow_spark.corpus import Corpus, NumberedFile, Unit
-from swallow_spark.download import Version, shown
+from swallow_spark.download import Version
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.kernels import page
 from swallow_spark.kernels.ranges import cut
 from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.stages import ingest as stage
+from swallow_spark.steps.remove import ship_tombstones
 from swallow_spark.steps.run import Run, in_flight
 from swallow_spark.steps.selection import check_selection, selected
 from swallow_spark.storage import can_seek
 from swallow_spark.tables import InputFile
+from swallow_spark.tombstones import Shipped
 
 
 def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
@@ -39,7 +42,8 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     batches = _batches(pending, execution.files_per_batch)
     records = selected(run, crawl, crawl_no, selection) if selection else None
     details = {"selection": selection.meaning()} if selection else {}
-    batch = _Batch(crawl, crawl_no, records, details, _Budget(run.config.ingest.max_failed_fraction, len(pending)))
+    budget = _Budget(run.config.ingest.max_failed_fraction, len(pending))
+    batch = _Batch(crawl, crawl_no, records, details, budget, ship_tombstones(run))
     with run.progress.stage("ingest", total=len(pending)) as tick:
         in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
 
@@ -78,6 +82,7 @@ class _Batch(NamedTuple):
     records: DataFrame | None
     details: dict[str, Any]
     budget: _Budget
+    removed: Shipped | None
 
 
 def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
@@ -85,7 +90,7 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     outputs = run.corpus.outputs(due.unit, stage.TABLES, {batch.crawl_no: batch.crawl})
     section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
-    how = (batch.crawl_no, limits, outputs, tick, section.access(cores))
+    how = (batch.crawl_no, limits, outputs, tick, section.access(cores), batch.removed)
     if batch.records is None:
         rows = _read_files(run, files, how)
     else:

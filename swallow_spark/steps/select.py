@@ -16,12 +16,14 @@ from swallow_spark import lookups
 from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels.cuts import Cut
+from swallow_spark.lineage import Due
 from swallow_spark.outputs import Outputs, write
 from swallow_spark.scan import read_files
 from swallow_spark.sections.select import Part, Plan, parse_band, percent_of
 from swallow_spark.stages import cuts as stage
 from swallow_spark.stages import select as writing
 from swallow_spark.stages.score import table_of
+from swallow_spark.steps.remove import find_removed, removed
 from swallow_spark.steps.run import Run, crawl_of, in_flight, scored
 from swallow_spark.steps.tokens import ACCEPTED, accepted_tokens
 from swallow_spark.tables import PAGES, SCORES, TOKENS
@@ -38,6 +40,7 @@ def select(run: Run) -> None:
     if not config.subsets:
         _forget_subsets(run)
         return
+    find_removed(run)
     plan = config.plan
     scores = {name: scored(run, name) for name in plan.classifiers}
     counted = accepted_tokens(run) if plan.counts("tokens") else []
@@ -65,10 +68,14 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
     if (
         not cuts
         or cuts.fingerprint != run.lineage.prints.select
-        or not all(run.lineage.subsets(pages, cuts).is_done(corpus) for pages in corpus.manifests("ingest"))
+        or not all(_due(run, pages, cuts).is_done(corpus) for pages in corpus.manifests("ingest"))
     ):
         raise UsageError(f"{corpus.root.location}: the subsets first need `swallow-spark select`")
     return cuts
+
+
+def _due(run: Run, pages: Manifest, cuts: Manifest) -> Due:
+    return run.lineage.subsets(pages, cuts, run.corpus.manifest(Unit("remove", pages.unit)))
 
 
 def _forget_subsets(run: Run) -> None:
@@ -194,7 +201,7 @@ def _as_values(cut: Cut | None, by: str) -> dict[str, Any] | None:
 
 def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> None:
     corpus = run.corpus
-    pending = [pages for pages in corpus.manifests("ingest") if not run.lineage.subsets(pages, cuts).is_done(corpus)]
+    pending = [pages for pages in corpus.manifests("ingest") if not _due(run, pages, cuts).is_done(corpus)]
     tables = [f"subsets/{subset.name}" for subset in plan.subsets]
     if pending:
         for pages in pending:  # those of other cuts first: nobody shall read a mixture
@@ -240,7 +247,8 @@ def _members(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -
     ]
     joined = reduce(lambda a, b: a.join(b, "doc_id"), frames)
     mask = reduce(lambda a, b: a.bitwiseOR(b), bits)
-    return joined.select("doc_id", mask.alias("subsets"), *columns).where("subsets != 0")
+    members = joined.select("doc_id", mask.alias("subsets"), *columns).where("subsets != 0")
+    return members.join(removed(run), "doc_id", "left_anti")
 
 
 def _cut(values: dict[str, Any] | None) -> Cut | None:
@@ -255,7 +263,7 @@ def _write_batch(
     classifiers: Sequence[str],
     pages: Manifest,
 ) -> None:
-    corpus, due = run.corpus, run.lineage.subsets(pages, cuts)
+    corpus, due = run.corpus, _due(run, pages, cuts)
     outputs = corpus.outputs(due.unit, dict.fromkeys(tables, writing.subset_schema(classifiers)), crawl_of(run, pages))
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
