@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark import __version__
-from swallow_spark.download import shown
+from swallow_spark.addresses import shown
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs

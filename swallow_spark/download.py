@@ -24,6 +24,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from swallow_spark.addresses import shown
 from swallow_spark.errors import ChangedError, InputError, printable
 
 _COME_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -40,7 +41,6 @@ _MARKUP: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<")
 _MARKUP_TYPES: Final = re.compile(r"text/html|application/xhtml|(?:text|application)/(?:[\w.-]+\+)?xml", re.IGNORECASE)
 _WARC_START: Final = (b"\x1f\x8b", b"WARC/")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_SECRET: Final = re.compile(r"sig|token|secret|pass|cred|auth|api.?key|access.?key|^key$|policy", re.IGNORECASE)
 
 
 class Version(NamedTuple):
@@ -75,33 +75,6 @@ class Access:
     """Between ranges that one request reads."""
     to_private_addresses: bool = False
     """Whether redirects may lead to addresses that are not public: loopback, link-local, private networks."""
-
-
-def shown(location: str) -> str:
-    """A location without what gives access: for messages, tables and manifests. `***` stands for a user and password,
-    and for a query that has a parameter named like a signature, token or key."""
-    if "://" not in location:
-        return location
-    parts = urlsplit(location)
-    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
-    return printable(urlunsplit(parts._replace(netloc=netloc, query="***" if _is_signed(parts) else parts.query)))
-
-
-def is_masked(location: str) -> bool:
-    """Whether `shown` has left something out, so that it can't be asked for."""
-    return "://" in location and ("://***@" in location or location.endswith("?***"))
-
-
-def without_access(location: str) -> str:
-    """Host, path and query of a location, without what gives access: what names a file whoever asks for it."""
-    parts = urlsplit(location)
-    query = f"?{parts.query}" if parts.query and not _is_signed(parts) else ""
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
-
-
-def _is_signed(parts: SplitResult) -> bool:
-    names = [parameter.partition("=")[0] for parameter in parts.query.split("&")]
-    return any(_SECRET.search(unquote(name)) for name in names)
 
 
 class _Pace:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swallow_spark.kernels import warc
-from swallow_spark.storage import Ranges
+from swallow_spark.parts import Ranges
 
 _REQUEST_BYTES: Final = 4 << 20  # of neighbours together; with the requests at once, it bounds what a task holds
 

@@ -21,12 +21,12 @@ from uuid import uuid4
 import pyarrow as pa
 from pyarrow import fs
 
-from swallow_spark.download import HttpClient, Version, is_masked, shown, without_access
+from swallow_spark.addresses import is_masked, shown
+from swallow_spark.download import HttpClient, Version
 from swallow_spark.errors import ChangedError, InputError
 
 _HTTP: Final = ("http://", "https://")
 _S3_ATTEMPTS: Final = 8
-_S3_LEAST_BYTES: Final = 4 << 10  # of a range: a refusal that is longer than what was asked for isn't tried again
 _SPARK_READS: Final = ("hdfs://", "viewfs://")
 
 
@@ -41,16 +41,6 @@ def is_http(location: str) -> bool:
 
 def is_uri(location: str) -> bool:
     return "://" in location
-
-
-def key_of(location: str) -> str:
-    """What names a file whatever mirror or scheme it comes by: from `crawl-data/` (or `cc-index/`) on, else host or
-    bucket and path, else the absolute path."""
-    if not is_uri(location):
-        return os.path.abspath(location)
-    name = without_access(location)
-    at = next((found for part in ("crawl-data/", "cc-index/") if (found := name.find(part)) >= 0), 0)
-    return name[at:]
 
 
 def filesystem(location: str) -> tuple[fs.FileSystem, str]:
@@ -268,14 +258,14 @@ def open_input(location: str, *, web: HttpClient | None = None, expected: Versio
     Raises InputError where it can't be opened, ChangedError where it is not `expected`. Reading raises OSError, or over
     HTTP these two.
     """
-    _refuse_masked(location)
+    refuse_masked(location)
     try:
         if is_http(location):
             return cast(BinaryIO, io.BufferedReader((web or _web()).open(location, expected=expected), 1 << 20))
         if is_uri(location):
             filesystem_, path = filesystem(location)
             opened = filesystem_.open_input_file(path)
-            _hold_against(location, _version(opened), expected)
+            _hold_against(location, version_of_opened(opened), expected)
             return cast(BinaryIO, io.BufferedReader(_Plain(opened), 1 << 20))
         stream = open(location, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
         _hold_against(location, Version(os.fstat(stream.fileno()).st_size), expected)
@@ -305,85 +295,13 @@ def open_random_access(location: str, *, web: HttpClient | None = None, expected
                 shutil.copyfileobj(stream, copy, 1 << 20)
                 copy.flush()
                 return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
-        _refuse_masked(location)
+        refuse_masked(location)
         filesystem_, path = filesystem(location)
         opened = filesystem_.open_input_file(path)
-        _hold_against(location, _version(opened), expected)
+        _hold_against(location, version_of_opened(opened), expected)
         return opened
     except OSError as error:
         raise _unreadable(location, error) from None
-
-
-def open_parts(location: str, web: HttpClient | None = None) -> Any:
-    """A file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
-    if not is_http(location):
-        return open_random_access(location)
-    client = web or _web()
-    ranges = Ranges(location, web=client, expected=version_of(location, client))
-    return io.BufferedReader(_Seekable(ranges), 1 << 16)
-
-
-class Ranges:
-    """Ranges of one input, by several threads at once. Raises InputError where they can't be read, ChangedError where
-    the input is not `expected`, or another one than when the first range was read."""
-
-    def __init__(self, location: str, *, web: HttpClient, expected: Version) -> None:
-        _refuse_masked(location)
-        self.version = expected
-        self._location = location
-        self._web = web
-        self._file = None
-        if not is_http(location):
-            self._file = open_random_access(location, expected=expected)
-            self.version = _version(self._file)
-
-    def read(self, start: int, end: int) -> bytes:
-        """The bytes from `start` up to `end`; fewer only where the file ends before that."""
-        if self._file is not None:
-            try:
-                data = bytes(self._file.read_at(max(end - start, _S3_LEAST_BYTES), start))[: end - start]
-            except OSError as error:
-                raise _unreadable(self._location, error) from None
-            self._web.bytes.take(len(data))
-            return data
-        with self._web.open(self._location, start, end, self.version) as body:
-            pieces = bytearray()
-            while piece := body.read(1 << 20):
-                pieces += piece
-            self.version = body.version
-        return bytes(pieces)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-class _Seekable(io.RawIOBase):
-    """A file of known size that is read by ranges."""
-
-    def __init__(self, ranges: Ranges) -> None:
-        self._ranges = ranges
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position}.get(whence, self._ranges.version.bytes)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._position + len(buffer), self._ranges.version.bytes)
-        data = self._ranges.read(self._position, end) if end > self._position else b""
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 def version_of(location: str, web: HttpClient | None = None) -> Version:
@@ -392,10 +310,11 @@ def version_of(location: str, web: HttpClient | None = None) -> Version:
         with (web or _web()).open(location) as body:
             return body.version
     with open_random_access(location) as opened:
-        return _version(opened)
+        return version_of_opened(opened)
 
 
-def _version(opened: Any) -> Version:
+def version_of_opened(opened: Any) -> Version:
+    """Size and ETag of a PyArrow file."""
     etag = (opened.metadata() or {}).get("ETag")
     return Version(opened.size(), etag.decode("ascii", "replace") if isinstance(etag, bytes) else etag)
 
@@ -405,7 +324,8 @@ def _hold_against(location: str, found: Version, expected: Version | None) -> No
         raise ChangedError(f"{shown(location)}: has changed: {difference}")
 
 
-def _refuse_masked(location: str) -> None:
+def refuse_masked(location: str) -> None:
+    """Raises InputError for an address from which something was left out."""
     if is_masked(location):
         raise InputError(f"{location}: its user and password, or its query, are stored nowhere: name the INPUT again")
 

@@ -10,7 +10,7 @@ import pytest
 from misbehaving import Answer, Request, Web, breaking, dripping, good, refusing, serving
 
 from swallow_spark import download
-from swallow_spark.download import Access, HttpClient, Version, is_masked, shown, without_access
+from swallow_spark.download import Access, HttpClient, Version
 from swallow_spark.errors import ChangedError, InputError
 
 FILE = random.Random(1).randbytes(3_000_000)
@@ -280,23 +280,6 @@ def test_requests_and_bytes_take_their_share_of_time(web: Web, pauses: list[floa
 
 
 # ---- credentials
-
-
-SIGNED = "https://store.example/crawl-data/x.warc.gz?X-Amz-Date=1&X-Amz-Signature=abc"
-
-
-def test_what_gives_access_is_not_shown() -> None:
-    assert shown("https://user:secret@host.example/a?b=c") == "https://***@host.example/a?b=c"
-    assert shown(SIGNED) == "https://store.example/crawl-data/x.warc.gz?***"
-    assert shown("/data/a@b?token=x") == "/data/a@b?token=x"
-    assert shown("https://h/a\x1b[2J") == "https://h/a\\x1b[2J"
-    for name in ("sig", "access_token", "AWSAccessKeyId", "api-key", "key", "password", "Key%2DPair%2DId&Signature"):
-        assert "abc" not in shown(f"https://h/a?x=1&{name}=abc"), name
-    assert without_access("https://user:secret@host.example/a?b=c") == "host.example/a?b=c"
-    assert without_access(SIGNED) == "store.example/crawl-data/x.warc.gz"
-    assert is_masked(shown(SIGNED))
-    assert is_masked("https://***@h/")
-    assert not is_masked("https://h/x***")
 
 
 def test_credentials_go_to_their_server_alone_and_are_not_told(web: Web, pauses: list[float]) -> None:

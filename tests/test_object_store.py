@@ -17,9 +17,10 @@ from swallow_spark import storage
 from swallow_spark.download import HttpClient, Version
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.outputs import Outputs
+from swallow_spark.parts import Ranges
 from swallow_spark.sources.commoncrawl import CommonCrawlIndex
 from swallow_spark.sources.inputs import Places, expand
-from swallow_spark.storage import Ranges, Root, fetch, open_input, version_of
+from swallow_spark.storage import Root, fetch, open_input, version_of
 from swallow_spark.tables import LEDGER
 
 DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))[:1]

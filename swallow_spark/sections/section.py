@@ -16,7 +16,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from swallow_spark.download import shown
+from swallow_spark.addresses import shown
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:

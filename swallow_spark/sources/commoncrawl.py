@@ -42,11 +42,13 @@ from pyspark.sql.datasource import (
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 
-from swallow_spark.download import Access, HttpClient, shown
+from swallow_spark.addresses import key_of, shown
+from swallow_spark.download import Access, HttpClient
 from swallow_spark.errors import InputError
+from swallow_spark.parts import open_parts
 from swallow_spark.sections.ingest import CC_BASE
 from swallow_spark.sources.inputs import Places, locations_of
-from swallow_spark.storage import filesystem, is_http, key_of, open_parts
+from swallow_spark.storage import filesystem, is_http
 
 SCHEMA: Final = pa.schema(
     [

@@ -14,10 +14,11 @@ from urllib.parse import urljoin, urlsplit
 
 from pyarrow import fs
 
-from swallow_spark.download import Access, HttpClient, shown
+from swallow_spark.addresses import key_of, shown
+from swallow_spark.download import Access, HttpClient
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.sections.ingest import CC_BASE
-from swallow_spark.storage import fetch, filesystem, is_http, is_uri, key_of, version_of
+from swallow_spark.storage import fetch, filesystem, is_http, is_uri, version_of
 from swallow_spark.tables import InputFile
 
 _LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
