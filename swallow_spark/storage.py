@@ -267,9 +267,8 @@ def open_input(location: str, *, web: HttpClient | None = None, expected: Versio
             opened = filesystem_.open_input_file(path)
             _hold_against(location, version_of_opened(opened), expected)
             return cast(BinaryIO, io.BufferedReader(_Plain(opened), 1 << 20))
-        stream = open(location, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
-        _hold_against(location, Version(os.fstat(stream.fileno()).st_size), expected)
-        return stream
+        _hold_against(location, Version(os.stat(location).st_size), expected)
+        return open(location, "rb", buffering=1 << 20)
     except OSError as error:
         raise _unreadable(location, error) from None
 
