@@ -1,5 +1,6 @@
 """A report's contents as they might be, with hostile pages among them."""
 
+from swallow_spark.kernels.capacity import needs
 from swallow_spark.report.contents import (
     Contents,
     Crawl,
@@ -10,6 +11,7 @@ from swallow_spark.report.contents import (
     GroupSize,
     Histogram,
     Ledger,
+    Overlap,
     Page,
     Rule,
     Rules,
@@ -18,6 +20,8 @@ from swallow_spark.report.contents import (
     Sampled,
     Scores,
     Share,
+    Size,
+    Sizes,
     Sources,
     Stage,
     Step,
@@ -77,6 +81,7 @@ def contents(**changes: object) -> Contents:
             (GroupSize(1, 1, 560), GroupSize(2, 2, 50), GroupSize(3, 4, 20), GroupSize(5, 8, 10)),
             Histogram(0, 1, tuple([0] * 30 + [1, 2, 5, 9, 12, 14, 20, 30, 27, 40])),
             (Group(page(1, title=SCRIPT), 7),),
+            needs(800, bands=40, rows_per_band=20, bands_per_pass=10),
         ),
         "rules": Rules(
             "swallow-v2",
@@ -107,6 +112,18 @@ def contents(**changes: object) -> Contents:
             Subset("wiki-top10", 42, 180_000, 0.8, page(5).doc_id),
             Subset("wiki-top10-30", 84, 310_000, None, None),
         ),
+        "sizes": Sizes(
+            (
+                Size("Japanese pages", 800, 2_400_000, 1_500_123, 12_345.6),
+                Size("rules swallow-v1", None, None),
+                Size("rules swallow-v2", 420, 1_500_000, 900_000, float("inf")),
+                Size("wiki-top10", 42, 180_000, 108_000, 0.0),
+            ),
+            f"{SCRIPT}.json",
+            200,
+            1,
+        ),
+        "overlaps": (Overlap("top10", ("wiki", "edu"), ((1.0, 0.3125), (None, None))),),
         "samples": (
             Sample(
                 "accepted",

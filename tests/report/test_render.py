@@ -6,7 +6,7 @@ import pytest
 from synthetic_report import SCRIPT, contents, page
 
 from swallow_spark.report import plots
-from swallow_spark.report.contents import Cut, Histogram, Ledger, Sample, Sampled, Scores, Step
+from swallow_spark.report.contents import Cut, Histogram, Ledger, Sample, Sampled, Scores, Size, Sizes, Step
 from swallow_spark.report.render import clean, formula, link, percent, render
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -164,6 +164,22 @@ def test_what_is_not_done_is_said() -> None:
     for command in ("ingest", "decide", "deduplicate", "score"):
         assert f"swallow-spark {command} makes it." in text
     assert "No pages to show: the corpus has none." in text
+
+
+def test_sizes_and_overlap(parsed: Parsed) -> None:
+    text = " ".join(parsed.text.split())
+    assert "Japanese pages 800 2,400,000 1,500,123 ± 12,346 " in text
+    assert "rules swallow-v1 (not decided: swallow-spark decide --preset swallow-v1) – – – – " in text
+    assert "rules swallow-v2 420 1,500,000 900,000 unknown " in text
+    assert "wiki-top10 42 180,000 108,000 counted " in text
+    assert "top10: of in wiki in edu wiki 100.0 % 31.2 % edu – – " in text
+    without = contents(sizes=Sizes((Size("Japanese pages", 8, 800),), None, 200, 1), overlaps=())
+    assert "No tokens: no tokenizer is configured" in " ".join(Parsed(render(without)).text.split())
+
+
+def test_what_dedup_takes_is_told_in_bytes(parsed: Parsed) -> None:
+    said = " ".join(" ".join(parsed.text).split()) if isinstance(parsed.text, list) else parsed.text
+    assert "Of these 800 pages, the sketches take some 384 k bytes" in said
 
 
 def test_dedup_before_decide_has_no_characters_yet() -> None:

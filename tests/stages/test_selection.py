@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from runs import Built, table
+from pyspark.sql import SparkSession
+from runs import Built, events_of, table
+from test_no_text_shuffle import queries
 
 from swallow_spark.config import load
 from swallow_spark.corpus import Corpus
@@ -212,6 +214,17 @@ def test_exports_hold_their_subsets(chosen: Run, tmp_path: Path, monkeypatch: py
         "export.json",
         "manifest.json",
     ]
+
+
+def test_no_text_crosses_a_shuffle_in_an_export(
+    spark: SparkSession, event_log: Path, chosen: Run, tmp_path: Path
+) -> None:
+    events = events_of(spark, event_log, lambda: exported(chosen, tmp_path / "out", ["either"], "parquet", 1 << 20))
+    found, outside = queries(events)
+    assert [query.exchanges for query in found if query.exchanges_text] == []
+    assert not any(query.reads_text for query in found), "tasks read texts themselves"
+    assert any(query.exchanges for query in found), "bins are added up"
+    assert outside == 0
 
 
 def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
