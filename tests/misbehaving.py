@@ -22,6 +22,7 @@ class Web:
     etags: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     bytes_sent: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ranges(self, path: str) -> list[str | None]:
         """The Range headers of the requests for a path."""
@@ -56,12 +57,12 @@ class Request(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self, data: bytes) -> None:
+        with self.web.lock:
+            self.web.bytes_sent += len(data)
         try:
             self.wfile.write(data)
         except OSError:  # the client has had enough
             self.close_connection = True
-        else:
-            self.web.bytes_sent += len(data)
 
     def hang_up(self) -> None:
         self.close_connection = True

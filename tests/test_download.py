@@ -3,7 +3,7 @@
 import email.utils
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -67,6 +67,22 @@ def test_goes_on_where_it_broke_off(web: Web, pauses: list[float]) -> None:
     assert web.ranges("/f") == [None, "bytes=1000000-2999999", "bytes=2500000-2999999"]
     assert [headers.get("if-range") for _, headers in web.requests] == [None, '"one"', '"one"']
     assert web.bytes_sent == len(FILE)
+
+
+def test_any_five_troubles_are_borne(web: Web, pauses: list[float]) -> None:
+    chance = random.Random(7)
+    troubles: list[Callable[[], Answer]] = [
+        lambda: good(cut=chance.randrange(len(FILE))),
+        lambda: good(cut=chance.randrange(5)),
+        lambda: good(cut=chance.randrange(len(FILE)), ranges=False),
+        lambda: refusing(chance.choice((429, 500, 503)), PAGE),
+        lambda: refusing(200, PAGE, Content_Type="text/html"),
+        lambda: breaking,
+    ]
+    for _ in range(40):
+        web.orders["/f"] = orders = [chance.choice(troubles)() for _ in range(5)]
+        assert read(web) == FILE
+        assert len(orders) < 5
 
 
 def test_a_long_file_may_break_often_as_long_as_it_comes_forward(web: Web, pauses: list[float]) -> None:
