@@ -77,9 +77,9 @@ def main() -> None:
         assert cuts.ranks(rows).agg(check).collect() == by_window(rows).agg(check).collect()
         contestants = {
             "cuts of top10 and top10-30": lambda: by_cuts(rows, targets),
-            "the same by a window function": lambda: by_sorting(rows, targets),
+            "cuts by SQL's row_number": lambda: by_sorting(rows, targets),
             "ranks of all rows": lambda: cuts.ranks(rows).agg(check).collect(),
-            "the same by a window function": lambda: by_window(rows).agg(check).collect(),
+            "ranks by SQL's rank": lambda: by_window(rows).agg(check).collect(),
         }
         print(f"{number:,} scores, a third of them equal (equal results)\n\n| | seconds |\n|---|---:|")
         for name, work in contestants.items():
