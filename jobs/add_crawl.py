@@ -1,0 +1,10 @@
+"""spark-submit … jobs/add_crawl.py ARGUMENTS: the same as `swallow-spark add-crawl ARGUMENTS`."""
+
+import sys
+
+if not sys.flags.safe_path:
+    del sys.path[0]  # this directory: its select.py would be taken for Python's own module
+
+from swallow_spark.cli import main
+
+main(["add-crawl", *sys.argv[1:]])
