@@ -39,6 +39,7 @@ _FULL_STOPS: Final = ("。", "！", "？")
 _MIN_LONG_WEIGHT: Final = 100  # of a block without
 MAX_TEASER_WEIGHT: Final = 300  # of the first words of another page
 CUT: Final = ("…", "...", "[…]", "・・・")  # ends these
+_FINE_PRINT_SHARE: Final = 4  # of fine print counts one part as prose: an article on cookies is no less an article
 MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
 
 _SKIPPED: Final = words(
@@ -323,9 +324,11 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
             or (weight >= _MIN_SENTENCE_WEIGHT and _has_sentence_end(text))
             or (weight >= _MIN_FULL_SENTENCE_WEIGHT and text.endswith(_FULL_STOPS))
         )
-        and not wording.is_fine_print(text)
     )
-    blocks.append(Block(current, text, weight, linked, weight - linked if is_prose else 0))
+    prose = weight - linked if is_prose else 0
+    if prose and wording.is_fine_print(text):
+        prose //= _FINE_PRINT_SHARE
+    blocks.append(Block(current, text, weight, linked, prose))
 
 
 def _has_sentence_end(text: str) -> bool:

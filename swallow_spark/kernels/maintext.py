@@ -278,7 +278,8 @@ def _is_linked(element: Element) -> bool:
 
 def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[str]:
     """The texts of blocks without lists of links that stand before the prose, outweigh it, or follow a heading of
-    related pages; without lines that no article consists of; without headings that nothing follows.
+    related pages (where there is no prose, they are the text: a table of contents); without lines that no article
+    consists of; without headings that nothing follows.
 
     In the named body of an article a list of links is the author's own and stays.
     """
@@ -308,7 +309,10 @@ def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[st
                 (is_list or links.num_blocks > 1)
                 and links.linked > _MIN_LINK_LIST_DENSITY * links.weight
                 and not _is_in_article_body(elements, block.element)
-                and (not prose_seen or links.weight > prose or (headings and wording.is_related(headings[-1])))
+                and (
+                    (prose and (not prose_seen or links.weight > prose))
+                    or (headings and wording.is_related(headings[-1]))
+                )
             ):
                 continue
         texts += headings

@@ -105,6 +105,13 @@ def test_an_anchors_words_are_no_hint() -> None:
     assert text_of(f"{first}<section><p>{SECOND * 3}</p></section>") == f"脚注\n{FIRST}\n{SECOND * 3}"
 
 
+def test_a_table_of_contents_is_text() -> None:
+    chapters = "".join(
+        f"<li><a href={n}.html>第{n}章 {name}</a></li>" for n, name in enumerate(("旅立ち", "嵐", "帰郷"))
+    )
+    assert text_of(f"<h1>目次</h1><ul>{chapters}</ul>") == "目次\n第0章 旅立ち\n第1章 嵐\n第2章 帰郷"
+
+
 def test_the_labels_of_a_form_are_no_text() -> None:
     form = "<form>名前：<input> 本文：<textarea></textarea><input type=submit value=書き込む></form>"
     assert text_of(f"<h1>雨の日</h1>{paragraphs(FIRST, SECOND)}{form}") == f"雨の日\n{FIRST}\n{SECOND}"
