@@ -36,7 +36,8 @@ class Extracted(NamedTuple):
     """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
 
     `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
-    where the page says nothing. `page_text` is all that the page shows, its title and navigation included.
+    where the page says nothing. `page_text` is all that the page shows, its title and navigation included. `lang` is
+    the language that it declares, as it stands; "" where it declares none.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Extracted(NamedTuple):
     num_replaced: int
     robots: str | None
     page_text: str
+    lang: str
 
 
 def extract(html: bytes, content_type: str | None = None) -> Extracted:
@@ -56,7 +58,7 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
     root = tree.root
     if root is None:
-        return Extracted("", "", decoded.charset, decoded.num_replaced, None, "")
+        return Extracted("", "", decoded.charset, decoded.num_replaced, None, "", "")
     elements, blocks = walk(root)
     title, robots = _metadata(tree.head, next((b.text for b in blocks if elements[b.element].tag == "h1"), ""))
     main = main_texts(elements, blocks)
@@ -67,7 +69,8 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
         _, blocks = walk(root, everything=True)
         main = [block.text for block in blocks]
     page_text = "\n".join([title, *[block.text for block in blocks]])
-    return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text)
+    lang = root.attributes.get("lang") or ""
+    return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text, lang)
 
 
 def _without_long_tags(source: str) -> str:

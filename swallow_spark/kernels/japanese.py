@@ -12,9 +12,11 @@ from swallow_spark.kernels.signs import may_be_japanese
 
 __all__ = ["is_japanese", "is_japanese_page", "language_score", "may_be_japanese"]
 
-VERSION: Final = 3  # raise it where another page may be taken for Japanese, or its score differ
+VERSION: Final = 4  # raise it where another page may be taken for Japanese, or its score differ
 _MIN_JAPANESE_FRACTION: Final = 0.05  # kana and Chinese characters among letters; more in all but untranslated pages
 _MIN_JAPANESE_LETTERS: Final = 400  # a page with so many is Japanese whatever else it holds
+_MIN_KANA_FRACTION: Final = 0.01  # of letters: fewer are in names and quotations
+_MIN_LETTERS_BESIDE: Final = 60  # Japanese ones around a text that isn't, on a page that declares another language
 _MIN_KANA_IN_JAPANESE: Final = 0.10  # kana among kana and kanji: 0.3 to 0.7 in prose; Chinese that quotes kana is lower
 
 
@@ -99,14 +101,24 @@ def is_japanese(text: str) -> bool:
     japanese = han + kana
     if kana == 0 or kana < _MIN_KANA_IN_JAPANESE * japanese:
         return False
-    return japanese > _MIN_JAPANESE_FRACTION * letters or japanese >= _MIN_JAPANESE_LETTERS
+    return japanese >= _MIN_JAPANESE_LETTERS or (
+        japanese > _MIN_JAPANESE_FRACTION * letters and kana >= _MIN_KANA_FRACTION * letters
+    )
 
 
-def is_japanese_page(text: str, page_text: str) -> bool:
-    """Whether a page is Japanese: its main text is, or else all the text that it shows.
+def is_japanese_page(text: str, page_text: str, lang: str) -> bool:
+    """Whether a page is Japanese: its main text is, or else all the text that it shows. `lang` is what it declares.
 
     The second finds pages of Japanese sites whose main text is code, a table of names or not translated yet: on the
-    pages of `benchmarks/language.py` recall goes from .972 to .998, and 3 of 2,536 pages of other languages are taken
-    besides. Such a page has a low `language_score`, by which those who don't want it can tell it.
+    pages of `benchmarks/language.py` recall goes from .970 to .998. Such a page has a low `language_score`, by which
+    those who don't want it can tell it. Of a page that declares another language, a few words beside the text are not
+    enough.
     """
-    return is_japanese(text) or is_japanese(page_text)
+    if is_japanese(text):
+        return True
+    if not is_japanese(page_text):
+        return False
+    if not lang or lang.lower().startswith("ja"):
+        return True
+    _, han, kana = _letters(page_text)
+    return han + kana >= _MIN_LETTERS_BESIDE

@@ -140,7 +140,7 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
             return Failure("undecodable", detail)
     if not extracted.text.strip():
         return PassedOver("no_text")
-    if not japanese.is_japanese_page(extracted.text, extracted.page_text):
+    if not japanese.is_japanese_page(extracted.text, extracted.page_text, extracted.lang):
         return PassedOver("not_japanese")
     robots = response.values("x-robots-tag") + ([extracted.robots] if extracted.robots else [])
     return Page(

@@ -130,10 +130,24 @@ def test_four_hundred_japanese_letters_are_japanese_whatever_english_there_is() 
 
 
 def test_an_untranslated_page_of_a_japanese_site_is_japanese() -> None:
-    assert is_japanese_page(JAPANESE, JAPANESE + ENGLISH)
-    assert is_japanese_page(ENGLISH, JAPANESE + ENGLISH * 3)
-    assert is_japanese_page("main()", JAPANESE + "main()")
-    assert not is_japanese_page(ENGLISH, ENGLISH + "日本語 English 中文")
-    assert not is_japanese_page(ENGLISH * 20, "日本語はこちら" + ENGLISH * 20)
-    assert not is_japanese_page(CHINESE * 5, "トップ" + CHINESE * 5)
-    assert not is_japanese_page("", "")
+    for lang in ("", "ja", "ja-JP"):
+        assert is_japanese_page(JAPANESE, JAPANESE + ENGLISH, lang)
+        assert is_japanese_page(ENGLISH, JAPANESE + ENGLISH * 3, lang)
+        assert is_japanese_page("main()", JAPANESE + "main()", lang)
+        assert not is_japanese_page(ENGLISH, ENGLISH + "日本語 English 中文", lang)
+        assert not is_japanese_page(ENGLISH * 20, "日本語はこちら" + ENGLISH * 20, lang)
+        assert not is_japanese_page(CHINESE * 5, "トップ" + CHINESE * 5, lang)
+        assert not is_japanese_page("", "", lang)
+
+
+def test_what_a_page_declares_counts_only_where_its_text_is_not_japanese() -> None:
+    assert is_japanese_page(JAPANESE, JAPANESE, "en")
+    assert not is_japanese_page(ENGLISH, JAPANESE + ENGLISH * 3, "en")  # 20 letters beside the text
+    assert is_japanese_page(ENGLISH, JAPANESE * 3 + ENGLISH * 3, "en-US")  # 60
+    assert not is_japanese_page(ENGLISH, ENGLISH, "ja")
+
+
+def test_a_few_kana_among_chinese_characters_and_english() -> None:
+    english = ENGLISH * 8  # 392 letters
+    assert not is_japanese(english + "東京都千代田区霞が関、京都市上京区一条通り、大阪市北区梅田の")  # 3 kana
+    assert is_japanese(english + "東京の霞が関、京都の一条通り、大阪の梅田、それに横浜の港町")
