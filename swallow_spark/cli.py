@@ -16,6 +16,7 @@ from swallow_spark import __version__
 from swallow_spark.commands import (
     capacity,
     classifiers,
+    contamination,
     looking,
     removal,
     sampling,

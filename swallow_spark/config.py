@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from swallow_spark.errors import ConfigError
 from swallow_spark.sections.annotate import Features, Sketch
 from swallow_spark.sections.decide import Rules
+from swallow_spark.sections.decontaminate import Decontamination
 from swallow_spark.sections.deduplicate import Dedup
 from swallow_spark.sections.execution import Execution
 from swallow_spark.sections.ingest import Ingest
@@ -40,6 +41,7 @@ class Config(Section):
     features: Features = Features()
     dedup: Dedup = Dedup()
     rules: Rules
+    decontamination: Decontamination = Decontamination()
     classifiers: dict[ClassifierName, Classifier] = Field(default={})
     subsets: tuple[Subset, ...] = ()
     selection: Selection = Selection()
@@ -164,6 +166,7 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
 
     parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words"), (values.get("label"), "prompt")]
     parts += [(values.get("tokens"), "file")]
+    parts += [(values.get("decontamination"), "against")]
     parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
     parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
     parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]

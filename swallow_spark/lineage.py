@@ -14,6 +14,7 @@ from swallow_spark.kernels import (
     blocklists,
     charset,
     cleanup,
+    contamination,
     fasttext,
     features,
     html,
@@ -35,10 +36,22 @@ SELECT_VERSION: Final = 2
 
 # stage -> the stages whose rows are computed from its rows
 COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
-    "ingest": ("sketch", "measure", "deduplicate", "boundary", "decide", "score", "tokens", "select", "remove"),
-    "sketch": ("deduplicate", "boundary", "decide", "score", "tokens", "select"),
+    "ingest": (
+        "sketch",
+        "measure",
+        "deduplicate",
+        "boundary",
+        "decontaminate",
+        "decide",
+        "score",
+        "tokens",
+        "select",
+        "remove",
+    ),
+    "sketch": ("deduplicate", "boundary", "decontaminate", "decide", "score", "tokens", "select"),
     "measure": ("decide", "score", "tokens", "select"),
-    "deduplicate": ("boundary", "decide", "score", "tokens", "select"),
+    "deduplicate": ("boundary", "decontaminate", "decide", "score", "tokens", "select"),
+    "decontaminate": ("decide", "score", "tokens", "select"),
     "decide": ("score", "tokens", "select"),
     "score": ("select",),
     "tokens": ("select",),
@@ -77,7 +90,14 @@ class Fingerprints:
     def decide(self) -> str:
         # Not that of dedup: which pages it keeps is in the lineage.
         versions = {"decide": DECIDE_VERSION, "blocklists": blocklists.VERSION}
-        return fingerprint(self.config.rules.meaning(), versions, self.measure)
+        section = self.config.decontamination
+        also = [self.decontaminate, f"{section.rejected_from}"] if section.against else []
+        return fingerprint(self.config.rules.meaning(), versions, self.measure, *also)
+
+    @cached_property
+    def decontaminate(self) -> str:
+        versions = {"contamination": contamination.VERSION}
+        return fingerprint(self.config.decontamination.measured(), versions, self.ingest)
 
     def score(self, classifier: str) -> str:
         meaning = self.config.classifiers[classifier].meaning()
@@ -135,11 +155,22 @@ class Lineage:
         unit = Unit("deduplicate", "corpus")
         return Due(unit, self.prints.deduplicate, self.config.dedup.meaning(), lineage(sketched))
 
-    def decide(self, crawl: str, measured: Iterable[Manifest], kept: Manifest) -> Due:
-        """`kept`: that of dedup. Of it counts which pages of the crawl are kept, and no more: a new crawl that changes
+    def decontaminate(self, pages: Manifest, kept: Manifest) -> Due:
+        """`kept`: as of decide."""
+        crawl = pages.unit.split("/")[0].removeprefix("crawl=")
+        upstream = lineage([pages], kept.details.get("kept", {}).get(crawl, ""))
+        meaning = self.config.decontamination.measured()
+        return Due(Unit("decontaminate", pages.unit), self.prints.decontaminate, meaning, upstream)
+
+    def decide(
+        self, crawl: str, measured: Iterable[Manifest], kept: Manifest, contaminated: Iterable[Manifest] = ()
+    ) -> Due:
+        """`contaminated`: those of decontaminate, where that is configured.
+
+        `kept`: that of dedup. Of it counts which pages of the crawl are kept, and no more: a new crawl that changes
         nothing for them leaves their verdicts and scores as they are."""
         unit = Unit("decide", f"preset={self.config.rules.preset}/crawl={crawl}")
-        upstream = lineage(measured, kept.details.get("kept", {}).get(crawl, ""))
+        upstream = lineage([*measured, *contaminated], kept.details.get("kept", {}).get(crawl, ""))
         return Due(unit, self.prints.decide, self.config.rules.meaning(), upstream)
 
     def score(self, classifier: str, pages: Manifest, decided: Manifest) -> Due:

@@ -15,6 +15,7 @@ from swallow_spark.report.report import write_report
 from swallow_spark.sources.commoncrawl import Selection
 from swallow_spark.steps.annotate import annotate
 from swallow_spark.steps.decide import decide
+from swallow_spark.steps.decontaminate import decontaminate
 from swallow_spark.steps.deduplicate import deduplicate
 from swallow_spark.steps.ingest import ingest
 from swallow_spark.steps.remove import remove
@@ -22,7 +23,18 @@ from swallow_spark.steps.run import Run
 from swallow_spark.steps.score import score
 from swallow_spark.steps.select import select
 
-__all__ = ["annotate", "build", "decide", "deduplicate", "ingest", "remove", "report", "score", "select"]
+__all__ = [
+    "annotate",
+    "build",
+    "decide",
+    "decontaminate",
+    "deduplicate",
+    "ingest",
+    "remove",
+    "report",
+    "score",
+    "select",
+]
 
 _REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "tokens", "select")
 
@@ -32,6 +44,7 @@ def build(run: Run, crawl: str, selection: Selection | None = None) -> None:
     ingest(run, crawl, selection)  # WARC records -> Japanese pages, failures, ledger
     annotate(run)  # text -> sketches and features, in one scan
     deduplicate(run)  # sketches -> duplicates, groups: over all pairs that share a bucket
+    decontaminate(run)  # where benchmarks are configured: text of what dedup keeps -> shares of their questions
     decide(run)  # features, hosts -> verdicts on what dedup keeps
     score(run)  # text of the accepted -> scores of all classifiers, in one scan
     select(run)  # scores -> top-k% subsets, with text

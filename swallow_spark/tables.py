@@ -127,6 +127,14 @@ GROUPS: Final = pa.schema(
     ]
 )
 
+CONTAMINATION: Final = pa.schema(
+    [
+        pa.field("doc_id", pa.int64(), nullable=False),
+        pa.field("fraction", pa.float64(), nullable=False),
+        pa.field("question", pa.int32(), nullable=False),  # the number of its line among those of all files, from 0
+    ]
+)
+
 VERDICTS: Final = pa.schema(
     [
         pa.field("doc_id", pa.int64(), nullable=False),

@@ -138,6 +138,10 @@ def rules(have: Finished) -> Rules:
         for kind, files in (("host", blocklist.files("domains")), ("url", blocklist.files("urls"))):
             for category in files:
                 described[f"{kind}:{category}"] = f"{kind} listed under {category}", f"{blocklist.directory.name}"
+    if have.config.decontamination.against:
+        names = ", ".join(without_secrets(listing.location) for listing in have.config.decontamination.against)
+        share = f"{have.config.decontamination.rejected_from:.0%} of a benchmark's question, or more"
+        described["contaminated"] = share, names
     for reason in sorted(set(rejected) - set(described)):
         described[reason] = "not a rule of this configuration", "verdicts of an earlier one"
     return Rules(

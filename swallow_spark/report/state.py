@@ -25,11 +25,17 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
     deduplicated = corpus.manifests("deduplicate")
     found.append(_stage("deduplicate", deduplicated, [lineage.deduplicate(sketched)]))
 
+    contaminated = corpus.manifests("decontaminate") if config.decontamination.against else []
+    if config.decontamination.against:
+        due = [lineage.decontaminate(pages, kept) for pages in ingested for kept in deduplicated]
+        found.append(_stage("decontaminate", contaminated, due, len(ingested)))
+
     decided = corpus.manifests("decide", f"preset={preset}/")
     due = []
     for crawl in corpus.crawls().values():
         own = corpus.manifests("measure", f"crawl={crawl}/")
-        due += [lineage.decide(crawl, own, kept) for kept in deduplicated if own]
+        shares = [manifest for manifest in contaminated if manifest.unit.startswith(f"crawl={crawl}/")]
+        due += [lineage.decide(crawl, own, kept, shares) for kept in deduplicated if own]
     found.append(_stage(f"decide {preset}", decided, due))
 
     scores: list[Manifest] = []

@@ -17,6 +17,8 @@ from swallow_spark.tables import VERDICTS
 BLOCKED: Final = "host:blocked"
 """The reason of lists of domains that have no category."""
 
+CONTAMINATED: Final = "contaminated"
+
 
 def decide(
     features: DataFrame,
@@ -26,14 +28,16 @@ def decide(
     domains: Sequence[str] = (),
     hosts: DataFrame | None = None,
     urls: DataFrame | None = None,
+    contaminated: DataFrame | None = None,
 ) -> DataFrame:
     """A verdict on each page that dedup keeps, with all the reasons against it.
 
     features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. domains: those whose pages,
     and those of hosts below them, get the reason `host:blocked`, a few and in the form of `kernels.blocklists.DOMAINS`.
     hosts: host and the reasons against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see
-    `blocked_urls`). The result has the columns of tables.VERDICTS, and num_chars; the reasons are in the order of the
-    rules, those of hosts and URLs last. A feature that was not measured (null) rejects nothing.
+    `blocked_urls`); contaminated: doc_id of pages that hold a question. The result has the columns of tables.VERDICTS,
+    and num_chars; the reasons are in the order of the rules, then those of hosts and URLs, then `contaminated`. A
+    feature that was not measured (null) rejects nothing.
     """
     none = F.array().cast("array<string>")
     of_host = F.when(_is_below(domains), F.array(F.lit(BLOCKED))).otherwise(none)
@@ -46,6 +50,10 @@ def decide(
     if urls is not None:
         marked = marked.join(urls.withColumnRenamed("reasons", "_of_url"), "doc_id", "left")
         marked = marked.withColumn("reasons", F.concat("reasons", F.coalesce("_of_url", none)))
+    if contaminated is not None:
+        marked = marked.join(contaminated.select("doc_id", F.lit(True).alias("_contaminated")), "doc_id", "left")
+        reason = F.when(F.col("_contaminated"), F.array(F.lit(CONTAMINATED))).otherwise(none)
+        marked = marked.withColumn("reasons", F.concat("reasons", reason))
     return (
         marked.join(kept, "doc_id", "left_semi")
         .withColumn("accepted", F.size("reasons") == 0)

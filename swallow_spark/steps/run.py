@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
+from swallow_spark.kernels import contamination as contamination_kernel
 from swallow_spark.kernels import fasttext, features, ngwords
 from swallow_spark.lineage import Due, Fingerprints, Lineage
 from swallow_spark.progress import Progress
@@ -50,6 +51,7 @@ def check_config(config: Config) -> None:
             raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
     if config.features.ng_words:
         ngwords.expressions(*config.features.ng_words)
+    contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
     for name, classifier in config.classifiers.items():
         model = fasttext.load(classifier.path)
         if missing := sorted(set(classifier.weights) - set(model.labels)):
@@ -105,8 +107,24 @@ def verdicts(run: Run) -> dict[str, Manifest]:
     found = {}
     for crawl in run.corpus.crawls().values():
         if measured := run.corpus.manifests("measure", f"crawl={crawl}/"):
-            found[crawl] = _done(run, run.lineage.decide(crawl, measured, kept), "the pages")
+            contaminated = contamination(run, crawl, kept)
+            found[crawl] = _done(run, run.lineage.decide(crawl, measured, kept, contaminated), "the pages")
     return found
+
+
+def contamination(run: Run, crawl: str, kept: Manifest) -> list[Manifest]:
+    """The units of a crawl's shares of benchmarks' questions, where any are configured. Raises UsageError where one is
+    missing or out of date."""
+    if not run.config.decontamination.against:
+        return []
+    batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
+    return [_done(run, run.lineage.decontaminate(pages, kept), "the kept pages") for pages in batches]
+
+
+def of_crawl(manifest: Manifest, crawl: str) -> Manifest:
+    """The part of a corpus-wide unit that lies in one crawl."""
+    files = [file for file in manifest.files if f"/crawl={crawl}/" in file.path]
+    return manifest.model_copy(update={"files": tuple(files)})
 
 
 def scored(run: Run, classifier: str) -> list[Manifest]:

@@ -13,7 +13,7 @@ from swallow_spark.corpus import Corpus, Manifest
 
 DEMO_PAGES = REPOSITORY / "demo" / "pages"
 DEMO_FILES = [DEMO_PAGES / "00000.warc.gz", DEMO_PAGES / "00001.warc.gz"]
-STAGES = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "select")
+STAGES = ("ingest", "sketch", "measure", "deduplicate", "decontaminate", "decide", "score", "select")
 
 
 def manifests(corpus: Path) -> dict[str, Manifest]:
