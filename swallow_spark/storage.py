@@ -130,13 +130,24 @@ class Root:
         return self._place[0].open_input_file(self._path(relative))
 
     def local_copy(self, relative: str) -> Path:
-        """A file or directory as a local path: itself where the root is local, else one copy per machine."""
+        """A file or directory as a local path: itself where the root is local, else one copy per machine. With each new
+        copy go those beside it whose original is no more below the root; who has one open keeps it."""
         if self.is_local:
             return self.local_path(relative)
         cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
         cache.mkdir(mode=0o700, exist_ok=True)
-        copy = cache / hashlib.sha256(f"{self.location}\n{relative}".encode()).hexdigest()[:32]
+        copies = cache / hashlib.sha256(self.location.encode()).hexdigest()[:32]
+        copy = copies / relative
         if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            top = relative.partition("/")[0]
+            for other in (copies / top).glob("*"):
+                if self.exists(f"{top}/{other.name}"):
+                    continue
+                if other.is_dir():
+                    shutil.rmtree(other, ignore_errors=True)  # another process of this machine does it too
+                else:
+                    other.unlink(missing_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 fresh = Path(scratch) / "copy"
                 if self._place[0].get_file_info(self._path(relative)).type == fs.FileType.Directory:

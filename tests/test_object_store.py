@@ -73,6 +73,25 @@ def test_tables_are_written_and_copied(store: ObjectStore, tmp_path: Path, monke
     assert (root.local_copy("b/up") / "a").read_bytes() == root.local_copy("b/c").read_bytes() == b"a"
 
 
+def test_copies_of_what_is_gone_go_with_the_next(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    root = Root("s3://store/copies")
+    for path in ("lookups/old/piece/doc_id.npy", "lookups/now/piece/doc_id.npy", "lookups/file", "models/m"):
+        root.write_atomically(path, path.encode())
+    old, now, file, model = (
+        root.local_copy(p) for p in ("lookups/old/piece", "lookups/now/piece", "lookups/file", "models/m")
+    )
+    with (old / "doc_id.npy").open("rb") as opened:
+        for path in ("lookups/old", "lookups/file", "models/m"):
+            root.delete(path)
+        root.write_atomically("lookups/next/piece/doc_id.npy", b"next")
+        assert (root.local_copy("lookups/next/piece") / "doc_id.npy").read_bytes() == b"next"
+        assert [path.exists() for path in (old, now, file, model)] == [False, True, False, True]
+        assert opened.read() == b"lookups/old/piece/doc_id.npy", "who has it open keeps it"
+
+
 def test_inputs_and_ranges(store: ObjectStore) -> None:
     content = random.Random(1).randbytes(100_000)
     store.put("store", "in/x", content)

@@ -33,6 +33,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
     if deduplicated := corpus.manifests("deduplicate"):
         summary["duplicates"] = sum(manifest.rows("duplicates") for manifest in deduplicated)
         summary["survivors"] = sum(manifest.rows("groups") for manifest in deduplicated)
+        summary["dedup"] = {name: value for manifest in deduplicated for name, value in manifest.counts.items()}
     if decided := corpus.manifests("decide", f"preset={preset}/"):
         sums = _sums(decided)
         summary["preset"] = preset

@@ -31,10 +31,15 @@ def blocklists(run: Run) -> Blocklists:
     names: list[str] = kernel.domains([own])["domain"].to_pylist()
     if len(names) > _MOST_OWN:
         names, lists = [], [own, *lists]
+    domains = _table(run, "domains", lists, kernel.domains) if lists else None
+    prefixes = _table(run, "prefixes", urls, kernel.prefixes) if urls else None
+    for path in run.corpus.root.files("blocklists", ".parquet"):
+        if path not in (domains, prefixes):  # of other lists; made again when those are back
+            run.corpus.root.delete(path)
     return Blocklists(
         sorted(names),
-        _table(run, "domains", lists, kernel.domains, kernel.DOMAINS) if lists else None,
-        _table(run, "prefixes", urls, kernel.prefixes, kernel.PREFIXES) if urls else None,
+        run.corpus.read_files(run.spark, kernel.DOMAINS, [domains]) if domains else None,
+        run.corpus.read_files(run.spark, kernel.PREFIXES, [prefixes]) if prefixes else None,
     )
 
 
@@ -52,10 +57,8 @@ def sources(rules: Rules) -> tuple[Source, list[Source], list[Source]]:
     return Source("\n".join(rules.hosts).encode(), BLOCKED), hosts, urls
 
 
-def _table(
-    run: Run, name: str, lists: Sequence[Source], parse: Callable[[Sequence[Source]], pa.Table], schema: pa.Schema
-) -> DataFrame:
-    """A table below the corpus, where executors see it; written once for the same content of the lists."""
+def _table(run: Run, name: str, lists: Sequence[Source], parse: Callable[[Sequence[Source]], pa.Table]) -> str:
+    """The path of a table below the corpus, where executors see it; written once for the same content of the lists."""
     root, digest = run.corpus.root, hashlib.sha256(str(kernel.VERSION).encode())
     for source in lists:
         digest.update(hashlib.sha256(source.content).digest() + source.reason.encode() + b"\n")
@@ -64,4 +67,4 @@ def _table(
         sink = pa.BufferOutputStream()
         pq.write_table(parse(lists), sink, compression="zstd")
         root.write_atomically(path, sink.getvalue().to_pybytes())
-    return run.corpus.read_files(run.spark, schema, [path])
+    return path

@@ -18,6 +18,8 @@ from swallow_spark.stages import deduplicate as stage
 from swallow_spark.steps.run import Run, complete
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
+_DOC_IDS: Final = pa.schema([PAGES.field("doc_id")])
+_LENGTHS: Final = pa.schema([PAGES.field("doc_id"), PAGES.field("num_chars")])
 _ROWS_PER_PARTITION: Final = 4 << 20
 _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_(), "binary": pa.binary()}
 
@@ -54,7 +56,7 @@ def deduplicate(run: Run) -> None:
         parts,
     )
     with run.progress.stage("deduplicate"):
-        lengths = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest")).select("doc_id", "num_chars")
+        lengths = corpus.read(run.spark, "pages", _LENGTHS, corpus.manifests("ingest"))
         found = stage.deduplicate(sketches, lengths, settings, boundary, ship)
         outputs = corpus.outputs(due.unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
@@ -63,7 +65,9 @@ def deduplicate(run: Run) -> None:
             ordered = rows.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
             written.extend(row.asDict() for row in write(ordered, table, outputs, sums))
         kept = _kept_sets(written, corpus.crawls())
-        counts = {"rounds": found.rounds, **_changes(run, corpus.manifest(due.unit), written)}
+        copies = corpus.manifest(Unit("boundary", "copies"))
+        counts = {"rounds": found.rounds, "exact_copies": copies.rows("boundaries") if copies else 0}
+        counts |= _changes(run, corpus.manifest(due.unit), written)
     if (accounted := sum(row["rows"] for row in written)) != num_pages:
         raise LedgerError(f"dedup: {num_pages} pages, but {accounted} in duplicates and groups together")
     corpus.commit(*due, written, counts=counts, details={"kept": kept})
@@ -99,14 +103,14 @@ def _changes(run: Run, before: Manifest | None, written: list[dict[str, Any]]) -
     """How many pages the result before this one had kept and this one drops, and the other way round."""
     if not before:
         return {}
-    spark, changes = run.spark, {}
-    for name, table, schema, other in (
-        ("kept_before_dropped_now", "groups", GROUPS, "duplicates"),
-        ("dropped_before_kept_now", "duplicates", DUPLICATES, "groups"),
+    changes = {}
+    for name, table, other in (
+        ("kept_before_dropped_now", "groups", "duplicates"),
+        ("dropped_before_kept_now", "duplicates", "groups"),
     ):
-        paths = [run.corpus.root.spark_path(row["path"]) for row in written if row["table"] == other]
-        was = run.corpus.read(spark, table, schema, [before]).select("doc_id")
-        changes[name] = was.join(spark.read.parquet(*paths), "doc_id", "left_semi").count() if paths else 0
+        was = run.corpus.read(run.spark, table, _DOC_IDS, [before])
+        paths = [row["path"] for row in written if row["table"] == other]
+        changes[name] = was.join(run.corpus.read_files(run.spark, _DOC_IDS, paths), "doc_id", "left_semi").count()
     return changes
 
 

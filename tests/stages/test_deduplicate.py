@@ -2,21 +2,19 @@
 
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark import lookups
-from swallow_spark.kernels import buckets as kernel
-from swallow_spark.kernels import lsh
+from swallow_spark.kernels import greedy, lsh
 from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.kernels.xxhash import xxh64
 from swallow_spark.stages import deduplicate as stage
@@ -33,17 +31,87 @@ class Fall(NamedTuple):
     band: int
 
 
-def defined(case: Case) -> dict[int, Fall]:
-    """The falls of a case, by the definition: page -> witness, representative, band. Pages are numbered in order."""
-    falls: dict[int, Fall] = {}
-    for page, buckets in enumerate(case):
-        for earlier in range(page):
-            shared = [band for band in range(len(buckets)) if case[earlier][band] == buckets[band]]
+def defined(case: Case, order: list[int], policy: str, min_similarity: float | None) -> dict[int, Fall]:
+    """The falls of a case, page -> witness, representative, band, by the definitions in words, one page after the
+    other. A copy falls by what its first falls by, or by its first."""
+    firsts_of_texts: dict[tuple[int, ...], int] = {}
+    for page in order:
+        firsts_of_texts.setdefault(case[page], page)
+    pages = list(firsts_of_texts.values())
+    place_of = {page: place for place, page in enumerate(pages)}
+    falls = {
+        "bucket": _by_bucket if min_similarity is None else _by_firsts,
+        "greedy": _by_kept,
+        "component": _by_component,
+    }[policy](case, pages, min_similarity)
+    found: dict[int, Fall] = {}
+    for page in pages:
+        if page in falls:
+            witness, band = falls[page]
+            found[page] = Fall(witness, found[witness].representative if witness in found else witness, band)
+            assert place_of[witness] < place_of[page]
+    for page in order:
+        first = firsts_of_texts[case[page]]
+        if page != first:
+            found[page] = found.get(first, Fall(first, first, 0))
+    return found
+
+
+Witnesses = dict[int, tuple[int, int]]  # page -> witness, band
+
+
+def _by_bucket(case: Case, pages: list[int], _: float | None) -> Witnesses:
+    """A page falls if a page before it shares any bucket; its witness is the first that does."""
+    found = {}
+    for place, page in enumerate(pages):
+        for earlier in pages[:place]:
+            shared = [band for band in range(BANDS) if case[earlier][band] == case[page][band]]
             if shared:
-                end = falls[earlier].representative if earlier in falls else earlier
-                falls[page] = Fall(earlier, end, shared[0])
+                found[page] = earlier, shared[0]
                 break
-    return falls
+    return found
+
+
+def _edges(case: Case, pages: list[int], min_similarity: float | None, kept_only: bool) -> dict[int, list[Any]]:
+    """page -> (place of the first, first, band) for each bucket whose first (kept) page it is near to."""
+    leaders: dict[tuple[int, int], int] = {}
+    edges: dict[int, list[Any]] = {}
+    places = {page: place for place, page in enumerate(pages)}
+    for page in pages:
+        met = [(places[leaders[spot]], leaders[spot], spot[0]) for spot in enumerate(case[page]) if spot in leaders]
+        if min_similarity is not None:
+            met = [m for m in met if similarity(case[page], case[m[1]]) >= np.float32(min_similarity)]
+        if met:
+            edges[page] = met
+        if not (met and kept_only):
+            for spot in enumerate(case[page]):
+                leaders.setdefault(spot, page)
+    return edges
+
+
+def _by_firsts(case: Case, pages: list[int], min_similarity: float | None) -> Witnesses:
+    """A page falls if it is near to the first page of one of its buckets."""
+    return {page: min(met)[1:] for page, met in _edges(case, pages, min_similarity, kept_only=False).items()}
+
+
+def _by_kept(case: Case, pages: list[int], min_similarity: float | None) -> Witnesses:
+    """A page falls if it is near to the first kept page of one of its buckets."""
+    return {page: min(met)[1:] for page, met in _edges(case, pages, min_similarity, kept_only=True).items()}
+
+
+def _by_component(case: Case, pages: list[int], min_similarity: float | None) -> Witnesses:
+    """The first page of each connected component is kept."""
+    edges = _edges(case, pages, min_similarity, kept_only=False)
+    component = {page: page for page in pages}
+    for page in pages:
+        for _, first, _ in edges.get(page, []):
+            one, other = sorted((component[page], component[first]), key=pages.index)
+            component = {p: one if c == other else c for p, c in component.items()}
+    return {
+        page: (component[page], min((band for _, _, band in edges.get(page, [])), default=-1))
+        for page in pages
+        if component[page] != page
+    }
 
 
 def random_case(rng: random.Random) -> Case:
@@ -80,10 +148,12 @@ def hot(pages: int, rng: random.Random) -> Case:
     return [tuple(page) for page in case]
 
 
+@lru_cache
 def cases() -> list[Case]:
+    """Well over a thousand small corpora."""
     rng = random.Random(20250812)
-    many = [random_case(rng) for _ in range(120)]
-    special = [chain(17, rng), chain(2, rng), hot(100, rng), [(5,) * BANDS] * 40, [tuple(unique(rng))]]
+    many = [random_case(rng) for _ in range(1500)]
+    special = [chain(91, rng), chain(17, rng), chain(2, rng), hot(100, rng), [(5,) * BANDS] * 40, [tuple(unique(rng))]]
     # A hot bucket whose pages have earlier witnesses by other bands, and a chain through a hot bucket.
     mixed = [list(page) for page in hot(60, rng)]
     first = unique(rng)
@@ -153,28 +223,6 @@ def run(
     return sorted(duplicates.collect()), sorted(groups.collect())
 
 
-@pytest.mark.parametrize(("partitions", "bands_per_pass", "map_tasks"), [(1, 40, 1), (4, 3, 3)], ids=lambda n: str(n))
-def test_falls_as_defined(
-    spark: SparkSession, tmp_path: Path, partitions: int, bands_per_pass: int, map_tasks: int
-) -> None:
-    all_cases = cases()
-    sketches = frame(spark, all_cases, seed=partitions, partitions=map_tasks)
-    duplicates, groups = run(sketches, tmp_path, bands_per_pass=bands_per_pass, partitions=partitions)
-    falls, sizes = [], []
-    for number, case in enumerate(all_cases):
-        expected = defined(case)
-        for page, fall in expected.items():
-            pages = (page, fall.witness, fall.representative)
-            falls.append((*(doc_id(number, one) for one in pages), fall.band))
-        for page in range(len(case)):
-            if page not in expected:
-                size = sum(fall.representative == page for fall in expected.values())
-                sizes.append((doc_id(number, page), size))
-    assert [(row.doc_id, row.witness, row.representative, row.band) for row in duplicates] == sorted(falls)
-    assert [tuple(row) for row in groups] == sorted(sizes)
-    assert {row.policy for row in duplicates} == {"bucket"}
-
-
 def shingles(text: str) -> set[str]:
     return {text[start : start + 5] for start in range(len(text) - 4)}
 
@@ -239,194 +287,79 @@ def in_order(number: int, case: Case, prefer: str) -> list[int]:
     return pages
 
 
-def kept_by_definition(case: Case, order: list[int], policy: str, min_similarity: float | None) -> set[int]:
-    """The pages that a policy keeps, by the definitions in words, one page after the other."""
-    distinct: dict[tuple[int, ...], int] = {}
-    for page in order:
-        distinct.setdefault(case[page], page)
-    pages = list(distinct.values())
-
-    def near(page: int, other: int) -> bool:
-        return min_similarity is None or similarity(case[page], case[other]) >= np.float32(min_similarity)
-
-    firsts: dict[tuple[int, int], int] = {}
-    edges = []
-    for page in pages:
-        for place in enumerate(case[page]):
-            first = firsts.setdefault(place, page)
-            if first != page and near(page, first):
-                edges.append((page, first))
-    if policy == "bucket":
-        return set(pages) - {page for page, _ in edges}
-    if policy == "greedy":
-        leaders: dict[tuple[int, int], int] = {}
-        kept = set()
-        for page in pages:
-            places = list(enumerate(case[page]))
-            if not any(place in leaders and near(page, leaders[place]) for place in places):
-                kept.add(page)
-                for place in places:
-                    leaders.setdefault(place, page)
-        return kept
-    component = {page: page for page in pages}
-    place_of = {page: place for place, page in enumerate(pages)}
-    for _ in pages:
-        for page, first in edges:
-            least = min(component[page], component[first], key=place_of.__getitem__)
-            component[page] = component[first] = least
-    return set(component.values())
-
-
-@pytest.mark.parametrize(
-    ("policy", "prefer", "min_similarity"),
-    [
-        ("bucket", "newest", None),
-        ("bucket", "longest", 0.55),
-        ("greedy", "oldest", None),
-        ("greedy", "longest", 0.55),
-        ("component", "newest", None),
-    ],
-)
-def test_policies_as_defined(
-    spark: SparkSession, tmp_path: Path, policy: str, prefer: str, min_similarity: float | None
-) -> None:
-    all_cases = cases()
-    sketches = frame(spark, all_cases, seed=1, partitions=2)
+def check(
+    spark: SparkSession,
+    directory: Path,
+    all_cases: list[Case],
+    policy: str,
+    prefer: str,
+    min_similarity: float | None,
+    *,
+    seed: int = 1,
+    map_tasks: int = 2,
+    **how: int,
+) -> int:
+    """Fails where anything that dedup tells of a page isn't as defined; the number of pages that fall."""
+    sketches = frame(spark, all_cases, seed, map_tasks)
     table = {
         "doc_id": [doc_id(number, page) for number, case in enumerate(all_cases) for page in range(len(case))],
         "num_chars": [length_of(number, page) for number, case in enumerate(all_cases) for page in case],
     }
     lengths = spark.createDataFrame(pa.table(table))
-    duplicates, groups = run(
-        sketches,
-        tmp_path,
-        bands_per_pass=5,
-        partitions=3,
-        policy=policy,
-        prefer=prefer,
-        min_similarity=min_similarity,
-        lengths=lengths,
-    )
-    page_of = {doc_id(n, page): (n, page) for n, case in enumerate(all_cases) for page in range(len(case))}
-    orders = [in_order(number, case, prefer) for number, case in enumerate(all_cases)]
-    places = [{page: place for place, page in enumerate(order)} for order in orders]
-    kept = {
-        doc_id(number, page)
-        for number, (case, order) in enumerate(zip(all_cases, orders, strict=True))
-        for page in kept_by_definition(case, order, policy, min_similarity)
-    }
-    assert {row.doc_id for row in groups} == kept
-    assert {row.doc_id for row in duplicates} == set(page_of) - kept
-    assert sum(row.num_duplicates for row in groups) == len(duplicates)
+    given = {"policy": policy, "prefer": prefer, "min_similarity": min_similarity}
+    duplicates, groups = run(sketches, directory, lengths=lengths, **given, **how)
+    falls, sizes, near = [], [], {}
+    for number, case in enumerate(all_cases):
+        expected = defined(case, in_order(number, case, prefer), policy, min_similarity)
+        counts = Counter(fall.representative for fall in expected.values())
+        for page, fall in expected.items():
+            falls.append((*(doc_id(number, one) for one in (page, fall.witness, fall.representative)), fall.band))
+            near[doc_id(number, page)] = similarity(case[page], case[fall.witness])
+        sizes += [(doc_id(number, page), counts[page]) for page in range(len(case)) if page not in expected]
+    assert [(row.doc_id, row.witness, row.representative, row.band) for row in duplicates] == sorted(falls)
+    assert [tuple(row) for row in groups] == sorted(sizes)
+    assert {row.policy for row in duplicates} <= {policy}
     for row in duplicates:
-        (number, page), (other, witness) = page_of[row.doc_id], page_of[row.witness]
-        assert number == other
-        assert row.representative in kept
-        assert places[number][witness] < places[number][page]
-        assert row.policy == policy
-        assert row.similarity == pytest.approx(similarity(all_cases[number][page], all_cases[number][witness]))
-        if policy != "bucket":
-            assert row.witness == row.representative
-        if policy != "component" and all_cases[number][page] != all_cases[number][witness]:
-            assert all_cases[number][page][row.band] == all_cases[number][witness][row.band]
-            assert min_similarity is None or row.similarity >= np.float32(min_similarity)
+        assert row.similarity == pytest.approx(near[row.doc_id])
+    return len(duplicates)
 
 
-def test_greedy_keeps_every_second_page_of_a_long_chain(spark: SparkSession, tmp_path: Path) -> None:
-    case = chain(20, random.Random(7))
-    sketches = frame(spark, [case], seed=3, partitions=2)
-    _, groups = run(sketches, tmp_path, bands_per_pass=40, partitions=2, policy="greedy")
-    assert [row.doc_id for row in groups] == [doc_id(0, page) for page in range(0, 20, 2)]
-
-
-# ---- the work inside tasks, without Spark
-
-
-def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: int) -> list[dict[str, Any]]:
-    """What the edges of a pass are, with lists in the place of Spark's partitions and exchange."""
-    rows = [
-        {"doc_id": page, "bands": [key(0, band, bucket) for band, bucket in enumerate(buckets)]}
-        for page, buckets in enumerate(case)
-    ]
-    random.Random(len(case)).shuffle(rows)
-    exchanged: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
-    for task in range(map_tasks):
-        own = rows[task::map_tasks]
-        parts = [own[at : at + 3] for at in range(0, len(own), 3)]
-        exploded = [
-            kernel.explode(
-                np.array([row["doc_id"] for row in part]),
-                pa.array([row["bands"] for row in part], pa.list_(pa.int64())),
-                0,
-            )
-            for part in parts
-        ]
-        for batch in kernel.thin(exploded):
-            assert batch.schema.equals(kernel.KEYS)
-            for row in batch.to_pylist():
-                target = row["key"] if row["first"] is None else row["doc_id"]
-                exchanged[target % partitions].append(row)
-    found = []
-    for part in exchanged:
-        batches = [
-            pa.RecordBatch.from_pylist(part[at : at + batch_rows], kernel.KEYS)
-            for at in range(0, len(part), batch_rows)
-        ]
-        for batch in kernel.reduce(batches):
-            assert batch.schema.equals(kernel.EDGES)
-            found.extend(batch.to_pylist())
-    return found
-
-
-def check_edges(case: Case, found: list[dict[str, Any]]) -> int:
-    """One edge for each page and bucket that it isn't the first of. It leads to the bucket's first; a thinned one may
-    lead to a page whose own edge of that band does. The number of thinned edges."""
-    buckets: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for page, own in enumerate(case):
-        for band, bucket in enumerate(own):
-            buckets[band, bucket].append(page)
-    expected = {(page, band): pages[0] for (band, _), pages in buckets.items() for page in pages[1:]}
-    sure = {(edge["doc_id"], edge["band"]): edge["first"] for edge in found if not edge["thinned"]}
-    assert sorted((edge["doc_id"], edge["band"]) for edge in found) == sorted(expected)
-    for edge in found:
-        first = edge["first"]
-        if edge["thinned"]:
-            first = sure.get((first, edge["band"]), first)
-        assert first == expected[edge["doc_id"], edge["band"]]
-    return sum(edge["thinned"] for edge in found)
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits so small that small cases exceed all of them."""
-    monkeypatch.setattr(kernel, "HOT", 3)
-    monkeypatch.setattr(kernel, "CHUNK_ROWS", 40)
-    monkeypatch.setattr(kernel, "REDUCE_ROWS", 10)
-
-
-@pytest.mark.usefixtures("small")
-def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
-    parts = kernel._Spill.parts
-    monkeypatch.setattr(kernel._Spill, "parts", lambda spill: used.append(spill.used) or parts(spill))
-    all_cases = cases()[90:]
-    for map_tasks, partitions, batch_rows in ((1, 1, 1000), (3, 4, 7)):
-        thinned = [check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows)) for case in all_cases]
-        assert sum(thinned) > 100  # else nothing was tested
-    assert len(used) > 40
-    assert all(used)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=25),
-    st.integers(1, 3),
-    st.integers(1, 4),
-    st.integers(1, 30),
+@pytest.mark.parametrize(
+    ("policy", "prefer", "min_similarity", "partitions", "bands_per_pass"),
+    [
+        ("bucket", "oldest", None, 1, 40),
+        ("bucket", "newest", None, 4, 3),
+        ("bucket", "longest", 0.55, 3, 5),
+        ("greedy", "oldest", None, 3, 5),
+        ("greedy", "longest", 0.55, 1, 40),
+        ("component", "newest", None, 3, 5),
+        ("component", "oldest", 0.55, 1, 40),
+    ],
+    ids=str,
 )
-def test_edges_of_any_case(case: Case, map_tasks: int, partitions: int, batch_rows: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "HOT", 2)
-        patch.setattr(kernel, "CHUNK_ROWS", 12)
-        patch.setattr(kernel, "REDUCE_ROWS", 5)
-        check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows))
+def test_as_defined(
+    spark: SparkSession,
+    tmp_path: Path,
+    policy: str,
+    prefer: str,
+    min_similarity: float | None,
+    partitions: int,
+    bands_per_pass: int,
+) -> None:
+    how = {"partitions": partitions, "bands_per_pass": bands_per_pass, "map_tasks": partitions}
+    assert check(spark, tmp_path, cases(), policy, prefer, min_similarity, **how) > 2000
+
+
+@pytest.mark.parametrize(("prefer", "min_similarity"), [("oldest", None), ("newest", 0.55)])
+def test_greedy_by_rounds_alone_is_the_same(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefer: str, min_similarity: float | None
+) -> None:
+    monkeypatch.setattr(greedy, "MAX_ROWS", 0)
+    short = [*cases()[:800], chain(9, random.Random(1))]
+    assert check(spark, tmp_path, short, "greedy", prefer, min_similarity, partitions=2, bands_per_pass=4) > 500
+
+
+def test_greedy_keeps_every_second_page_of_a_chain_of_ninety_links(spark: SparkSession, tmp_path: Path) -> None:
+    sketches = frame(spark, [chain(91, random.Random(7))], seed=3, partitions=2)
+    _, groups = run(sketches, tmp_path, bands_per_pass=40, partitions=2, policy="greedy")
+    assert [row.doc_id for row in groups] == [doc_id(0, page) for page in range(0, 91, 2)]
