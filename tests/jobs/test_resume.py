@@ -1,4 +1,5 @@
-"""A build that is killed, twice, and started again: it goes on, and its rows are those of an undisturbed run."""
+"""A build that is killed again and again, and started again: it goes on, and its rows are those of an undisturbed
+run."""
 
 import json
 import os
@@ -78,7 +79,8 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
     one_by_one = ("--set", "execution.files_per_batch=1", "--set", "execution.batches_in_flight=1")
     command = ["build", "--corpus", str(corpus), "--config", "demo", "--crawl", "c", *one_by_one, "--json"]
     command += map(str, warcs)
-    batches, scores = corpus / "manifests" / "ingest" / "crawl=c", corpus / "manifests" / "score"
+    units = corpus / "manifests"
+    batches, scores = units / "ingest" / "crawl=c", units / "score"
 
     kill_when(lambda: any(batches.glob("*.json")), command)
     finished = ids(corpus, "ingest")
@@ -87,11 +89,23 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
     assert json.loads((corpus / "lock.json").read_text())["pid"], "the dead process still holds the lock"
     in_a_swept_directory, in_a_finished_one = plant_leftovers(corpus)
 
-    kill_when(lambda: any(scores.glob("*/*/*.json")), command)
+    kill_when(lambda: any((corpus / "sketches").rglob("*.parquet")), command)  # in the middle of annotate
     assert {path: path.read_bytes() for path in kept} == kept
     assert not in_a_swept_directory.exists()
+    early = ids(corpus, "ingest", "sketch", "measure")
+    assert len([name for name in early if name.startswith("ingest/")]) == len(warcs)
+    assert len(early) < 3 * len(warcs)
+
+    kill_when(lambda: len(list((units / "boundary").glob("*.json"))) > 2, command)  # of deduplicate
+    assert not (units / "deduplicate").exists()
+    assert early.items() <= ids(corpus, "ingest", "sketch", "measure").items()
+
+    kill_when(lambda: any(scores.glob("*/*/*.json")), command)
     late = ids(corpus, "ingest", "sketch", "measure", "deduplicate", "decide")
-    assert len([name for name in late if name.startswith("ingest/")]) == len(warcs)
+    assert not list((units / "boundary").glob("*.json"))
+    assert not (corpus / "subsets" / "thresholds.json").exists()
+
+    kill_when(lambda: any((corpus / "subsets").rglob("*.parquet")), command)  # of select
     assert not (corpus / "subsets" / "thresholds.json").exists()
 
     ran: Ran = run(*command)
@@ -101,8 +115,8 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
     assert in_a_finished_one.exists(), "on no list, so never read"
     assert summary["pages"] == len(rows(corpus, "pages")) == len(rows(built, "pages"))
     same_tables(corpus, built)
+    assert not list((corpus / "lookups").rglob("*.npy"))
     listed = {path.parent for path in corpus.rglob("*.parquet") if path.parent.name != "inputs"}
-    shutil.rmtree(corpus / "lookups", ignore_errors=True)
     assert all(list(directory.glob("*.parquet")) for directory in listed)
 
 
