@@ -20,18 +20,24 @@ def key_of(location: str) -> str:
     return name[at:]
 
 
-def shown(location: str) -> str:
-    """A location without what gives access: for messages, tables and manifests. `***` stands for a user and password,
-    and for a query that has a parameter named like a signature, token or key."""
-    if "://" not in location:
+def masked(location: str) -> str:
+    """A location without what gives access, for tables and manifests; `***` stands for a user and password, and for a
+    query that has a parameter named like a signature, token or key. Any other location as it is."""
+    parts = urlsplit(location if "://" in location else "")
+    has_login = "@" in parts.netloc and parts.scheme not in ("hdfs", "viewfs")  # there a user is no secret
+    if not has_login and not _is_signed(parts):
         return location
-    parts = urlsplit(location)
-    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
-    return printable(urlunsplit(parts._replace(netloc=netloc, query="***" if _is_signed(parts) else parts.query)))
+    netloc = f"***@{parts.netloc.rpartition('@')[2]}" if has_login else parts.netloc
+    return urlunsplit(parts._replace(netloc=netloc, query="***" if _is_signed(parts) else parts.query))
+
+
+def shown(location: str) -> str:
+    """A location for messages: without what gives access, and without control characters."""
+    return printable(masked(location))
 
 
 def is_masked(location: str) -> bool:
-    """Whether `shown` has left something out, so that it can't be asked for."""
+    """Whether `masked` has left something out, so that it can't be asked for."""
     return "://" in location and ("://***@" in location or location.endswith("?***"))
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark import __version__
-from swallow_spark.addresses import shown
+from swallow_spark.addresses import masked, shown
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.outputs import Outputs
@@ -191,7 +191,7 @@ class Corpus:
             file_no = earlier.get((file.key, file.bytes), next_no) if file.line is None else file.line
             for base_offset in range(0, max(1, file.bytes), BYTES_PER_FILE_NO):
                 row = {"crawl": crawl, "crawl_no": crawl_no, "file_no": file_no, "base_offset": base_offset}
-                added.append({**file._asdict(), "path": shown(file.path), **row})
+                added.append({**file._asdict(), "path": masked(file.path), **row})
                 file_no += 1
             next_no = max(next_no, file_no)
         if crawl_no > MAX_CRAWL_NO or next_no - 1 > MAX_FILE_NO:

@@ -16,7 +16,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from swallow_spark.addresses import shown
+from swallow_spark.addresses import masked
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
@@ -56,8 +56,10 @@ class Listing(NamedTuple):
 
 def public_address(url: str) -> str:
     """Raises ValueError for an address with a user, a password or a signature."""
-    if shown(url) != url:
-        raise ValueError(f"{shown(url)}: an address that gives access can't be used here: it is written into manifests")
+    if masked(url) != url:
+        raise ValueError(
+            f"{masked(url)}: an address that gives access can't be used here: it is written into manifests"
+        )
     return url
 
 
