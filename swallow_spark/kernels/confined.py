@@ -76,8 +76,8 @@ class ConfinedReader:
 
     def _failure(self) -> Failure:
         status = self._end()
-        if status == -signal.SIGALRM:
-            return Failure("timed_out", f"parsing took longer than {self._limits.max_seconds_per_page:g} s")
+        if status in (-signal.SIGPROF, -signal.SIGALRM):
+            return Failure("timed_out", f"parsing took more than {self._limits.max_seconds_per_page:g} CPU seconds")
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return Failure("crashed", f"parsing ended the process ({how})")
 

@@ -5,6 +5,8 @@ import hashlib
 import os
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -22,6 +24,7 @@ _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
     re.IGNORECASE,
 )
+ELAPSED_FACTOR: Final = 20  # a machine may be so loaded
 _TEST_HOSTILE: Final = os.environ.get("SWALLOW_SPARK_TEST_HOSTILE") == "1"  # only tests set it
 
 
@@ -42,7 +45,8 @@ class Limits:
     max_depth: int = 50_000
     """Of elements in each other; from html.MAX_DEPTH on they are flattened."""
     max_seconds_per_page: float = 30.0
-    """Elapsed while parsing; then the process ends (SIGALRM), and a retried task gives up the page."""
+    """CPU seconds of parsing; then the process ends (SIGPROF), and a retried task gives up the page. A page that waits
+    for something ends it after ELAPSED_FACTOR times as many seconds (SIGALRM)."""
     max_replaced_fraction: float = 0.05
     """Of the decoded page's characters, U+FFFD put in for unreadable bytes: 0 to 1."""
 
@@ -124,15 +128,14 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
         return Failure("too_large", f"{len(body)} bytes of HTML, over the limit of {limits.max_html_bytes}")
     if (num_tags := body.count(b"<")) > limits.max_tags:
         return Failure("too_many_tags", f"{num_tags} tags, over the limit of {limits.max_tags}")
-    if (depth := html.depth(body.decode("latin-1"), limits.max_depth)) > limits.max_depth:
-        return Failure("too_deep", f"elements nest {depth} deep, over the limit of {limits.max_depth}")
-    signal.setitimer(signal.ITIMER_REAL, limits.max_seconds_per_page)
-    try:
+    with _watched(limits.max_seconds_per_page):
         if _TEST_HOSTILE:
             _obey(body)
+        # As deep as it has tags, a page can nest: decoding it, too, is for the few that may be too deep.
+        depth = html.depth(body.decode("latin-1"), limits.max_depth) if num_tags > limits.max_depth else 0
+        if depth > limits.max_depth:
+            return Failure("too_deep", f"elements nest {depth} deep, over the limit of {limits.max_depth}")
         extracted = html.extract(body, content_type)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     if extracted.num_replaced:
         num_decoded = len(charset.decode(body, content_type).text)
         if extracted.num_replaced > limits.max_replaced_fraction * num_decoded:
@@ -156,6 +159,18 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
         robots="; ".join(robots) or None,
     )
+
+
+@contextmanager
+def _watched(seconds: float) -> Iterator[None]:
+    """Ends this process where what is done in here takes too long: a parser can't be interrupted otherwise."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, ELAPSED_FACTOR * seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _obey(body: bytes) -> None:

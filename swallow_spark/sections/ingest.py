@@ -33,7 +33,7 @@ class Ingest(Section):
     max_html_bytes: int = Field(default=16 << 20, ge=1 << 10, description="of HTML parsed")
     max_tags: int = Field(default=500_000, ge=1, description="of a page")
     max_depth: int = Field(default=50_000, ge=1, description="of elements in each other")
-    max_seconds_per_page: float = Field(default=30, ge=0.1, description="elapsed while a page is parsed")
+    max_seconds_per_page: float = Field(default=30, ge=0.1, description="of CPU, while a page is parsed")
     max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
     base_url: Annotated[str, AfterValidator(public_address)] = Field(
         default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
