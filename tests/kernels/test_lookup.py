@@ -89,3 +89,16 @@ def test_wrong_batches_are_refused_and_leave_the_old_table(
         lookup.write(path, iter(parts))
     assert lookup.open_lookup(path).doc_ids.tolist() == [7]
     assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_identity_of_a_set_is_the_sum_of_its_parts_and_of_no_other_set() -> None:
+    rng = np.random.default_rng(1)
+    doc_ids = np.unique(rng.integers(1 << 53, 1 << 62, 10_000))
+    whole = lookup.identity(doc_ids)
+    parts = [lookup.identity(part) for part in np.array_split(rng.permutation(doc_ids), 7)]
+    assert tuple(map(sum, zip(*parts, strict=True))) == whole == lookup.identity(doc_ids[::-1])
+    assert whole.number == len(doc_ids)
+    others = [np.delete(doc_ids, at) for at in range(200)]
+    others += [np.where(doc_ids == doc_ids[at], doc_ids[at] + 1, doc_ids) for at in range(200)]
+    assert len({whole, *map(lookup.identity, others)}) == 401
+    assert lookup.identity(doc_ids[:0]) == (0, 0, 0)
