@@ -15,9 +15,19 @@ import numpy as np
 from numba import njit
 
 from swallow_spark.kernels.heads import ABSENT, equals, names, scan, trimmed
-from swallow_spark.kernels.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Plain, Source, Window
+from swallow_spark.kernels.members import (
+    CHUNK_BYTES,
+    GZIP_MAGIC,
+    MAX_GZIP_HEAD_BYTES,
+    BrokenMemberError,
+    Member,
+    Plain,
+    Source,
+    Window,
+)
 
 MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real ones are below 4 kB
+MAX_TRIED_BYTES: Final = 4 << 30  # read in vain where a member seemed to begin; by chance that is so once in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
 _BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
 _FIELDS: Final = names("content-length", "warc-type", "content-type")
@@ -232,6 +242,7 @@ class CarefulReader:
         self._compressed: bool | None = True if window.start else None  # kind of file; None: no record found yet
         self._shared_member_told = False
         self._gap: Damage | None = None  # bytes without a record, up to where the next one is found
+        self._tried_bytes = 0  # in vain: a file can be made so that each byte seems to begin a long member
 
     def items(self) -> Iterator[tuple[Record | Damage, bytes]]:
         window, position = self._window, self._window.start
@@ -245,6 +256,7 @@ class CarefulReader:
                 except BrokenMemberError as broken:
                     if not broken.told:
                         self._open_gap(position, broken.reason)
+                    self._tried_bytes += max(broken.num_read, MAX_GZIP_HEAD_BYTES)
                     resume = self._resume_behind(position, broken)
             elif head == b"WARC/" and not self._compressed:
                 yield from self._frame(Plain(window, position))
@@ -370,10 +382,17 @@ class CarefulReader:
             return end is not None and parse_head(head[: end.end()]) is not None
         if self._compressed is False:
             return False
-        try:
-            return Member(window, position, self._limit + SCAN_BYTES).peek(5) == b"WARC/"
-        except BrokenMemberError:
+        if self._tried_bytes > MAX_TRIED_BYTES:  # the rest of the file is a gap
             return False
+        try:
+            member = Member(window, position, self._limit + SCAN_BYTES)
+            if member.peek(5) == b"WARC/":
+                return True
+            num_read = member.num_read
+        except BrokenMemberError as broken:
+            num_read = broken.num_read
+        self._tried_bytes += max(num_read, MAX_GZIP_HEAD_BYTES)
+        return False
 
     def _open_gap(self, position: int, reason: str) -> None:
         if self._gap is None:

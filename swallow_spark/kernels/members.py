@@ -155,7 +155,8 @@ def _inflate_member_slowly(window: Window, start: int, max_bytes: int) -> tuple[
 class BrokenMemberError(Exception):
     """A gzip member that cannot be inflated to its end, or not to what was compressed.
 
-    `end` is where it seems to end (a damaged one may seem to run on into the next), None where it does not.
+    `end` is where it seems to end (a damaged one may seem to run on into the next), None where it does not; `num_read`
+    how many of its bytes were read to find that out.
     """
 
     def __init__(self, reason: str, detail: str, end: int | None = None) -> None:
@@ -163,6 +164,7 @@ class BrokenMemberError(Exception):
         self.reason = reason
         self.detail = detail
         self.end = end
+        self.num_read = 0
         self.told = False  # a Damage row says so already
 
 
@@ -248,9 +250,15 @@ class Member(Source):
         self._size = 0
         self._broken: BrokenMemberError | None = None  # raised once the bytes before it have been given out
 
+    @property
+    def num_read(self) -> int:
+        """Compressed bytes read so far."""
+        return self._next - self.start
+
     def more(self) -> bytes:
         while self.end is None or self._broken:
             if self._broken:
+                self._broken.num_read = self.num_read
                 raise self._broken
             deflated = self._inflater.unconsumed_tail
             if not deflated:

@@ -17,6 +17,7 @@ from swallow_spark.kernels.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberE
 __all__ = ["RangeReader", "Span", "cut", "meet"]
 
 _TRIAL_BYTES: Final = 1 << 20  # compressed bytes held while a member is tried
+_MAX_TRIALS: Final = 1_000  # in vain; by chance one in 16 MB
 _MAGIC: Final = re.compile(re.escape(GZIP_MAGIC))
 
 
@@ -80,12 +81,13 @@ def _first_member(stream: BinaryIO, start: int, end: int) -> int | None:
     """Where, from `start` on and before `end`, a gzip member begins that holds a record; None where none does."""
     stream.seek(start)
     window = Window(stream)
-    position = 0
+    position = trials = 0
     while data := window.at(position, CHUNK_BYTES):
         for found in _MAGIC.finditer(data):
             at = position + found.start()
-            if start + at >= end:
+            if start + at >= end or trials == _MAX_TRIALS:
                 return None
+            trials += 1
             try:
                 if Member(window, at, _TRIAL_BYTES).peek(5) == b"WARC/":
                     return start + at

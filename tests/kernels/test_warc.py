@@ -13,8 +13,9 @@ import warcio
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from swallow_spark.kernels import framing
 from swallow_spark.kernels.framing import CarefulReader
-from swallow_spark.kernels.members import Window
+from swallow_spark.kernels.members import Member, Window
 from swallow_spark.kernels.warc import Damage, Record, find_record, raw_record, read
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
@@ -425,3 +426,35 @@ def test_records_of_one_size_with_the_head_of_one_destroyed(cut: int) -> None:
     items = everything(members[0] + b"?" * cut + members[1][cut:] + members[2] + members[3])
     assert [i.block for i in items if isinstance(i, Record)] == [b"0000", b"0002", b"0003"]
     assert [i for i in items if isinstance(i, Damage)]
+
+
+EMPTY_BLOCKS = b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\0\0\0\xff\xff" * 40
+
+
+@pytest.mark.parametrize("decoy", [b"\x1f\x8b\x08", zipped(record())[:12], EMPTY_BLOCKS])
+def test_decoys_are_tried_within_bounds(decoy: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What seems to begin a record every few bytes is passed over, but not at the price of a day."""
+    before, behind = zipped(record()), zipped(record(b"behind"))
+    data = before + decoy * 200 + b"?" + behind
+    items = everything(data)
+    gap = items[1]
+    assert isinstance(gap, Damage)
+    assert outline(items) == [(0, 5), (len(before), "gap", gap.reason), (len(data) - len(behind), 6)]
+
+    tried: list[int] = []
+
+    class Counted(Member):
+        def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
+            tried.append(start)
+            super().__init__(window, start, max_held_bytes)
+
+    monkeypatch.setattr(framing, "Member", Counted)
+    assert everything(data) == items
+    assert len(tried) > 200
+    tried.clear()
+    monkeypatch.setattr(framing, "MAX_TRIED_BYTES", 1 << 20)
+    given_up = everything(data)
+    assert outline(given_up) == outline(items)[:2]
+    assert isinstance(given_up[1], Damage)
+    assert given_up[1].detail.startswith(f"{len(data) - len(before)} bytes")
+    assert len(tried) < 20
