@@ -5,8 +5,8 @@ Run: .venv/bin/python -m benchmarks.language MANIFEST WARC...
 MANIFEST (tab-separated, may be gzipped) has columns record_id, lang, html_lang and url. `lang` is `ja`, `ja+en` (a
 page of a Japanese folder with 1 to 5 % of Japanese letters, left out of recall), `en`, `zh`, ...: the language of the
 folder that a page comes from. So an `en` page that is written in Japanese all the same counts as a false positive;
-these are listed for reading, and are counted a second time without those whose main text has a tenth of kana or more:
-no text of another language has.
+these are listed for reading, and are counted again without those that show 400 Japanese letters, and without those
+whose main text has a tenth of kana or more: no text of another language has.
 
 Pages without text are left out. Intervals are Wilson's, 95 %. The precision at a crawl's share of Japanese is what
 recall and the rate of false positives give there.
@@ -38,6 +38,8 @@ class Case(NamedTuple):
     url: str
     prefilter: bool
     decision: bool
+    by_text: bool
+    """By the main text alone."""
     japanese_letters: int
     """In all the text that the page shows."""
     score: float
@@ -74,6 +76,7 @@ def cases(manifest: dict[str, dict[str, str]], warcs: list[Path]) -> Iterator[Ca
                     row["url"],
                     outcome != PassedOver("no_sign_of_japanese"),
                     taken,
+                    japanese.is_japanese(page.text),
                     len(JAPANESE_LETTER.findall(page.page_text)),
                     japanese.language_score(page.text),
                 )
@@ -103,15 +106,25 @@ def main() -> None:
     print(f"| prefilter: recall, `ja` | {wilson(sum(case.prefilter for case in ja), len(ja))} |")
     print(f"| prefilter: other languages that pass | {wilson(sum(case.prefilter for case in others), len(others))} |")
     print(f"| decision: recall, `ja` | {wilson(sum(case.decision for case in ja), len(ja))} |")
+    print(f"| by the main text alone: recall, `ja` | {wilson(sum(case.by_text for case in ja), len(ja))} |")
     print(
         f"| decision: recall, `ja+en` with {MIN_JAPANESE_LETTERS} Japanese letters or more "
         f"| {wilson(sum(case.decision for case in lessons), len(lessons))} |"
     )
     print(f"| decision: false positives | {wilson(sum(case.decision for case in others), len(others))} |")
+    fewer = [case for case in others if not case.decision or case.japanese_letters < MIN_JAPANESE_LETTERS]
+    print(
+        f"| the same without pages of {MIN_JAPANESE_LETTERS} Japanese letters or more "
+        f"| {wilson(sum(case.decision for case in fewer), len(fewer))} |"
+    )
     truly = [case for case in others if case.score < KANA_OF_JAPANESE]
     print(f"| the same without pages in Japanese | {wilson(sum(case.decision for case in truly), len(truly))} |")
     print(f"| decision: false positives, Chinese | {wilson(sum(case.decision for case in chinese), len(chinese))} |")
-    for name, members in (("as labelled", others), ("without pages in Japanese", truly)):
+    for name, members in (
+        ("as labelled", others),
+        (f"without pages of {MIN_JAPANESE_LETTERS} Japanese letters or more", fewer),
+        ("without pages in Japanese", truly),
+    ):
         recall = sum(case.decision for case in ja) / max(1, len(ja))
         rate = sum(case.decision for case in members) / max(1, len(members))
         right, wrong = JAPANESE_SHARE * recall, (1 - JAPANESE_SHARE) * rate
