@@ -159,10 +159,8 @@ def main() -> None:
         kilobytes = sum(len(page.html) for page in of_lang) / len(of_lang) / 1000
         for name, speed in speeds.items():
             faster = "" if name == "swallow-spark" else f"{speeds['swallow-spark'] / speed:.1f}"
-            megabytes = speed * kilobytes / 1000
-            print(
-                f"| {lang} | {kilobytes:.0f} | {name} | {speed:,.0f} | {megabytes:.1f} | {1000 / speed:.1f} | {faster} |"
-            )
+            rates = f"{speed:,.0f} | {speed * kilobytes / 1000:.1f} | {1000 / speed:.1f}"
+            print(f"| {lang} | {kilobytes:.0f} | {name} | {rates} | {faster} |")
     print(f"\n{machine(('trafilatura', 'resiliparse', 'selectolax'))}")
 
 
