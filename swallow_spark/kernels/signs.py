@@ -19,6 +19,7 @@ _MIN_LEGACY_KANA: Final = 3  # in Shift_JIS or EUC-JP
 _MAX_WRONG_FRACTION: Final = 0.25  # bytes that can't be read, to pairs that can; charset.py bears fewer
 _HEAD_BYTES: Final = 2048
 _BLOCK_BYTES: Final = 64  # looked at together
+_MIN_CERTAIN_FRACTION: Final = 0.2  # kana among the pairs, where all can be read; charset.py takes 0.15 for proof
 _DECLARATION_BYTES: Final = 1024
 _SAMPLE_BYTES: Final = 4096
 
@@ -56,7 +57,9 @@ def may_be_japanese(html: bytes, content_type: str | None = None) -> bool:
         return True
     if escape and charset.JIS_ESCAPE.search(html) is not None:
         return _has_kana(html, content_type)
-    legacy, first = _legacy_kana(data, 0, data.size) if malformed else (0, 0)
+    legacy, first, certain = _legacy_kana(data, 0, data.size) if malformed else (0, 0, False)
+    if certain:
+        return True
     if legacy >= _MIN_LEGACY_KANA:  # a few thousand bytes tell whether they are
         start = max(html.rfind(b">", 0, first), 0)  # no half of a character
         return _has_kana(html[:_DECLARATION_BYTES] + html[start : first + _SAMPLE_BYTES], content_type)
@@ -191,20 +194,20 @@ def _is_kana_reference(data: np.ndarray, i: int, end: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
-    """(kana if the bytes are Shift_JIS, or else if they are EUC-JP, _MIN_LEGACY_KANA at most; where the first is).
+def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
+    """(kana if the bytes are Shift_JIS, or else if they are EUC-JP; where the first is; whether that is beyond doubt).
 
     Pairs of bytes are told apart from the first byte of a run on. Where many are of no charset's pattern, it isn't in
     that charset: Big5 has second bytes that EUC-JP has not, and no charset of EUC's kind has the lead bytes of
     Shift_JIS's kana.
     """
     if _any_between(data, start, end, _SJIS_FIRST, _SJIS_LAST):
-        kana, first = _shift_jis_kana(data, start, end)
-        if kana > 0:
-            return kana, first
+        found = _shift_jis_kana(data, start, end)
+        if found[0] > 0:
+            return found
     if _any_between(data, start, end, _EUC_FIRST, _EUC_LAST):
         return _euc_jp_kana(data, start, end)
-    return 0, start
+    return 0, start, False
 
 
 @njit(cache=True, nogil=True)
@@ -221,7 +224,7 @@ def _any_between(data: np.ndarray, start: int, end: int, low: np.uint8, high: np
 
 
 @njit(cache=True, nogil=True)
-def _shift_jis_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
+def _shift_jis_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
     kana = pairs = wrong = 0
     first = start
     i = start
@@ -238,11 +241,12 @@ def _shift_jis_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
                 first = i if kana == 0 else first
                 kana += 1
             i += 2
-    return (0 if wrong > _MAX_WRONG_FRACTION * pairs else min(kana, _MIN_LEGACY_KANA)), first
+    certain = wrong == 0 and kana >= max(_MIN_LEGACY_KANA, _MIN_CERTAIN_FRACTION * pairs)
+    return (0 if wrong > _MAX_WRONG_FRACTION * pairs else kana), first, certain
 
 
 @njit(cache=True, nogil=True)
-def _euc_jp_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
+def _euc_jp_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
     kana = pairs = wrong = 0
     first = start
     i = start
@@ -259,4 +263,5 @@ def _euc_jp_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
                 first = i if kana == 0 else first
                 kana += 1
             i += 3 if a == 0x8F else 2
-    return (0 if wrong > _MAX_WRONG_FRACTION * pairs else min(kana, _MIN_LEGACY_KANA)), first
+    certain = wrong == 0 and kana >= max(_MIN_LEGACY_KANA, _MIN_CERTAIN_FRACTION * pairs)
+    return (0 if wrong > _MAX_WRONG_FRACTION * pairs else kana), first, certain

@@ -35,8 +35,8 @@ PIECES = [
 PAGES = st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=12).map(b"".join)
 
 
-def legacy_kana(html: bytes, charset: str) -> tuple[int, int]:
-    """(pairs of bytes that are kana, where the first is), read from the left."""
+def legacy_kana(html: bytes, charset: str) -> tuple[int, int, bool]:
+    """(pairs of bytes that are kana, where the first is, whether this can be nothing else), read from the left."""
     found, pairs, wrong, at = [], 0, 0, 0
     while at + 1 < len(html):
         a, b = html[at : at + 2]
@@ -55,7 +55,9 @@ def legacy_kana(html: bytes, charset: str) -> tuple[int, int]:
         found += [at] * kana
         pairs += 1
         at += 3 if charset == "euc-jp" and a == 0x8F else 2
-    return (0, 0) if wrong > pairs / 4 or not found else (len(found), found[0])
+    if wrong > pairs / 4 or not found:
+        return 0, 0, False
+    return len(found), found[0], wrong == 0 and len(found) >= max(3, pairs / 5)
 
 
 def malformed(html: bytes) -> bool:
@@ -85,11 +87,13 @@ def slowly(html: bytes) -> bool:
         return True
     if b"\x1b" in html[:-1] and charset.JIS_ESCAPE.search(html):
         return has_kana(html)
-    legacy, first = 0, 0
+    legacy, first, certain = 0, 0, False
     if malformed(html):
-        legacy, first = legacy_kana(html, "shift_jis")
+        legacy, first, certain = legacy_kana(html, "shift_jis")
         if not legacy:
-            legacy, first = legacy_kana(html, "euc-jp")
+            legacy, first, certain = legacy_kana(html, "euc-jp")
+    if certain:
+        return True
     if legacy >= 3:
         return has_kana(html[:1024] + html[max(html.rfind(b">", 0, first), 0) : first + 4096])
     title = re.search(rb"<title\b[^>]{0,256}>(.{0,1024}?)</title", html, re.IGNORECASE | re.DOTALL)
