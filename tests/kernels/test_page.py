@@ -4,6 +4,7 @@ import base64
 import csv
 import gzip
 import hashlib
+import zlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,13 +30,13 @@ def record(
     body: bytes, *headers: str, status: str = "HTTP/1.1 200 OK", kind: str = "response", **warc_headers: str
 ) -> Record:
     block = "\r\n".join([status, *headers, "", ""]).encode() + body
-    named = {name.replace("_", "-"): value for name, value in warc_headers.items()}
+    named = {name.replace("_", "-").lower(): value for name, value in warc_headers.items()}
     return Record(7, 1234, {"warc-type": kind, "content-type": "application/http; msgtype=response", **named}, block)
 
 
-def brotli(data: bytes) -> bytes:
+def compressed(codec: str, data: bytes) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "brotli") as stream:
+    with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(data)
     return sink.getvalue().to_pybytes()
 
@@ -130,7 +131,11 @@ NESTED = BODY.replace("<p>", "<div>" * 100_000 + "<p>").encode()
     ("found", "limits", "reason"),
     [
         (record(gzip.compress(BODY.encode() + b" " * (2 << 20)), "Content-Encoding: gzip"), Limits(), "inflated_ratio"),
-        (record(brotli(BODY.encode() + b" " * (2 << 20)), "Content-Encoding: br"), Limits(), "inflated_ratio"),
+        (
+            record(compressed("brotli", BODY.encode() + b" " * (2 << 20)), "Content-Encoding: br"),
+            Limits(),
+            "inflated_ratio",
+        ),
         (record(gzip.compress(BODY.encode())), Limits(max_inflated_bytes=100), "inflated_size"),
         (
             record(gzip.compress(BODY.encode()), "Content-Encoding: gzip"),
@@ -172,6 +177,47 @@ def test_hostile_pages_are_read(html: tuple[str, bytes]) -> None:
     assert "吾輩は" in page.text
     assert page.text.encode("utf-8").decode("utf-8") == page.text
     assert "\0" not in page.text
+
+
+def chunked(data: bytes) -> bytes:
+    return (
+        b"".join(b"%x\r\n%s\r\n" % (len(data[i : i + 99]), data[i : i + 99]) for i in range(0, len(data), 99))
+        + b"0\r\n"
+    )
+
+
+DRESSES: dict[str, Record] = {
+    "chunked": record(chunked(BODY.encode()), "Content-Type: text/html", "Transfer-Encoding: chunked"),
+    "gzip": record(gzip.compress(BODY.encode()), "Content-Type: text/html", "Content-Encoding: gzip"),
+    "deflate": record(zlib.compress(BODY.encode()), "Content-Type: text/html", "Content-Encoding: deflate"),
+    "raw deflate": record(zlib.compress(BODY.encode(), wbits=-15), "Content-Encoding: deflate"),
+    "br": record(compressed("brotli", BODY.encode()), "Content-Type: text/html", "Content-Encoding: br"),
+    "zstd": record(compressed("zstd", BODY.encode()), "Content-Type: text/html", "Content-Encoding: zstd"),
+    "chunked gzip": record(
+        chunked(gzip.compress(BODY.encode())), "Content-Encoding: gzip", "Transfer-Encoding: chunked"
+    ),
+    "gzip that isn't": record(BODY.encode(), "Content-Type: text/html", "Content-Encoding: gzip"),
+    "chunked that isn't": record(BODY.encode(), "Content-Type: text/html", "Transfer-Encoding: chunked"),
+    "no Content-Type": record(BODY.encode()),
+    "two Content-Types": record(BODY.encode(), "Content-Type: text/plain", "Content-Type: text/html"),
+    "HTTP/1.0": record(BODY.encode(), "Content-Type: text/html", status="HTTP/1.0 200 OK"),
+    "HTTP/2": record(BODY.encode(), "content-type: text/html", status="HTTP/2 200"),
+    "lower case": record(BODY.encode(), "content-type: text/html; charset=utf-8", status="http/1.1 200 ok"),
+    "truncated": record(BODY.encode()[:-40], "Content-Type: text/html", WARC_Truncated="length"),
+}
+
+
+@pytest.mark.parametrize("found", DRESSES.values(), ids=DRESSES)
+def test_a_page_is_the_same_in_whatever_dress(found: Record) -> None:
+    plain = read_page(record(BODY.encode(), "Content-Type: text/html"), Limits())
+    dressed = read_page(found, Limits())
+    assert isinstance(plain, Page)
+    assert isinstance(dressed, Page)
+    assert dressed.text[:130] == plain.text[:130]
+    if len(dressed.text) == len(plain.text):
+        assert dressed == plain
+    else:
+        assert found.headers["warc-truncated"]
 
 
 def test_some_unreadable_bytes_are_borne() -> None:
