@@ -90,7 +90,8 @@ def ingest_selected(
     removed: Shipped | None = None,
 ) -> DataFrame:
     """Fetches the records that `selected` names (tables.SELECTIONS) of the files in `sources`, by number; else as
-    `ingest`. The ledger's sums also tell `bytes_fetched`, of `bytes_of_files` that those files have."""
+    `ingest`. The ledger's sums also tell of how many `files` anything was wanted, and `bytes_fetched` of the
+    `bytes_of_files` that those have."""
     work = partial(_ingest_selected_task, sources=sources, into=_Into(crawl_no, limits, outputs, tick, access, removed))
     ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
     return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
@@ -314,7 +315,8 @@ class _Ingested:
                 max_record_bytes=limits.max_record_bytes,
             )
             self._read_items(_reading(selected), read)
-            self._fetched = {"bytes_fetched": selected.bytes_fetched, "bytes_of_files": max(0, ranges.version.bytes)}
+            bytes_of_file = max(0, ranges.version.bytes)
+            self._fetched = {"files": 1, "bytes_fetched": selected.bytes_fetched, "bytes_of_files": bytes_of_file}
         if self._records != len(records[0]):
             raise LedgerError(f"{self._source.path}: {len(records[0])} records asked for, {self._records} read")
 

@@ -103,6 +103,8 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         first = shown(files[0].path)
         raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(due.unit, written)
+    if batch.records is not None:  # files of which nothing is wanted are done as well
+        tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}
     run.corpus.commit(*due, written, covers=_merged(covers), details=details)
