@@ -9,13 +9,17 @@ import fasttext as peer
 import naive_fasttext
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import fasttext
+from swallow_spark.kernels.fasttext_features import _append_rows
 
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "demo" / "classifiers"
 EDGE_CASES = [
     "春春春 本文1",
     "",
@@ -145,6 +149,30 @@ def test_any_text_equals_the_naive_reference(small: Path, texts: list[str]) -> N
         logits = output @ rows[found].mean(axis=0)
         exponentials = np.exp(logits - logits.max())
         np.testing.assert_allclose(probabilities, exponentials / exponentials.sum() + 1e-5, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["demo-wiki", "demo-edu"])
+def test_a_thousand_real_texts_equal_fasttext(name: str) -> None:
+    texts = "\n".join(
+        text for task in ("wiki", "edu") for text in pq.read_table(DEMO / f"{task}.parquet")["text"].to_pylist()
+    )
+    documents = [texts[at : at + 1500] for at in range(0, 1_500_000, 1500)]
+    path = ROOT / "conf" / "models" / f"{name}.ftz"
+    model = fasttext.load(path)
+    got = model.probabilities(pa.array(documents))
+    np.testing.assert_allclose(got, peer_probabilities(path, model.labels, documents), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 300, 2_000_000, (1 << 28) - 57, 1 << 28])
+def test_rows_are_remainders_exactly(buckets: int) -> None:
+    rng = np.random.default_rng(buckets)
+    multiples = np.arange(0, 1 << 32, max(buckets, 1 << 20), np.uint64) // buckets * buckets
+    near = np.concatenate([multiples, multiples + np.uint64(buckets - 1), rng.integers(0, 1 << 32, 10_000, np.uint64)])
+    hashes = np.concatenate([near, [0, (1 << 32) - 1]]).astype(np.uint32)
+    numbers = np.zeros(len(hashes), np.int32)
+    count = _append_rows(hashes, len(hashes), buckets, np.zeros(0, np.int32), 7, numbers, 0)
+    assert count == len(hashes)
+    assert (numbers - 7 == hashes.astype(np.int64) % buckets).all()
 
 
 def test_in_a_long_repetition_fasttexts_own_rounding_is_what_differs(small: Path) -> None:

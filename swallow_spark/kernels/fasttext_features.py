@@ -1,0 +1,334 @@
+"""What fastText takes for features of a text, and the sum of their rows: the compiled loops behind `fasttext`."""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+END_OF_LINE: Final = b"</s>"
+LABEL_PREFIX: Final = b"__label__"
+FEATURES_AT_ONCE: Final = 1024
+FNV_OFFSET: Final = 2166136261
+FNV_PRIME: Final = 16777619
+WORD_NGRAM_FACTOR: Final = np.uint64(116049371)
+
+
+def index_entries(
+    entries: list[bytes],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """The entries' bytes, offsets and hashes, and an open-addressing table of their numbers (half empty at least)."""
+    data = np.frombuffer(b"".join(entries), np.uint8)
+    offsets = np.zeros(len(entries) + 1, np.int64)
+    np.cumsum([len(entry) for entry in entries], out=offsets[1:])
+    slots = np.full(1 << (2 * len(entries)).bit_length(), -1, np.int32)
+    hashes = np.zeros(len(entries), np.int64)
+    _fill_slots(data, offsets, hashes, slots)
+    return data, offsets, hashes, slots
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _step(h: Any, byte: Any) -> Any:
+    """One step of FNV-1a in 32 bits. fastText extends the sign of a byte: 0x80 and above set the upper 24 bits too."""
+    return ((h ^ (np.int64(np.int8(byte)) & 0xFFFFFFFF)) * FNV_PRIME) & 0xFFFFFFFF
+
+
+@njit(cache=True, nogil=True)
+def _fill_slots(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.int64], slots: NDArray[np.int32]
+) -> None:
+    for entry in range(len(hashes)):
+        h = FNV_OFFSET
+        for i in range(offsets[entry], offsets[entry + 1]):
+            h = _step(h, data[i])
+        hashes[entry] = h
+        slot = h & (len(slots) - 1)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = entry
+
+
+@njit(cache=True, nogil=True)
+def _is_blank(byte: int) -> bool:
+    return byte == 32 or byte == 0 or 9 <= byte <= 13
+
+
+@njit(cache=True, nogil=True)
+def _starts_with(token: NDArray[np.uint8], length: int, prefix: bytes) -> bool:
+    if length < len(prefix):
+        return False
+    for i in range(len(prefix)):  # noqa: SIM110 - compiled
+        if token[i] != prefix[i]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _find_entry(
+    token: NDArray[np.uint8],
+    length: int,
+    h: int,
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    hashes: NDArray[np.int64],
+    slots: NDArray[np.int32],
+) -> int:
+    """Number of the vocabulary's entry that equals the first `length` bytes of `token` (h: their hash), or -1."""
+    slot = h & (len(slots) - 1)
+    while slots[slot] >= 0:
+        entry = int(slots[slot])
+        start = offsets[entry]
+        if hashes[entry] == h and offsets[entry + 1] - start == length:
+            same = True
+            for i in range(length):
+                if data[start + i] != token[i]:
+                    same = False
+                    break
+            if same:
+                return entry
+        slot = (slot + 1) & (len(slots) - 1)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int, total: NDArray[np.float64]) -> int:
+    """Adds the rows with the first `count` numbers to `total`; returns 0, the new count.
+
+    The two widths of Swallow's classifiers keep their sums in registers; the order of additions is the same in all.
+    """
+    if len(total) == 2:
+        a, b = total[0], total[1]
+        for i in range(count):
+            row = numbers[i]
+            a += rows[row, 0]
+            b += rows[row, 1]
+        total[0], total[1] = a, b
+    elif len(total) == 4:
+        a, b, c, d = total[0], total[1], total[2], total[3]
+        for i in range(count):
+            row = numbers[i]
+            a += rows[row, 0]
+            b += rows[row, 1]
+            c += rows[row, 2]
+            d += rows[row, 3]
+        total[0], total[1], total[2], total[3] = a, b, c, d
+    else:
+        for i in range(count):
+            row = numbers[i]
+            for k in range(len(total)):
+                total[k] += rows[row, k]
+    return 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _step32(h: Any, byte: Any) -> Any:
+    """`_step` in registers of 32 bits; `byte` is an int8."""
+    return np.uint32((h ^ np.uint32(np.int32(byte))) * np.uint32(FNV_PRIME))
+
+
+@njit(cache=True, nogil=True)
+def _hash_kana_and_kanji(signed: NDArray[np.int8], base: int, count: int, hashes: NDArray[np.uint32], at: int) -> None:
+    """Hashes of the 2-grams, then of the 3-grams, of `count` characters in a row of 3 bytes each that have two more
+    behind them; the first is at `base`. Nothing depends on what was before: LLVM does several characters at once."""
+    for k in range(count):
+        i = base + 3 * k
+        h = _step32(np.uint32(FNV_OFFSET), signed[i])
+        h = _step32(h, signed[i + 1])
+        h = _step32(h, signed[i + 2])
+        h = _step32(h, signed[i + 3])
+        h = _step32(h, signed[i + 4])
+        h = _step32(h, signed[i + 5])
+        hashes[at + k] = h
+        h = _step32(h, signed[i + 6])
+        h = _step32(h, signed[i + 7])
+        h = _step32(h, signed[i + 8])
+        hashes[at + count + k] = h
+
+
+@njit(cache=True, nogil=True)
+def _hash_ngrams(
+    token: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    first: int,
+    last: int,
+    num_chars: int,
+    minn: int,
+    maxn: int,
+    hashes: NDArray[np.uint32],
+) -> int:
+    """Hashes of the n-grams that begin with characters `first` to `last` - 1 of a token of `num_chars` characters, `<`
+    and `>` included; returns their number."""
+    signed = token.view(np.int8)
+    count = 0
+    start = first
+    while start < last:
+        if minn == 2 and maxn == 3:
+            beyond = start
+            while beyond < num_chars and starts[beyond + 1] - starts[beyond] == 3:
+                beyond += 1
+            in_row = min(beyond - 2, last) - start
+            if in_row >= 8:
+                _hash_kana_and_kanji(signed, starts[start], in_row, hashes, count)
+                count += 2 * in_row
+                start += in_row
+                continue
+            stop = min(max(beyond, start + 1), last)
+        else:
+            stop = last
+        for begin in range(start, stop):
+            h = np.uint32(FNV_OFFSET)
+            at = starts[begin]
+            for n in range(1, min(maxn, num_chars - begin) + 1):
+                end = starts[begin + n]
+                while at < end:
+                    h = _step32(h, signed[at])
+                    at += 1
+                if n >= minn and not (n == 1 and (begin == 0 or begin + 1 == num_chars)):
+                    hashes[count] = h
+                    count += 1
+        start = stop
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _append_rows(
+    hashes: NDArray[np.uint32],
+    count: int,
+    num_buckets: int,
+    kept: NDArray[np.int32],
+    num_words: int,
+    numbers: NDArray[np.int32],
+    pending: int,
+) -> int:
+    """Appends the rows that hashes fall on to `numbers`; returns how many there are then."""
+    modulus = np.int64(max(num_buckets, 1))
+    inverse = 1.0 / modulus
+    if len(kept) == 0:
+        for i in range(count):
+            # A remainder in a fraction of a division's time: by doubles the quotient is off by one at most.
+            row = np.int64(hashes[i]) - np.int64(np.float64(hashes[i]) * inverse) * modulus
+            row += modulus * (row < 0)
+            row -= modulus * (row >= modulus)
+            numbers[pending + i] = row + num_words
+        return pending + count
+    for i in range(count):
+        row = np.int64(hashes[i]) - np.int64(np.float64(hashes[i]) * inverse) * modulus
+        row += modulus * (row < 0)
+        row -= modulus * (row >= modulus)
+        row = np.int64(kept[row])
+        numbers[pending] = row + num_words
+        pending += int(row >= 0)
+    return pending
+
+
+@njit(cache=True, nogil=True)
+def sum_features(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    entry_data: NDArray[np.uint8],
+    entry_offsets: NDArray[np.int64],
+    entry_hashes: NDArray[np.int64],
+    slots: NDArray[np.int32],
+    num_words: int,
+    rows: NDArray[np.float32],
+    num_buckets: int,
+    kept: NDArray[np.int32],
+    minn: int,
+    maxn: int,
+    word_ngrams: int,
+    sums: NDArray[np.float64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Adds the rows of each text's features to `sums` (n, width) and their number to `counts` (n,).
+
+    fastText's rules: tokens stand between blanks (U+3000 is none) and the end of the line is the token `</s>`, also
+    where it is written out, which ends the text. A token of the vocabulary is a feature; so are the n-grams of `minn`
+    to `maxn` characters of `<token>`, except `<` and `>` alone, of any token but `</s>`; labels and other tokens with
+    the prefix of labels are nothing. n-grams of words count where the model has them. n-grams are hashed to buckets;
+    those of a pruned bucket are dropped (`kept` is empty in a model without pruning).
+    """
+    longest = 0
+    for document in range(len(counts)):
+        longest = max(longest, offsets[document + 1] - offsets[document])
+    longest_entry = 0
+    for entry in range(len(entry_hashes)):
+        longest_entry = max(longest_entry, entry_offsets[entry + 1] - entry_offsets[entry])
+    token = np.empty(longest + 8, np.uint8)  # <token>, or </s> in brackets
+    starts = np.empty(longest + 10, np.int64)  # of the characters in `token`, and the end
+    word_hashes = np.empty(longest // 2 + 2 if word_ngrams > 1 else 0, np.uint64)
+    numbers = np.empty(2 * FEATURES_AT_ONCE + max(maxn, 0) + max(word_ngrams, 0), np.int32)
+    hashes = np.empty(FEATURES_AT_ONCE + max(maxn, 0), np.uint32)
+    chars_at_once = max(1, FEATURES_AT_ONCE // max(1, maxn - minn + 1))
+    modulus = max(num_buckets, 1)
+    pruned = len(kept) > 0
+    for document in range(len(counts)):
+        position, end = offsets[document], offsets[document + 1]
+        total = sums[document]
+        pending = 0  # features in `numbers` that are not yet added
+        num_hashes = 0
+        at_end = False
+        while not at_end:
+            while position < end and _is_blank(data[position]):
+                position += 1
+            token[0] = ord("<")
+            starts[0] = 0
+            num_chars = 1
+            begin = position
+            while position < end and (data[position] > 32 or not _is_blank(data[position])):
+                position += 1
+            length = position - begin
+            for i in range(1, length + 1):
+                byte = data[begin + i - 1]
+                token[i] = byte
+                starts[num_chars] = i
+                num_chars += byte & 0xC0 != 0x80
+            if length == 0:
+                for byte in END_OF_LINE:
+                    length += 1
+                    token[length] = byte
+            token[length + 1] = ord(">")
+            at_end = length == len(END_OF_LINE) and _starts_with(token[1:], length, END_OF_LINE)
+
+            entry = -1
+            h = FNV_OFFSET
+            if word_ngrams > 1 or length <= longest_entry:  # a longer token is in no vocabulary
+                for i in range(1, length + 1):
+                    h = _step(h, token[i])
+                entry = _find_entry(token[1:], length, h, entry_data, entry_offsets, entry_hashes, slots)
+            if entry >= num_words or (entry < 0 and _starts_with(token[1:], length, LABEL_PREFIX)):
+                continue
+            if entry >= 0:
+                numbers[pending] = entry
+                pending += 1
+            if word_ngrams > 1:
+                word_hashes[num_hashes] = np.uint64(np.int64(np.int32(np.uint32(h))))  # the sign is extended
+                num_hashes += 1
+            if not at_end and maxn > 0:
+                starts[num_chars] = length + 1
+                num_chars += 1
+                starts[num_chars] = length + 2
+                for first in range(0, num_chars, chars_at_once):
+                    last = min(first + chars_at_once, num_chars)
+                    found = _hash_ngrams(token, starts, first, last, num_chars, minn, maxn, hashes)
+                    pending = _append_rows(hashes, found, num_buckets, kept, num_words, numbers, pending)
+                    if pending >= FEATURES_AT_ONCE:
+                        counts[document] += pending
+                        pending = _add_rows(rows, numbers, pending, total)
+            if pending >= FEATURES_AT_ONCE:
+                counts[document] += pending
+                pending = _add_rows(rows, numbers, pending, total)
+        for i in range(num_hashes):
+            chain = word_hashes[i]
+            for j in range(i + 1, min(num_hashes, i + word_ngrams)):
+                chain = chain * WORD_NGRAM_FACTOR + word_hashes[j]
+                row = np.int64(chain % np.uint64(modulus))
+                if pruned:
+                    row = np.int64(kept[row])
+                if row >= 0:
+                    numbers[pending] = row + num_words
+                    pending += 1
+            if pending >= FEATURES_AT_ONCE:
+                counts[document] += pending
+                pending = _add_rows(rows, numbers, pending, total)
+        counts[document] += pending
+        _add_rows(rows, numbers, pending, total)
