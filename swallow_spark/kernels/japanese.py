@@ -3,6 +3,7 @@
 `may_be_japanese` looks at raw bytes before any parsing; `is_japanese_page` decides, on the text.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -80,6 +81,7 @@ def _count_letters(utf8: np.ndarray, classes: np.ndarray) -> tuple[int, int, int
     return letters, han, kana
 
 
+@lru_cache(maxsize=2)  # of a page's main text and of all its text, which are asked for one by one
 def _letters(text: str) -> tuple[int, int, int]:
     utf8 = text.encode("utf-8", "replace")  # a lone surrogate is no letter
     return _count_letters(np.frombuffer(utf8, dtype=np.uint8), _LETTER_CLASSES)
