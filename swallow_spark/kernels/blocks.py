@@ -332,30 +332,26 @@ def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> 
 
 
 def _has_sentence_end(text: str) -> bool:
-    return (not text.isascii() and _WIDE_SENTENCE_END.search(text) is not None) or _SENTENCE_END.search(
-        text
-    ) is not None
+    return (
+        "。" in text  # most often
+        or (not text.isascii() and _WIDE_SENTENCE_END.search(text) is not None)
+        or _SENTENCE_END.search(text) is not None
+    )
 
 
 def _without_wide_breaks(text: str) -> str:
-    """The text without the line breaks, and the blanks around them, between two wide characters: these are no space
-    (CSS Text 3, section 4.1.3)."""
-    lines = text.split("\n")
-    joined = [lines[0]]
-    before = lines[0].rstrip(" \t\r")
-    for raw in lines[1:]:
-        line = raw.lstrip(" \t\r")
-        if not line:
-            continue
-        if before and _is_wide(before[-1]) and _is_wide(line[0]):
-            joined[-1] = before
-        else:
-            joined.append("\n")
-        joined.append(line)
-        before = line.rstrip(" \t\r")
-    if not lines[-1].strip(" \t\r"):
-        joined.append("\n")
-    return "".join(joined)
+    """The text without its line breaks, and the blanks around them: nothing is left of them between two wide characters
+    (CSS Text 3, section 4.1.3), else a space."""
+    pieces: list[str] = []
+    before = ""
+    for raw in text.split("\n"):
+        line = raw.strip(" \t\r")
+        if line:
+            if before and not (_is_wide(before) and _is_wide(line[0])):
+                pieces.append(" ")
+            pieces.append(line)
+            before = line[-1]
+    return "".join(pieces)
 
 
 def _is_wide(character: str) -> bool:
