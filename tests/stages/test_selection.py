@@ -291,20 +291,51 @@ def test_datasets_reads_exports(chosen: Run, tmp_path: Path, format_: str) -> No
     assert set(loaded["doc_id"]) == members(chosen, "either")
 
 
-def test_one_shard_alone(tmp_path: Path) -> None:
-    """Rows that are not those of the plan are noticed, without Spark."""
+def texts_of(doc_ids: Sequence[int]) -> pa.Table:
+    """Rows of a subset, one for each doc_id."""
+    rows = [
+        dict.fromkeys(export_stage.SUBSETS.names)
+        | {"doc_id": doc_id, "text": f"本文{doc_id}。" * 99, "num_chars": len(f"本文{doc_id}。" * 99)}
+        for doc_id in doc_ids
+    ]
+    return pa.Table.from_pylist(rows, export_stage.SUBSETS)
+
+
+def shard_of(doc_ids: Sequence[int], paths: Sequence[str], name: str = "s/s") -> export_stage.Shard:
+    rows = texts_of([doc_id for doc_id in doc_ids if 3 < doc_id <= 90])
+    characters = sum(rows.column("num_chars").to_pylist())
+    return export_stage.Shard(name, 3, 90, rows.num_rows, characters, tuple(paths), (), Fraction(1))
+
+
+@pytest.mark.parametrize("format_", export_stage.FORMATS)
+def test_a_shard_is_the_same_bytes_however_its_subset_is_cut(tmp_path: Path, format_: str) -> None:
+    doc_ids = list(range(1, 101))
+    pq.write_table(texts_of(doc_ids), tmp_path / "whole.parquet")
+    for number in range(3):
+        pq.write_table(texts_of(doc_ids[number::3][::-1]), tmp_path / f"{number}.parquet", row_group_size=7)
+    settings = export_stage.Export(Root(str(tmp_path)), Root(str(tmp_path / "out")), format_, (), False, 1)
+    export_stage.write_shard(settings, shard_of(doc_ids, ["whole.parquet"], "one"))
+    export_stage.write_shard(settings, shard_of(doc_ids, [f"{n}.parquet" for n in (2, 0, 1)], "other"))
+    assert (tmp_path / "out" / "one").read_bytes() == (tmp_path / "out" / "other").read_bytes()
+
+
+def test_rows_that_were_not_planned_are_noticed(tmp_path: Path) -> None:
     settings = export_stage.Export(Root(str(tmp_path)), Root(str(tmp_path / "out")), "parquet", (), False, 1)
-    texts = pa.table(
-        {
-            name: pa.array([None] * 3, field.type)
-            for name, field in zip(settings.schema.names, settings.schema, strict=True)
-        }
-    )
-    texts = texts.set_column(0, "doc_id", pa.array([5, 3, 9])).set_column(3, "text", pa.array(["a", "b", "c"]))
-    texts = texts.set_column(5, "num_chars", pa.array([1, 1, 1], pa.int32())).cast(settings.schema)
-    pq.write_table(texts, tmp_path / "x.parquet", row_group_size=1)
-    shard = export_stage.Shard("s/s.parquet", 3, 9, 2, 2, ("x.parquet",), (), Fraction(1))
+    pq.write_table(texts_of([9, 3, 91, 5]), tmp_path / "x.parquet", row_group_size=1)
+    shard = shard_of([9, 3, 91, 5], ["x.parquet"])
     export_stage.write_shard(settings, shard)
-    assert pq.read_table(tmp_path / "out" / "s" / "s.parquet").column("doc_id").to_pylist() == [5, 9]
+    assert pq.read_table(tmp_path / "out" / "s" / "s").column("doc_id").to_pylist() == [5, 9]
     with pytest.raises(ValueError, match="2 pages where 3 are due"):
         export_stage.write_shard(settings, shard._replace(documents=3))
+
+
+def test_row_groups_suit_loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_stage, "_ROW_GROUP_BYTES", 5_000)
+    settings = export_stage.Export(Root(str(tmp_path)), Root(str(tmp_path / "out")), "parquet", (), False, 1)
+    pq.write_table(texts_of(range(4, 44)), tmp_path / "x.parquet")
+    export_stage.write_shard(settings, shard_of(range(4, 44), ["x.parquet"]))
+    metadata = pq.ParquetFile(tmp_path / "out" / "s" / "s").metadata
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert sum(sizes) == 40
+    assert len(sizes) > 5
+    assert max(sizes) <= 1 + 5_000 // (3 * 4 * 99)
