@@ -164,7 +164,11 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
     def entry(part: Any, key: str) -> Any:
         return part.get(key) if isinstance(part, dict) else None
 
-    parts: list[tuple[Any, str]] = [(values.get("features"), "ng_words"), (values.get("label"), "prompt")]
+    parts: list[tuple[Any, str]] = [
+        (values.get("features"), "ng_words"),
+        (values.get("features"), "phrases"),
+        (values.get("label"), "prompt"),
+    ]
     parts += [(values.get("tokens"), "file")]
     parts += [(values.get("decontamination"), "against")]
     parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]

@@ -24,6 +24,7 @@ from swallow_spark.kernels import (
     minhash,
     ngwords,
     page,
+    personal,
     tokens,
     tombstones,
     warc,
@@ -105,7 +106,7 @@ class Fingerprints:
 
     @cached_property
     def select(self) -> str:
-        versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION}
+        versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION, "personal": personal.VERSION}
         return fingerprint(selection(self.config), versions, *map(self.score, self.config.plan.classifiers))
 
     @cached_property

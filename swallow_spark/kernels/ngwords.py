@@ -59,10 +59,19 @@ class Matcher:
 
         With variants the code points of the text as it stands are counted: half-width ｶﾞ is two of them.
         """
+        matched: npt.NDArray[np.int64] = self._matches(codes, offsets)[0]
+        return matched
+
+    def num_matches(self, codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
+        """How many matches each text has: int64, (texts,)."""
+        number: npt.NDArray[np.int64] = self._matches(codes, offsets)[1]
+        return number
+
+    def _matches(self, codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
         widths = np.zeros(0, np.uint8)
         if self._folding is not None:
             codes, offsets, widths = fold(codes, offsets, self._folding)
-        matched: npt.NDArray[np.int64] = _matched_chars(codes, offsets, widths, *self._index)
+        matched: npt.NDArray[np.int64] = _matches(codes, offsets, widths, *self._index)
         return matched
 
 
@@ -154,7 +163,7 @@ def _is_expression(
 
 
 @njit(cache=True, nogil=True)
-def _matched_chars(
+def _matches(
     codes: Codes,
     offsets: Offsets,
     widths: npt.NDArray[np.uint8],
@@ -166,7 +175,8 @@ def _matched_chars(
     table: npt.NDArray[np.int64],
     longest: int,
 ) -> npt.NDArray[np.int64]:
-    result = np.zeros(offsets.size - 1, np.int64)
+    """int64 (2, texts): characters in matches, and matches."""
+    result = np.zeros((2, offsets.size - 1), np.int64)
     lengths = np.empty(longest + 1, np.int64)  # of pieces that may be expressions, and their hashes
     hashes = np.empty(longest + 1, np.uint64)
     any_single = single.any()
@@ -198,7 +208,8 @@ def _matched_chars(
                 candidates -= 1
                 length = lengths[candidates]
                 if _is_expression(codes, at, length, hashes[candidates], own, bounds, table):
-                    result[i] += widths[at : at + length].sum() if widths.size else length
+                    result[0, i] += widths[at : at + length].sum() if widths.size else length
+                    result[1, i] += 1
                     step = length
                     break
             at += step

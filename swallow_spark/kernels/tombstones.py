@@ -2,8 +2,8 @@
 
 URLs are compared as blocklists compare them: scheme, user, port, a leading `www.`, fragment, a slash at the end and
 case don't count; nor does it matter whether a name is written in its own script or in ASCII (IDNA). A host stands for
-all below it. What is compared are BLAKE2b digests of 120 bits: with a billion tombstones and a hundred billion pages the
-probability that a single page is taken for another is below 1e-15.
+all below it. What is compared are BLAKE2b digests of 120 bits: with a billion tombstones and a hundred billion pages
+the probability that a single page is taken for another is below 1e-15.
 """
 
 import re

@@ -162,6 +162,8 @@ class Subset:
     characters: int
     threshold: float | None
     last_doc_id: int | None
+    cleaned: Mapping[str, int] = field(default_factory=dict)
+    """What clean-up did, in words -> how often."""
 
 
 @dataclass(frozen=True)

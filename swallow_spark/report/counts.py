@@ -34,6 +34,13 @@ _SIMILARITY_BINS: Final = 50
 _SCORE_BINS: Final = 60
 _SENTENCE_BOUNDS: Final = ((20, 90), (20, 200))
 _SCOPES: Final = ("file", "gap", "record")
+_CLEANED: Final = {
+    "trimmed": "footers trimmed",
+    "emptied": "pages emptied and left out",
+    "masked_mail": "mail addresses masked",
+    "masked_phone": "phone numbers masked",
+    "masked_postal_code": "postal codes masked",
+}
 
 
 def funnel(have: Finished) -> tuple[Step, ...]:
@@ -196,7 +203,9 @@ def subsets(have: Finished) -> tuple[Subset, ...]:
     found = []
     for name, size in have.summary.get("subsets", {}).items():
         lower = last.get(name, {})
-        found.append(Subset(name, size["documents"], size["characters"], lower.get("score"), lower.get("doc_id")))
+        cleaned = {words: size[key] for key, words in _CLEANED.items() if size.get(key)}
+        documents, characters = size["documents"], size["characters"]
+        found.append(Subset(name, documents, characters, lower.get("score"), lower.get("doc_id"), cleaned))
     return tuple(found)
 
 

@@ -29,8 +29,13 @@ class Features(Section):
     ng_words: ReadListing | None = Field(
         default=None, description="file or URL of NG expressions, one a line; none: not measured"
     )
+    phrases: ReadListing | None = Field(
+        default=None,
+        description="file or URL of phrases, one a line, that a rule on num_phrases rejects; none: not measured",
+    )
     ng_variants: tuple[Literal["width", "kana"], ...] = Field(
-        default=(), description="differences that don't matter: half and full width, hiragana and katakana"
+        default=(),
+        description="differences that don't matter in these lists: half and full width, hiragana and katakana",
     )
     groups: tuple[Literal["lines", "compression"], ...] = Field(
         default=(), description="features of other pipelines, measured beside those of Swallow"

@@ -292,8 +292,12 @@ class Tokens(Section):
 
 
 class Cleanup(Section):
-    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed."""
+    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed; personal data
+    masked where that is switched on."""
 
     mode: Literal["careful", "swallow", "off"] = Field(
         default="careful", description="swallow: as the original; careful: never the first line nor more than half"
+    )
+    mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(
+        default=(), description="personal data that a mark takes the place of"
     )

@@ -34,29 +34,44 @@ def annotate(pages: DataFrame, kernels: Kernels, outputs: Outputs) -> DataFrame:
     return pages.select(*_FROM_PAGES, "text").mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
-def ng_matcher(section: Features) -> ngwords.Matcher | None:
-    """The matcher for the configured NG expressions; None where there is no list. Raises ConfigError."""
-    if section.ng_words is None:
-        return None
-    return ngwords.Matcher(ngwords.expressions(*section.ng_words), section.ng_variants)
+class Lists(NamedTuple):
+    """What the configured lists look for; None where there is no list."""
+
+    ng_words: ngwords.Matcher | None
+    phrases: ngwords.Matcher | None
 
 
-def measure(texts: pa.Array, section: Features, ng_words: ngwords.Matcher | None) -> pa.RecordBatch:
+def lists(section: Features) -> Lists:
+    """The configured lists, ready to look for. Raises ConfigError."""
+    ng_words, phrases = section.ng_words, section.phrases
+    return Lists(
+        ngwords.Matcher(ngwords.expressions(*ng_words), section.ng_variants) if ng_words else None,
+        ngwords.Matcher(ngwords.expressions(*phrases), section.ng_variants) if phrases else None,
+    )
+
+
+def measure(texts: pa.Array, section: Features, looked_for: Lists) -> pa.RecordBatch:
     """The features of texts, as the section says."""
-    return feature_kernels.measure(texts, ng_words=ng_words, blank_lines=section.blank_lines, groups=section.groups)
+    return feature_kernels.measure(
+        texts,
+        ng_words=looked_for.ng_words,
+        phrases=looked_for.phrases,
+        blank_lines=section.blank_lines,
+        groups=section.groups,
+    )
 
 
 def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs: Outputs) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
-        matcher = ng_matcher(kernels.features) if kernels.features else None
+        looked_for = lists(kernels.features) if kernels.features else None
         for batch in batches:
             *from_pages, texts = batch.columns
             if kernels.sketch:
                 sketched = lsh.sketch(texts, **kernels.sketch.model_dump())
                 opened.write("sketches", _with(sketched, {"doc_id": from_pages[0]}))
-            if kernels.features:
-                measured = measure(texts, kernels.features, matcher)
+            if kernels.features and looked_for:
+                measured = measure(texts, kernels.features, looked_for)
                 opened.write("features", _with(measured, dict(zip(_FROM_PAGES, from_pages, strict=True))))
         yield opened.written()
 

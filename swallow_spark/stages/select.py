@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.kernels import cleanup
+from swallow_spark.kernels import cleanup, personal
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.sections.select import Cleanup
@@ -33,8 +34,8 @@ def write_subsets(
 ) -> DataFrame:
     """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
 
-    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; and for
-    each two tables the pages that are in `both`.
+    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; what was
+    `masked_<kind>`; and for each two tables the pages that are in `both`.
 
     members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
     """
@@ -59,7 +60,7 @@ def _write_task(
             batch = batch.filter(pa.array(present))
             if not batch.num_rows:
                 continue
-            batch, trimmed = _cleaned(batch, section)
+            batch, done = _cleaned(batch, section)
             with_scores = pa.RecordBatch.from_arrays(
                 [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
             )
@@ -70,7 +71,7 @@ def _write_task(
                 if here.any():
                     sums = {
                         f"chars:{table}": int(num_chars[here].sum(dtype=np.int64)),
-                        f"trimmed:{table}": int(trimmed[here].sum()),
+                        **done.sums(here, table),
                         f"emptied:{table}": int((num_chars[here] == 0).sum()),
                         **both.pop(table, {}),
                     }
@@ -88,11 +89,31 @@ def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, d
     return found
 
 
-def _cleaned(batch: pa.RecordBatch, section: Cleanup) -> tuple[pa.RecordBatch, NDArray[np.bool_]]:
-    """The batch with its texts cleaned up and their lengths, and which of them lost a footer."""
-    if section.mode == "off":
-        return batch, np.zeros(batch.num_rows, np.bool_)
-    cleaned = cleanup.clean(batch.column("text"), section.mode)
-    columns = {"text": cleaned.texts, "num_chars": pa.array(cleaned.num_chars)}
-    arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]
-    return pa.RecordBatch.from_arrays(arrays, batch.schema.names), cleaned.trimmed
+class _Done(NamedTuple):
+    """What clean-up did to each page of a batch: whether a footer was trimmed, and how many of each kind of personal
+    data were masked (kinds, pages)."""
+
+    trimmed: NDArray[np.bool_]
+    masked: NDArray[np.int32]
+
+    def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
+        """What is counted of those pages of a table."""
+        masked = dict(zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True))
+        return {
+            f"trimmed:{table}": int(self.trimmed[here].sum()),
+            **{f"masked_{kind}:{table}": number for kind, number in masked.items() if number},
+        }
+
+
+def _cleaned(batch: pa.RecordBatch, section: Cleanup) -> tuple[pa.RecordBatch, _Done]:
+    """The batch with its texts cleaned up and their lengths, and what was done to them."""
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    trimmed = np.zeros(batch.num_rows, np.bool_)
+    masked = np.zeros((len(personal.KINDS), batch.num_rows), np.int32)
+    if section.mode != "off":
+        cleaned = cleanup.clean(columns["text"], section.mode)
+        columns["text"], columns["num_chars"], trimmed = cleaned.texts, pa.array(cleaned.num_chars), cleaned.trimmed
+    if section.mask:
+        found = personal.mask(columns["text"], section.mask)
+        columns["text"], columns["num_chars"], masked = found.texts, pa.array(found.num_chars), found.counts
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), _Done(trimmed, masked)

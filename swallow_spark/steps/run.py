@@ -49,8 +49,9 @@ def check_config(config: Config) -> None:
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
             raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
-    if config.features.ng_words:
-        ngwords.expressions(*config.features.ng_words)
+    for named in (config.features.ng_words, config.features.phrases):
+        if named:
+            ngwords.expressions(*named)
     contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
     for name, classifier in config.classifiers.items():
         model = fasttext.load(classifier.path)

@@ -64,6 +64,7 @@ def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch, groups: bool 
     batch.validate(full=True)
     for text, row in zip(texts, batch.to_pylist(), strict=True):
         assert row.pop("ng_fraction") is None
+        assert row.pop("num_phrases") is None
         expected = {**naive_features.measure(text), **(naive_features.measure_groups(text) if groups else NO_GROUPS)}
         assert row.keys() == expected.keys()
         for name, value in expected.items():
@@ -152,6 +153,12 @@ def test_ng_fraction_is_of_japanese_letters() -> None:
     assert (
         features.measure(blank_line_inside, ng_words=words, blank_lines="drop").column("ng_fraction")[0].as_py() == 0.5
     )
+
+
+def test_phrases_are_counted_without_overlaps() -> None:
+    phrases = Matcher(["TODO: implement", "ください", "ださい。"])
+    texts = pa.array(["TODO: implement\n読んでください。TODO: implement", "todo: implement", "", None])
+    assert features.measure(texts, phrases=phrases).column("num_phrases").to_pylist() == [3, 0, 0, 0]
 
 
 def test_names_that_come_twice_are_refused() -> None:

@@ -109,7 +109,9 @@ def contents(**changes: object) -> Contents:
             )
         ),
         "subsets": (
-            Subset("wiki-top10", 42, 180_000, 0.8, page(5).doc_id),
+            Subset(
+                "wiki-top10", 42, 180_000, 0.8, page(5).doc_id, {"footers trimmed": 1234, "mail addresses masked": 5}
+            ),
             Subset("wiki-top10-30", 84, 310_000, None, None),
         ),
         "sizes": Sizes(

@@ -86,3 +86,32 @@ def test_texts_are_cleaned_and_what_that_did_is_counted(
     assert [row["num_chars"] for row in found] == [len(text) for text in expected[0]]
     sums = {"chars": sum(map(len, expected[0])), "trimmed": expected[1], "emptied": expected[2]}
     assert dict(written[0]["sums"]) == {f"{name}:{table}": value for name, value in sums.items()}
+
+
+def test_personal_data_is_masked_and_counted(spark: SparkSession, tmp_path: Path) -> None:
+    root, tables = Root(str(tmp_path)), {"subsets/wiki-top10": 0, "subsets/wiki-top10-30": 1}
+    texts = ["電話，03-1234-5678．〒100-0001", "a@example.jp、b@example.jp", "c@example.jp 2024-01-02"]
+    pages = [
+        dict.fromkeys(PAGES.names)
+        | {"doc_id": i, "text": text, "num_chars": len(text), "language_score": 1.0, "record_length": 9}
+        for i, text in enumerate(texts)
+    ]
+    members = [(0, 1, 0.9), (1, 1, 0.8), (2, 2, 0.5)]
+    shipped = lookups.ship(
+        spark.createDataFrame(members, "doc_id long, subsets long, score_wiki double"), root, "members", 1
+    )
+    schema = stage.subset_schema(["wiki"])
+    outputs = Outputs(root, dict.fromkeys(tables, schema), {table: {0: f"{table}/crawl=a/x"} for table in tables})
+    frame = spark.createDataFrame(pa.Table.from_pylist(pages, PAGES)).coalesce(1)
+    section = Cleanup(mask=("mail", "phone"))
+    written = stage.write_subsets(frame, shipped, tables, ["score_wiki"], section, outputs).collect()
+    rows = {row["doc_id"]: row for file in written for row in pq.read_table(root.local_path(file["path"])).to_pylist()}
+    masked = ["電話、<PHONE>．〒100-0001", "<MAIL>、<MAIL>", "<MAIL> 2024-01-02"]
+    assert [rows[i]["text"] for i in range(3)] == masked
+    assert [rows[i]["num_chars"] for i in range(3)] == list(map(len, masked))
+    sums = {name: value for file in written for name, value in dict(file["sums"]).items() if name.startswith("masked_")}
+    assert sums == {
+        "masked_mail:subsets/wiki-top10": 2,
+        "masked_phone:subsets/wiki-top10": 1,
+        "masked_mail:subsets/wiki-top10-30": 1,
+    }

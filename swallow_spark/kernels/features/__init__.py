@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from swallow_spark.kernels.features import compression, letters, lines, ng, ngrams, repetition, sentences
+from swallow_spark.kernels.features import compression, letters, lines, ng, ngrams, phrases, repetition, sentences
 from swallow_spark.kernels.features.texts import Feature, Texts, without_blank_lines
 from swallow_spark.kernels.ngwords import Matcher
 
@@ -25,6 +25,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ng.FEATURE,
     lines.FEATURE,
     compression.FEATURE,
+    phrases.FEATURE,
 )
 
 
@@ -57,18 +58,19 @@ def measure(
     texts: Any,
     *,
     ng_words: Matcher | None = None,
+    phrases: Matcher | None = None,
     blank_lines: Literal["keep", "drop"] = "keep",
     groups: Collection[str] = (),
 ) -> pa.RecordBatch:
     """All features of each text of a (large_)string array: a batch of `SCHEMA`, one row for each text.
 
     `blank_lines="drop"` measures the texts without lines that are empty or blank; "keep" measures them as they stand,
-    as Swallow's code does. Null are `ng_fraction` without `ng_words`, and the features of groups that aren't in
-    `groups`. Nulls count as empty texts.
+    as Swallow's code does. Null are `ng_fraction` without `ng_words`, `num_phrases` without `phrases`, and the features
+    of groups that aren't in `groups`. Nulls count as empty texts.
     """
     if blank_lines == "drop":
         texts = without_blank_lines(texts)
-    decoded, measured = Texts.decode(texts, ng_words), _measured(groups)
+    decoded, measured = Texts.decode(texts, ng_words, phrases), _measured(groups)
     columns = []
     for feature in FEATURES:
         if feature in measured:

@@ -23,11 +23,12 @@ class Texts:
     codes: Codes
     offsets: Offsets
     ng_words: Matcher | None = None
+    phrases: Matcher | None = None
 
     @classmethod
-    def decode(cls, array: Any, ng_words: Matcher | None = None) -> "Texts":
+    def decode(cls, array: Any, ng_words: Matcher | None = None, phrases: Matcher | None = None) -> "Texts":
         codes, offsets = code_points(array)
-        return cls(array, codes, offsets, ng_words)
+        return cls(array, codes, offsets, ng_words, phrases)
 
 
 @dataclass(frozen=True)

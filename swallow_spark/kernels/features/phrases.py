@@ -1,0 +1,21 @@
+"""How often the phrases of a list occur, of which one is enough to reject a page."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from swallow_spark.kernels.features.texts import Column, Feature, Texts
+
+
+def _compute(texts: Texts) -> list[Column]:
+    if texts.phrases is None:
+        return [pa.nulls(len(texts.array), pa.int32())]
+    return [texts.phrases.num_matches(texts.codes, texts.offsets)]
+
+
+FEATURE: Final = Feature(
+    name="phrases",
+    version=1,
+    schema=pa.schema([pa.field("num_phrases", pa.int32())]),  # null: no list was given
+    compute=_compute,
+)

@@ -1,0 +1,111 @@
+"""Personal data in texts, replaced by marks: mail addresses, Japanese phone numbers and postal codes.
+
+What only looks alike stays: dates, ISBNs, prices, versions. Digits and hyphens may be half or full width. Every pattern
+is bounded, so the time is linear in the length of a text whatever it holds.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+VERSION: Final = 1
+Kind: TypeAlias = Literal["mail", "phone", "postal_code"]
+KINDS: Final[tuple[Kind, ...]] = ("mail", "phone", "postal_code")
+MARKS: Final[dict[Kind, str]] = {"mail": "<MAIL>", "phone": "<PHONE>", "postal_code": "<POSTAL_CODE>"}
+
+_DIGIT: Final = "[0-9０-９]"
+_HYPHEN: Final = "[-‐‑‒–—−－ー]"
+_PREFECTURES: Final = (
+    "北海道|青森県|岩手県|宮城県|秋田県|山形県|福島県|茨城県|栃木県|群馬県|埼玉県|千葉県|東京都|神奈川県|新潟県|富山県|石川県|福井県|"
+    "山梨県|長野県|岐阜県|静岡県|愛知県|三重県|滋賀県|京都府|大阪府|兵庫県|奈良県|和歌山県|鳥取県|島根県|岡山県|広島県|山口県|徳島県|"
+    "香川県|愛媛県|高知県|福岡県|佐賀県|長崎県|熊本県|大分県|宮崎県|鹿児島県|沖縄県"
+)
+# Local parts have at most 64 characters, labels 63 (RFC 5321, RFC 1035); a part is looked at from its beginning only.
+_LOCAL: Final = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~-"
+_MAIL: Final = re.compile(
+    rf"(?<![{_LOCAL}])[{_LOCAL}]{{1,64}}[@＠](?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,8}}[A-Za-z]{{2,24}}(?![A-Za-z0-9])"
+)
+# Area code, exchange and subscriber's number; the area code or the exchange may be in brackets.
+_PHONE: Final = re.compile(
+    rf"(?<![0-9０-９A-Za-z.．/])(?<!{_DIGIT}{_HYPHEN})"
+    rf"(?:[+＋][8８][1１][- －]?(?:[(（][0０][)）])?(?P<abroad>{_DIGIT}{{1,4}})|[(（]?(?P<area>[0０]{_DIGIT}{{1,4}}))"
+    rf"(?:{_HYPHEN}|[)）(（]{{1,2}}|[)）]{_HYPHEN}|[ 　](?=[(（]))?"
+    rf"(?P<exchange>{_DIGIT}{{1,4}})(?:{_HYPHEN}|[)）]{_HYPHEN}?)(?P<subscriber>{_DIGIT}{{3,4}})"
+    rf"(?!{_DIGIT}|{_HYPHEN}{_DIGIT}|[A-Za-z%％円年月日])"
+)
+# Without hyphens only mobile numbers are told from other numbers.
+_MOBILE: Final = re.compile(rf"(?<![0-9０-９A-Za-z.．/_-])[0０][7-9７-９][0０]{_DIGIT}{{8}}(?![0-9０-９A-Za-z_%％円-])")
+_POSTAL: Final = re.compile(
+    rf"(?:〒[ 　]?|郵便番号[:：]?[ 　]?){_DIGIT}{{3}}{_HYPHEN}?{_DIGIT}{{4}}(?!{_DIGIT})"
+    rf"|(?<![0-9０-９A-Za-z.．-]){_DIGIT}{{3}}{_HYPHEN}{_DIGIT}{{4}}(?=[ 　\n]{{0,2}}(?:{_PREFECTURES}))"
+)
+_FREE: Final = frozenset({"0120", "0570", "0990", "0180"})  # these have three digits at the end
+_ELEVEN: Final = frozenset({"050", "070", "080", "090", "0800"})  # and numbers with these eleven in all
+
+
+class Masked(NamedTuple):
+    """Texts with marks, their lengths in code points, and how many of each kind were replaced (kinds, texts)."""
+
+    texts: pa.Array
+    num_chars: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+
+
+def mask(texts: Any, kinds: Sequence[Kind]) -> Masked:
+    """Masks a (large_)string array without nulls. `counts` has a row for each of KINDS."""
+    counts = np.zeros((len(KINDS), len(texts)), np.int32)
+    masked = []
+    for i, text in enumerate(texts.to_pylist()):
+        for kind in kinds:
+            text, counts[KINDS.index(kind), i] = _REPLACE[kind](text)
+        masked.append(text)
+    lengths = np.fromiter(map(len, masked), np.int32, len(masked))
+    return Masked(pa.array(masked, texts.type), lengths, counts)
+
+
+def mask_mail(text: str) -> tuple[str, int]:
+    """The text without mail addresses, and how many there were."""
+    return _MAIL.subn(MARKS["mail"], text) if "@" in text or "＠" in text else (text, 0)
+
+
+def mask_phone(text: str) -> tuple[str, int]:
+    """The text without Japanese phone numbers, from 0 or +81, with hyphens or brackets; mobile ones without, too."""
+    number = 0
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal number
+        if not _is_phone(match):
+            return match[0]
+        number += 1
+        return MARKS["phone"]
+
+    text = _PHONE.sub(replaced, text)
+    text, mobile = _MOBILE.subn(MARKS["phone"], text)
+    return text, number + mobile
+
+
+def _is_phone(match: re.Match[str]) -> bool:
+    groups = [_ascii(match[name]) for name in ("exchange", "subscriber")]
+    area = _ascii(match["area"] or f"0{match['abroad']}")
+    if match["area"] and match[0].count("(") + match[0].count("（") != match[0].count(")") + match[0].count("）"):
+        return False
+    length = len(area) + sum(map(len, groups))
+    if len(groups[1]) == 3:
+        return area in _FREE and length == 10
+    return length == (11 if area in _ELEVEN else 10)
+
+
+def _ascii(digits: str) -> str:
+    return "".join(str(int(digit)) for digit in digits)
+
+
+def mask_postal_code(text: str) -> tuple[str, int]:
+    """The text without postal codes: those that 〒 or 郵便番号 announces, and those before the name of a prefecture."""
+    return _POSTAL.subn(MARKS["postal_code"], text)
+
+
+_REPLACE: Final = {"mail": mask_mail, "phone": mask_phone, "postal_code": mask_postal_code}
