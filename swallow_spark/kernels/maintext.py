@@ -210,7 +210,9 @@ def _trunk(elements: list[Element], main: int) -> list[bool]:
             children.setdefault(elements[index].parent, []).append(index)
     inside = [False] * len(elements)
     decided = [False] * len(elements)
-    while (trunk := _next(elements, children, main)) is not None:
+    # In the named body of an article its author put what is there.
+    least = _MIN_SOLE if elements[main].hint == ARTICLE_BODY else _MIN_TRUNK
+    while (trunk := _next(elements, children, main, least)) is not None:
         around = children[main]
         is_sole = elements[trunk].prose >= _MIN_SOLE * elements[main].prose
         inside[main] = not is_sole and elements[main].prose > sum(elements[index].prose for index in around)
@@ -233,8 +235,9 @@ def _trunk(elements: list[Element], main: int) -> list[bool]:
     return inside
 
 
-def _next(elements: list[Element], children: dict[int, list[int]], main: int) -> int | None:
-    """The child of `main` that holds the most prose, if it is a good part and the child is an area of the page."""
+def _next(elements: list[Element], children: dict[int, list[int]], main: int, least: float) -> int | None:
+    """The child of `main` that holds the most prose, if it is a good part (at `least`) and the child is an area of the
+    page."""
     trunk = max(children.get(main, ()), key=lambda index: elements[index].prose, default=None)
     if trunk is None:
         return None
@@ -244,9 +247,7 @@ def _next(elements: list[Element], children: dict[int, list[int]], main: int) ->
             return None
     elif tag not in _CONTAINERS:
         return None
-    return (
-        trunk if prose > 0 and prose >= (_MIN_TRUNK if tag in _LAYOUT else _MIN_SOLE) * elements[main].prose else None
-    )
+    return trunk if prose > 0 and prose >= (least if tag in _LAYOUT else _MIN_SOLE) * elements[main].prose else None
 
 
 def _is_text_beside(elements: list[Element], index: int, trunk: int, is_sole: bool) -> bool:

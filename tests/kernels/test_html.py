@@ -86,6 +86,12 @@ def test_text_beside_the_longest_part_stays() -> None:
     assert text_of(body) == f"{SECOND}\n{FIRST}\n{THIRD}\n定員\n十名\n{SECOND}"
 
 
+def test_all_parts_of_the_named_body_of_an_article_stay() -> None:
+    news = f"<div>{teasers(THIRD[:30])}<p><a href=/news>一覧</a></p></div>"
+    body = f"<div class=article-body><div>{paragraphs(FIRST, SECOND)}</div>{news}<div>{paragraphs(THIRD)}</div></div>"
+    assert text_of(body).split("\n") == [FIRST, SECOND, "記事 0 の見出し", THIRD[:30], THIRD]
+
+
 def test_short_sections_of_a_manual_stay() -> None:
     sections = "".join(
         f"<div class=sect><h3>{title}</h3><p>{text}</p></div>"
