@@ -148,6 +148,25 @@ def test_the_crontab_has_five_fields_and_a_user() -> None:
     assert re.match(r"(?:[\d*/,-]+ ){5}spark ", line)
 
 
+# ---- docker/
+
+
+def test_compose_runs_a_job_that_exists_on_pages_that_are_there() -> None:
+    (found,) = documents(REPOSITORY / "docker" / "compose.yaml")
+    services = found["services"]
+    (words,) = [words for words in arguments_of_containers(services["demo"]) if words[0] == "spark-submit"]
+    job = next(place for place, word in enumerate(words) if "/jobs/" in word)
+    name, given = Path(words[job]).stem, words[job + 1 :]
+    parsed = COMMANDS.commands[name].make_context(name, list(given))
+    there = {path.name for path in (REPOSITORY / "demo" / "pages").glob("*.warc.gz")}
+    assert {Path(location).name for location in parsed.params["inputs"]} == there
+    assert parsed.params["corpus"].startswith("s3://")
+    for service in services.values():
+        image = service["image"]
+        assert image == "swallow-spark" or re.search(r":\d+\.\d+", image), f"{image} is not pinned"
+        assert set(service.get("depends_on", {})) <= services.keys()
+
+
 # ---- the image's entry point
 
 
