@@ -157,7 +157,7 @@ def finished(directory: Path, config: Config) -> Corpus:
         own = [{key: page(n)[key] for key in SUBSETS.names} for n in numbers]
         rows[f"subsets/{name}"] = (SUBSETS, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
     rows["subsets/long-top50"][2]["both:subsets/wiki-top50:subsets/long-top50"] = 1
-    commit(corpus, due.subsets(pages, found), rows)
+    commit(corpus, due.subsets(pages, found, None), rows)
     corpus.root.write_atomically(
         "runs/1.json",
         json.dumps(
