@@ -76,7 +76,7 @@ _KINDS: Final = {
         "br": _LINE_BREAK,
     }.items()
 }
-_TEXT: Final = LexborHTMLParser("<p>x").css_first("p").first_child.tag_id
+_TEXT: Final = next(LexborHTMLParser("<p>x").css("p")[0].iter(include_text=True)).tag_id
 
 # Words of class and id names: hints only.
 _BOILERPLATE_WORDS: Final = words(
