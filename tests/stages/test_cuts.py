@@ -79,25 +79,29 @@ def test_a_threshold_takes_all_equal_scores(spark: SparkSession) -> None:
     assert frame.where(stage.is_above(None, F.col("score"), F.col("doc_id"))).isEmpty()
 
 
-@pytest.mark.parametrize(
-    ("scores", "documents", "message"),
-    [
-        ([0.1, float("nan"), 0.3], 1, "not a finite number"),
-        ([0.1, float("-inf"), 0.3], 1, "not a finite number"),
-        ([0.1, 0.2], 3, "a cut after 3, but there are 2"),
-        ([], 1, "a cut after 1, but there are 0"),
-    ],
-)
-def test_cuts_refused(spark: SparkSession, scores: list[float], documents: int, message: str) -> None:
+def unchecked(spark: SparkSession, scores: list[float]) -> DataFrame:
     columns = [pa.array(range(len(scores)), pa.int64()), pa.array(scores, pa.float64())]
-    with pytest.raises(ValueError, match=message):
-        stage.cuts_after(spark.createDataFrame(pa.table(columns, schema=SCORES)), [documents])
+    return spark.createDataFrame(pa.table(columns, schema=SCORES))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_scores_that_are_no_numbers_are_refused(spark: SparkSession, bad: float) -> None:
+    with pytest.raises(ValueError, match="not a finite number"):
+        stage.totals(unchecked(spark, [0.1, bad, 0.3]))
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2], []])
+def test_cuts_behind_all_are_refused(spark: SparkSession, scores: list[float]) -> None:
+    frame = unchecked(spark, scores)
+    assert stage.totals(frame) == (len(scores), len(scores))
+    with pytest.raises(ValueError, match=f"a cut after 3, but there are {len(scores)}"):
+        stage.cuts_after(frame, [3])
 
 
 def test_no_negative_weights(spark: SparkSession) -> None:
     frame = spark.createDataFrame([(1, 0.5, 3), (2, 0.5, -1)], "doc_id long, score double, weight long")
     with pytest.raises(ValueError, match="missing or negative"):
-        stage.cuts_after(frame, [1])
+        stage.totals(frame)
 
 
 @pytest.mark.parametrize(
