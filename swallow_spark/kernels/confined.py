@@ -14,8 +14,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
-from swallow_spark.kernels.framing import Record
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.records import Record
 
 __all__ = ["ConfinedReader"]
 

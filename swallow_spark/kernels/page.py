@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from swallow_spark.kernels import charset, html, http, japanese, signs, skim
-from swallow_spark.kernels.framing import Record
+from swallow_spark.kernels.records import Record
 from swallow_spark.kernels.urls import host_of
 
 __all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import BinaryIO, Final, NamedTuple
 
 from swallow_spark.kernels import warc
-from swallow_spark.kernels.framing import Damage, Record
 from swallow_spark.kernels.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Window
+from swallow_spark.kernels.records import Damage, Record
 
 __all__ = ["RangeReader", "Span", "cut", "meet"]
 

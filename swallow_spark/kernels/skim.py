@@ -7,9 +7,9 @@ the same verdict by itself, only more slowly.
 import numpy as np
 from numba import njit
 
-from swallow_spark.kernels.framing import Record
 from swallow_spark.kernels.heads import ABSENT, equals, names, scan, trimmed
 from swallow_spark.kernels.http import FIELDS, MAX_HEAD_BYTES
+from swallow_spark.kernels.records import Record
 from swallow_spark.kernels.signs import has_no_sign
 
 __all__ = ["NO_SIGN_OF_JAPANESE", "STATUS", "UNSURE", "skim"]
