@@ -1,12 +1,16 @@
 """Thresholds taken to another corpus, exports and mixtures, by the command line."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commands import call
 from corpora import rows
+
+from swallow_spark.kernels.sampling import is_sampled
 
 
 def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> None:
@@ -72,7 +76,11 @@ def test_export_and_mixture(copy: Path, tmp_path: Path) -> None:
         for name, of in manifest["subsets"].items()
     }
     assert found["wiki-top10"] == {row["doc_id"] for row in rows(copy, "subsets/wiki-top10")}
-    assert found["wiki-top10-part"] < found["wiki-top10"]
+    sample = manifest["subsets"]["wiki-top10-part"]["sample"]
+    doc_ids = np.array(sorted(found["wiki-top10"]))
+    part = is_sampled(doc_ids, 1, Fraction(sample["share"]))
+    assert (found["wiki-top10-part"], sample["seed"]) == ({*doc_ids[part].tolist()}, 1)
+    assert abs(Fraction(sample["share"]) - Fraction(1, 2)) < Fraction(1, 100)
     assert manifest["subsets"]["wiki-top10"]["tokens"] == tokens
 
 
