@@ -47,7 +47,7 @@ _DATE: Final = re.compile(
 )
 _FINE_PRINT_SIGNS: Final = ("©", "opyright", "OPYRIGHT", "ights ", "無断", "ookie", "クッキー")  # any of them is in it
 _FINE_PRINT: Final = re.compile(
-    r"©|copyright\s*(?:\(|\d)|rights reserved|無断(?:転載|複製|使用|引用|複写)|by (?:using|continuing)\b.*\bcookies"
+    r"©|copyright\s*(?:\(|\d)|rights reserved|無断(?:転載|複製|使用|引用|複写)"
     r"|\b(?:uses?|accept|of) (?:\w+ )?cookies|(?:cookies?|クッキー)[^。]{0,12}(?:使用|利用|同意|許可)",
     re.IGNORECASE,
 )

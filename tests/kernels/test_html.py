@@ -250,6 +250,10 @@ HOSTILE = {
     "one attribute": b'<p title="' + b"a" * 5_000_000 + b'">x',
     "one line": b"<p>" + b"x" * 5_000_000,
     "open tags": b"<a" * 200_000 + b"><p>x",
+    "fine print": b"<p>x " + b"of the use of " * 100_000 + b"ookie",
+    "forms and headings": b"<form><h2>x</h2></form>" * 20_000,
+    "dropped at depth": b"<div>" * 4_000 + b"<nav>x</nav>" * 20_000,
+    "teasers": b"<div><div><a href=x>x</a><p>x, y, z and the rest of it.</p></div></div>" * 10_000,
     "entities": b"<p>x" + b"&amp;&#xD800;" * 50_000,
 }
 
