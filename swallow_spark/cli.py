@@ -24,6 +24,7 @@ from swallow_spark.commands import (
     selection,
     stages,
     upkeep,
+    wikipedia,
 )
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
 
@@ -45,6 +46,7 @@ for commands in (
     contamination,
     classifiers,
     sampling,
+    wikipedia,
 ):
     app.add_typer(commands.app)
 

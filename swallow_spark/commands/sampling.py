@@ -48,11 +48,14 @@ class By(StrEnum):
     SCORE = "score"
 
 
-OfOption = Annotated[Of, typer.Option("--of", help="All pages, survivors of dedup, or those that the rules accept.")]
-ByOption = Annotated[
-    By, typer.Option("--by", help="Each page alike, each host alike, or each equal range of a classifier's score.")
+OfOption = Annotated[
+    Of, typer.Option("--of", metavar="WHICH", help="pages, survivors (of dedup), or accepted (by the rules).")
 ]
-ClassifierOption = Annotated[str | None, typer.Option("--classifier", metavar="NAME", help="Of --by score.")]
+ByOption = Annotated[
+    By,
+    typer.Option("--by", metavar="HOW", help="uniform, host (they take turns), or score (equal ranges take turns)."),
+]
+ClassifierOption = Annotated[str | None, typer.Option("--classifier", metavar="NAME", help="The one of --by score.")]
 StrataOption = Annotated[int, typer.Option("--strata", metavar="N", help="Ranges of --by score.")]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another sample.")]
 
@@ -95,7 +98,7 @@ def label(
     number: Annotated[int | None, typer.Option("--sample", metavar="N", help="How many pages.")] = None,
     chosen: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="Parquet or JSONL with text, or with doc_ids of --corpus."),
+        typer.Option("--from", metavar="FILE", help="Parquet or JSONL with text, or with doc_id."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Default: the server's first.")] = None,
     key_variable: Annotated[

@@ -6,8 +6,8 @@ the average by the output matrix; since both are linear, the output matrix is mu
 wherever that makes the rows no longer (800 MB become 16 MB for 2 M buckets of 100 dimensions and two labels).
 
 What counts as a feature is fastText's own rule (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification";
-Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText reads
-one line a document.
+Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText
+reads one line a document.
 """
 
 from abc import ABC, abstractmethod

@@ -97,7 +97,7 @@ def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
 def _read_file(task: Task, path: Path) -> pa.Table:
     suffixes = [suffix for suffix in path.suffixes if suffix in (".parquet", ".jsonl", ".gz", ".zst")]
     try:
-        if suffixes == [".parquet"]:
+        if suffixes == [".parquet"] or path.is_dir():
             table = pq.read_table(path)
         elif suffixes[:1] == [".jsonl"]:
             data = path.read_bytes()

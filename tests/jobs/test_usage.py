@@ -18,6 +18,7 @@ WARC = DEMO_PAGES / "00000.warc.gz"
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")
 COMMANDS = (*STAGE_COMMANDS, "build", "ingest", "import", "explain", "discard", "check", "unlock", "train", "evaluate")
 COMMANDS += ("export", "plan-mixture")
+COMMANDS += ("sample", "label", "wiki-positives")
 
 
 @pytest.fixture(autouse=True)

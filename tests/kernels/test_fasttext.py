@@ -168,7 +168,7 @@ def test_rows_are_remainders_exactly(buckets: int) -> None:
     rng = np.random.default_rng(buckets)
     multiples = np.arange(0, 1 << 32, max(buckets, 1 << 20), np.uint64) // buckets * buckets
     near = np.concatenate([multiples, multiples + np.uint64(buckets - 1), rng.integers(0, 1 << 32, 10_000, np.uint64)])
-    hashes = np.concatenate([near, [0, (1 << 32) - 1]]).astype(np.uint32)
+    hashes = np.append(near, np.array([0, (1 << 32) - 1], np.uint64)).astype(np.uint32)
     numbers = np.zeros(len(hashes), np.int32)
     count = _append_rows(hashes, len(hashes), buckets, np.zeros(0, np.int32), 7, numbers, 0)
     assert count == len(hashes)

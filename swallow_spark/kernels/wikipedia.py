@@ -1,0 +1,122 @@
+"""Articles and categories out of a Wikipedia dump: pages-articles (XML), categorylinks and linktarget (SQL).
+
+The formats: https://www.mediawiki.org/wiki/Help:Export and https://www.mediawiki.org/wiki/Manual:Categorylinks_table,
+which told category titles (`cl_to`) until 2025 and since then numbers of `linktarget` (`cl_target_id`).
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from xml.etree import ElementTree
+
+ARTICLE: Final = 0
+CATEGORY: Final = 14
+
+_ELEMENT: Final = re.compile(r"<page\b")
+_COLUMN: Final = re.compile(rb"^\s*`(\w+)`", re.MULTILINE)
+_INSERT: Final = re.compile(rb"INSERT INTO `\w+` VALUES ")
+_VALUE: Final = re.compile(rb"'((?:[^'\\]|\\.|'')*)'|([^,()']+)", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPED: Final = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
+# Sections that tell sources and where to read on, not the subject.
+_APPENDIX: Final = re.compile(
+    r"^==\s*(?:脚注|出典|注釈|参考文献|関連文献|関連項目|外部リンク|注|註|参照)[^=]*==\s*$", re.MULTILINE
+)
+_NAMESPACE: Final = re.compile(
+    r"^\s*:?(?:ファイル|画像|File|Image|Category|カテゴリ|[a-z]{2,3}(?:-[a-z]+)*)\s*:", re.IGNORECASE
+)
+_UNREAD: Final = frozenset(("table", "gallery", "ref", "timeline", "math", "score"))
+
+
+class Page(NamedTuple):
+    """A page of a dump: `title` without the namespace's prefix, with underscores for blanks, as links name it."""
+
+    page_id: int
+    namespace: int
+    title: str
+    is_redirect: bool
+    wikitext: str
+
+
+def parse_page(element: str) -> Page | None:
+    """The page in a piece of XML that ends with (or without) `</page>`; None where none begins in it.
+
+    Raises ValueError for XML that is broken.
+    """
+    start = _ELEMENT.search(element)
+    if not start:
+        return None
+    whole = element[start.start() :]
+    try:
+        page = ElementTree.fromstring(whole if whole.rstrip().endswith("</page>") else f"{whole}</page>")
+        title, namespace = page.findtext("title", ""), int(page.findtext("ns", "0"))
+        page_id = int(page.findtext("id", ""))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ValueError(f"a page that can't be read: {error}") from None
+    if namespace:
+        title = title.partition(":")[2]
+    text = page.findtext("revision/text") or ""
+    return Page(page_id, namespace, as_link(title), page.find("redirect") is not None, text)
+
+
+def as_link(title: str) -> str:
+    """A title as links name it."""
+    return title.strip().replace(" ", "_")
+
+
+def columns(create_table: bytes) -> list[str]:
+    """The columns of a table, by the beginning of its dump."""
+    start = create_table.find(b"CREATE TABLE")
+    end = create_table.find(b"\n)", start)
+    return [name.decode() for name in _COLUMN.findall(create_table[create_table.find(b"(", start) : end])]
+
+
+def rows(line: bytes) -> Iterator[list[bytes]]:
+    """The rows of one line of a dump; none where it inserts none. Strings come without quotes and escapes."""
+    found = _INSERT.match(line)
+    if not found:
+        return
+    row: list[bytes] = []
+    at = found.end()
+    while at < len(line):
+        character = line[at : at + 1]
+        if character in b"(, \n\r;":
+            at += 1
+        elif character == b")":
+            yield row
+            row = []
+            at += 1
+        else:
+            value = _VALUE.match(line, at)
+            if not value:
+                raise ValueError(f"a line that can't be read at byte {at}")
+            text, number = value.groups()
+            row.append(number if text is None else _unescape(text))
+            at = value.end()
+
+
+def _unescape(text: bytes) -> bytes:
+    text = text.replace(b"''", b"'")
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text) if b"\\" in text else text
+
+
+def plain_text(title: str, wikitext: str) -> str:
+    """An article as readable text, its title first: without templates, tables, notes, files and appendices."""
+    import mwparserfromhell  # here: only this function needs it
+
+    appendix = _APPENDIX.search(wikitext)
+    code = mwparserfromhell.parse(wikitext[: appendix.start()] if appendix else wikitext, skip_style_tags=True)
+    for tag in code.filter_tags(matches=lambda node: str(node.tag).strip().lower() in _UNREAD):
+        _remove(code, tag)
+    for link in code.filter_wikilinks(matches=lambda node: bool(_NAMESPACE.match(str(node.title)))):
+        _remove(code, link)
+    text = code.strip_code(normalize=True, collapse=True).replace("'''", "").replace("''", "")
+    lines = [line.strip() for line in text.splitlines()]
+    body = "\n".join(line for line in lines if line)
+    return f"{title.replace('_', ' ')}\n{body}" if body else ""
+
+
+def _remove(code: Any, node: Any) -> None:
+    with contextlib.suppress(ValueError):  # it went with what it stood in
+        code.remove(node)
