@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,10 @@ class Work:
     settings: Settings
     boundary: Boundary
 
+    @cached_property
+    def num_pages(self) -> int:
+        return self.sketches.count()
+
     def edges(self, name: str) -> DataFrame:
         """(doc_id, first, band, key): each page of a bucket but its first, with the first. Pass by pass of bands."""
         found = []
@@ -53,7 +57,7 @@ class Work:
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
         """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
-        per_pass = max(1, self.sketches.count() * self.settings.bands_per_pass)
+        per_pass = max(1, self.num_pages * self.settings.bands_per_pass)
         bands = max(1, self.settings.num_bands // -(-count // per_pass))
         partitions = min(self.settings.partitions, -(-self.settings.partitions * count // per_pass))
         found = []
