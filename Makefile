@@ -7,7 +7,7 @@ CORPUS ?= demo-corpus
 EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint licences audit format models lock package clean
+.PHONY: help demo test chaos check lint licences audit format models lock package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pag
 
 test: $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/pytest
+
+chaos: $(VENV)/.installed-dev ## Disturb builds at random for MINUTES, from SEED on, and compare what comes of them
+	$(BIN)/python tests/jobs/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15)
 
 check: lint test ## What CI runs: lint and tests
 
