@@ -79,9 +79,7 @@ def show_check(result: dict[str, Any], console: Console) -> None:
     for damage in result["damaged"]:
         tell(f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
     for path in result["unlisted"] if not result["held_by"] else ():
-        tell(
-            f"left over: {path}: on no list, so never read; the next run deletes it"
-        )
+        tell(f"left over: {path}: on no list, so never read; the next run deletes it")
     for crawl, number in result.get("files_pending", {}).items():
         tell(f"pending: {number:,} input files of crawl {crawl} are in no finished batch")
     for entry in result["not_done"]:

@@ -122,7 +122,8 @@ def test_train_and_evaluate(tmp_path: Path, task: str) -> None:
     examples = pq.read_table(REPOSITORY / "demo" / "classifiers" / f"{task}.parquet")
     few, model = tmp_path / "few.parquet", tmp_path / "model.bin"
     pq.write_table(pa.concat_tables([examples.slice(0, 200), examples.slice(examples.num_rows - 200)]), few)
-    trained = call("train", "--task", task, "--input", few, "--model", model, "--set", "training.epochs=3", "--json").json
+    few_epochs = ("--set", "training.epochs=3")
+    trained = call("train", "--task", task, "--input", few, "--model", model, *few_epochs, "--json").json
     assert trained
     assert model.stat().st_size > 0
     assert list(tmp_path.glob("model.bin.card*"))
