@@ -73,7 +73,7 @@ class Progress:
             entry = {"time": now, "run": self._run_id, "stage": stage, "message": message, **figures}
             self.console.out(json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=True))
         else:
-            self.console.print(printable(message), markup=False)
+            self.console.print(printable(message), markup=False, soft_wrap=True)
 
     def tell_seconds(self) -> None:
         """A line on what took how long, the start of Spark apart; none where there was nothing to do."""
