@@ -30,14 +30,14 @@ def _rotate32(x: np.uint32, bits: int) -> np.uint32:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _read32(data: Bytes, at: int) -> np.uint32:
+def _read32(data: Bytes, at: int | np.uint64) -> np.uint32:
     # Numba takes a signed index for one that may count from the end, which keeps LLVM from making this one load.
-    at = np.uint64(at)
+    first = np.uint64(at)
     return np.uint32(
-        np.uint32(data[at])
-        | np.uint32(data[at + np.uint64(1)]) << np.uint32(8)
-        | np.uint32(data[at + np.uint64(2)]) << np.uint32(16)
-        | np.uint32(data[at + np.uint64(3)]) << np.uint32(24)
+        np.uint32(data[first])
+        | np.uint32(data[first + np.uint64(1)]) << np.uint32(8)
+        | np.uint32(data[first + np.uint64(2)]) << np.uint32(16)
+        | np.uint32(data[first + np.uint64(3)]) << np.uint32(24)
     )
 
 

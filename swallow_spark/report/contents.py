@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from swallow_spark.kernels.capacity import Needs
 from swallow_spark.report.change import Change
 from swallow_spark.report.resources import Used
 
@@ -137,6 +138,7 @@ class Dedup:
     sizes: tuple[GroupSize, ...]
     similarities: Histogram
     largest: tuple[Group, ...]
+    needs: Needs
 
 
 @dataclass(frozen=True)

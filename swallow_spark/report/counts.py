@@ -6,6 +6,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from swallow_spark.kernels.capacity import needs
 from swallow_spark.report.contents import (
     Crawl,
     Cut,
@@ -118,6 +119,12 @@ def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[i
         sizes=tuple(sizes),
         similarities=histogram(similarity, "similarity", 0, 1, _SIMILARITY_BINS),
         largest=tuple(Group(pages[row["doc_id"]], row["num_duplicates"]) for row in largest if row["doc_id"] in pages),
+        needs=needs(
+            max(1, have.summary["pages"]),
+            bands=sketch.bands,
+            rows_per_band=sketch.rows_per_band,
+            bands_per_pass=have.config.execution.bands_per_pass,
+        ),
     )
 
 

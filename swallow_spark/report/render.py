@@ -49,7 +49,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for one in (clean, duration, formula, link, number, percent, place, pretty):
+    for one in (clean, duration, formula, link, number, percent, place, pretty, plots.short):
         environment.filters[one.__name__] = one
     environment.globals["plot"] = {name: _as_markup(getattr(plots, name)) for name in _PLOTS}
     return environment

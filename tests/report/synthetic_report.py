@@ -1,5 +1,6 @@
 """A report's contents as they might be, with hostile pages among them."""
 
+from swallow_spark.kernels.capacity import needs
 from swallow_spark.report.contents import (
     Contents,
     Crawl,
@@ -80,6 +81,7 @@ def contents(**changes: object) -> Contents:
             (GroupSize(1, 1, 560), GroupSize(2, 2, 50), GroupSize(3, 4, 20), GroupSize(5, 8, 10)),
             Histogram(0, 1, tuple([0] * 30 + [1, 2, 5, 9, 12, 14, 20, 30, 27, 40])),
             (Group(page(1, title=SCRIPT), 7),),
+            needs(800, bands=40, rows_per_band=20, bands_per_pass=10),
         ),
         "rules": Rules(
             "swallow-v2",

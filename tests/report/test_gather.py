@@ -212,6 +212,7 @@ def test_groups_by_size_and_similarity(found: Contents) -> None:
     counts = {place: count for place, count in enumerate(found.dedup.similarities.counts) if count}
     assert counts == {49: 1, 46: 1, 42: 1}
     assert [(group.page.doc_id, group.num_duplicates) for group in found.dedup.largest] == [(IDS[0], 2), (IDS[3], 1)]
+    assert found.dedup.needs.lookups == 8 * 10
 
 
 def test_scores_with_their_cuts(found: Contents) -> None:
