@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupSignature
+from datatrove.pipeline.dedup import minhash as dedup
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
@@ -30,8 +31,8 @@ def main() -> None:
         norm_config=TextNormConfig(False, False, False, False, False),
         hash_config=HashConfig(precision=32, hash_fc="xxhash"),
     )
+    dedup.load_word_tokenizer = lambda _: Characters()
     signature = MinhashDedupSignature(str(scratch / "signatures"), config)
-    signature.word_tokenizer = Characters()
     files = len(list(Path(inputs).glob("*.jsonl")))
     steps = [
         ([JsonlReader(inputs, glob_pattern="*.jsonl"), signature], files),
