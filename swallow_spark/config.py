@@ -197,7 +197,9 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals or not all((*sections, last)):
         raise ConfigError(f"--set {override}: write it as section.key=value")
     for section in sections:
-        values = values.setdefault(section, {})
+        if values.get(section) in (None, False):  # a section that is off is switched on
+            values[section] = {}
+        values = values[section]
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {section} is no section")
     try:

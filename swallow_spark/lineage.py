@@ -17,6 +17,7 @@ from swallow_spark.kernels import (
     contamination,
     fasttext,
     features,
+    host_lines,
     html,
     imported,
     japanese,
@@ -46,16 +47,18 @@ COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
         "decide",
         "score",
         "tokens",
+        "host_lines",
         "select",
         "remove",
     ),
-    "sketch": ("deduplicate", "boundary", "decontaminate", "decide", "score", "tokens", "select"),
-    "measure": ("decide", "score", "tokens", "select"),
-    "deduplicate": ("boundary", "decontaminate", "decide", "score", "tokens", "select"),
-    "decontaminate": ("decide", "score", "tokens", "select"),
-    "decide": ("score", "tokens", "select"),
+    "sketch": ("deduplicate", "boundary", "decontaminate", "decide", "score", "tokens", "host_lines", "select"),
+    "measure": ("decide", "score", "tokens", "host_lines", "select"),
+    "deduplicate": ("boundary", "decontaminate", "decide", "score", "tokens", "host_lines", "select"),
+    "decontaminate": ("decide", "score", "tokens", "host_lines", "select"),
+    "decide": ("score", "tokens", "host_lines", "select"),
     "score": ("select",),
     "tokens": ("select",),
+    "host_lines": ("select",),
     "select": (),
     "tombstones": ("remove",),
 }
@@ -107,7 +110,13 @@ class Fingerprints:
     @cached_property
     def select(self) -> str:
         versions = {"select": SELECT_VERSION, "cleanup": cleanup.VERSION, "personal": personal.VERSION}
+        if self.config.cleanup.host_lines:
+            versions["host_lines"] = host_lines.VERSION
         return fingerprint(selection(self.config), versions, *map(self.score, self.config.plan.classifiers))
+
+    @cached_property
+    def host_lines(self) -> str:
+        return fingerprint({}, {"host_lines": host_lines.VERSION}, self.ingest)
 
     @cached_property
     def tokens(self) -> str:
@@ -189,10 +198,15 @@ class Lineage:
 
     def subsets(self, pages: Manifest, cuts: Manifest, removed: Manifest | None) -> Due:
         """`removed`: that of `remove` for these pages. Of it counts which ones are removed: where none is, the subsets
-        stay as they are."""
+        stay as they are. Which lines repeat on a host follows from the accepted pages, and these are in the lineage of
+        the cuts."""
         counts = removed.counts if removed else {}
         which = [f"removed {counts['removed']} {counts['mixed']}"] if counts.get("removed") else []
         return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts], *which))
+
+    def host_lines(self, pages: Manifest, decided: Manifest) -> Due:
+        unit = Unit("host_lines", pages.unit)
+        return Due(unit, self.prints.host_lines, {}, lineage([pages, decided]))
 
     def tokens(self, of: str, pages: Manifest, texts: Iterable[Manifest]) -> Due:
         """`of`: a subset's name, or `accepted`; `texts`: what tells which texts are counted."""

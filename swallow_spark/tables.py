@@ -183,6 +183,21 @@ LABELS: Final = pa.schema(  # an LLM's scores of such texts
     ]
 )
 
+HOST_LINES: Final = pa.schema(  # by kernels.host_lines; rows of the same host and line add up
+    [
+        pa.field("host", pa.int64(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("num_pages", pa.int32(), nullable=False),
+    ]
+)
+
+HOST_PAGES: Final = pa.schema(  # rows of the same host add up
+    [
+        pa.field("host", pa.int64(), nullable=False),
+        pa.field("num_pages", pa.int64(), nullable=False),
+    ]
+)
+
 TOKENS: Final = pa.schema(
     [
         pa.field("doc_id", pa.int64(), nullable=False),

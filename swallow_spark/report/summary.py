@@ -7,8 +7,8 @@ from typing import Any
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.kernels.personal import KINDS
 
-MASKED = tuple(f"masked_{kind}" for kind in KINDS)
-"""What a subset's counts tell of personal data, where some was masked."""
+CLEANED = ("host_lines", *(f"masked_{kind}" for kind in KINDS))
+"""What a subset's counts tell of lines dropped and personal data masked, where some were."""
 
 
 def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection: str | None = None) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
             "characters": sums[f"chars:subsets/{name}"],
             "trimmed": sums[f"trimmed:subsets/{name}"],
             "emptied": sums[f"emptied:subsets/{name}"],
-            **{kind: number for kind in MASKED if (number := sums[f"{kind}:subsets/{name}"])},
+            **{kind: number for kind in CLEANED if (number := sums[f"{kind}:subsets/{name}"])},
         }
         for name in cuts.details["subsets"]
     }

@@ -7,10 +7,10 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
 from swallow_spark.sections.score import ClassifierName
-from swallow_spark.sections.section import ExistingFile, Name, Section, sha256_of
+from swallow_spark.sections.section import ExistingFile, Name, Section, Share, sha256_of
 
 MOST_SUBSETS: Final = 63  # they are told apart by the bits of an int64
 
@@ -291,12 +291,28 @@ class Tokens(Section):
         return {key: value for key, value in self.meaning().items() if key in ("file", "encoding")}
 
 
+class HostLines(Section):
+    """Which lines of a page are dropped for being on many of its host's accepted pages: those that reach both bounds.
+    The defaults are ours: on half of ten pages or more, what is no menu or header is hardly anything."""
+
+    min_pages: int = Field(default=10, ge=2, description="of the host, that have the line")
+    min_fraction: Share = Field(default=0.5, description="of the host's accepted pages, that have the line")
+
+
+def _off(value: Any) -> Any:
+    """`false` switches off what another configuration switches on."""
+    return None if value is False else value
+
+
 class Cleanup(Section):
-    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed; personal data
-    masked where that is switched on."""
+    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed; lines that
+    repeat across a host dropped and personal data masked where that is switched on."""
 
     mode: Literal["careful", "swallow", "off"] = Field(
         default="careful", description="swallow: as the original; careful: never the first line nor more than half"
+    )
+    host_lines: Annotated[HostLines | None, BeforeValidator(_off)] = Field(
+        default=None, description="lines that repeat across the pages of a host are dropped; without it, they stay"
     )
     mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(
         default=(), description="personal data that a mark takes the place of"

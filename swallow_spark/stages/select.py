@@ -12,7 +12,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.kernels import cleanup, personal
+from swallow_spark.kernels import cleanup, host_lines, personal
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.sections.select import Cleanup
@@ -30,19 +30,28 @@ def write_subsets(
     bits: Mapping[str, int],
     scores: Sequence[str],
     section: Cleanup,
+    repeated: Lookups | None,
     outputs: Outputs,
 ) -> DataFrame:
     """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
 
     Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; what was
-    `masked_<kind>`; and for each two tables the pages that are in `both`.
+    `masked_<kind>`; `host_lines` that were dropped; and for each two tables the pages that are in `both`.
 
     members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
+    repeated: the keys of the lines to drop, with `host` (stages.host_lines.repeated); None where none are dropped.
     """
     work = partial(
-        _write_task, members=members, bits=dict(bits), scores=tuple(scores), section=section, outputs=outputs
+        _write_task,
+        members=members,
+        bits=dict(bits),
+        scores=tuple(scores),
+        section=section,
+        repeated=repeated,
+        outputs=outputs,
     )
-    return pages.select(*SUBSETS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
+    columns = [*SUBSETS.names, *(["host"] if repeated else [])]
+    return pages.select(*columns).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
 def _write_task(
@@ -51,6 +60,7 @@ def _write_task(
     bits: dict[str, int],
     scores: tuple[str, ...],
     section: Cleanup,
+    repeated: Lookups | None,
     outputs: Outputs,
 ) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
@@ -60,7 +70,7 @@ def _write_task(
             batch = batch.filter(pa.array(present))
             if not batch.num_rows:
                 continue
-            batch, done = _cleaned(batch, section)
+            batch, done = _cleaned(batch, section, repeated)
             with_scores = pa.RecordBatch.from_arrays(
                 [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
             )
@@ -90,30 +100,47 @@ def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, d
 
 
 class _Done(NamedTuple):
-    """What clean-up did to each page of a batch: whether a footer was trimmed, and how many of each kind of personal
-    data were masked (kinds, pages)."""
+    """What clean-up did to each page of a batch: how many lines were dropped, whether a footer was trimmed, and how
+    many of each kind of personal data were masked (kinds, pages)."""
 
+    host_lines: NDArray[np.int32]
     trimmed: NDArray[np.bool_]
     masked: NDArray[np.int32]
 
     def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
         """What is counted of those pages of a table."""
-        masked = dict(zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True))
+        optional = {"host_lines": int(self.host_lines[here].sum(dtype=np.int64))}
+        for kind, number in zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True):
+            optional[f"masked_{kind}"] = number
         return {
             f"trimmed:{table}": int(self.trimmed[here].sum()),
-            **{f"masked_{kind}:{table}": number for kind, number in masked.items() if number},
+            **{f"{name}:{table}": number for name, number in optional.items() if number},
         }
 
 
-def _cleaned(batch: pa.RecordBatch, section: Cleanup) -> tuple[pa.RecordBatch, _Done]:
-    """The batch with its texts cleaned up and their lengths, and what was done to them."""
+def _cleaned(batch: pa.RecordBatch, section: Cleanup, repeated: Lookups | None) -> tuple[pa.RecordBatch, _Done]:
+    """The batch with its texts cleaned up and their lengths, and what was done to them. Lines are dropped first: they
+    were counted as they are in `pages`."""
     columns = {name: batch.column(name) for name in batch.schema.names}
+    dropped = np.zeros(batch.num_rows, np.int32)
     trimmed = np.zeros(batch.num_rows, np.bool_)
     masked = np.zeros((len(personal.KINDS), batch.num_rows), np.int32)
+    if repeated:
+        short = _without_repeated(columns["text"], columns.pop("host"), repeated)
+        columns["text"], columns["num_chars"], dropped = short.texts, pa.array(short.num_chars), short.num_lines
     if section.mode != "off":
         cleaned = cleanup.clean(columns["text"], section.mode)
         columns["text"], columns["num_chars"], trimmed = cleaned.texts, pa.array(cleaned.num_chars), cleaned.trimmed
     if section.mask:
         found = personal.mask(columns["text"], section.mask)
         columns["text"], columns["num_chars"], masked = found.texts, pa.array(found.num_chars), found.counts
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), _Done(trimmed, masked)
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), _Done(dropped, trimmed, masked)
+
+
+def _without_repeated(texts: pa.Array, hosts: pa.Array, repeated: Lookups) -> host_lines.Without:
+    keys = host_lines.host_keys(hosts)
+    text, host, line = host_lines.lines(texts, keys)
+    dropped, values = repeated.find(line)
+    if dropped.any():
+        dropped[dropped] = values["host"] == host[dropped]
+    return host_lines.without(texts, text, dropped)

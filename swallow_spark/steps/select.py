@@ -23,6 +23,7 @@ from swallow_spark.sections.select import Part, Plan, parse_band, percent_of
 from swallow_spark.stages import cuts as stage
 from swallow_spark.stages import select as writing
 from swallow_spark.stages.score import table_of
+from swallow_spark.steps.host_lines import ship_repeated
 from swallow_spark.steps.remove import find_removed, removed
 from swallow_spark.steps.run import Run, crawl_of, in_flight, scored
 from swallow_spark.steps.tokens import ACCEPTED, accepted_tokens
@@ -212,11 +213,15 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
             if of != ACCEPTED and batch in replaced:
                 corpus.forget(Unit("tokens", manifest.unit))
         corpus.root.delete("subsets/thresholds.json")
+        section = run.config.cleanup.host_lines
+        repeated = ship_repeated(run, section) if section else None
         with run.progress.stage("select"):
             members = _members(run, plan, cuts, scores, rows)
             shipped = lookups.ship(members, corpus.root, "members", _num_scored(scores))
-            in_flight(run, partial(_write_batch, run, cuts, shipped, tables, plan.classifiers), pending)
-        corpus.root.delete(shipped.directory)
+            in_flight(run, partial(_write_batch, run, cuts, shipped, repeated, tables, plan.classifiers), pending)
+        for lookup in (shipped, repeated):
+            if lookup:
+                corpus.root.delete(lookup.directory)
     for directory in corpus.root.directories("subsets"):
         if directory.count("/") == 1 and directory not in tables:
             corpus.root.delete(directory)  # of a subset that is no longer configured
@@ -259,6 +264,7 @@ def _write_batch(
     run: Run,
     cuts: Manifest,
     members: lookups.Lookups,
+    repeated: lookups.Lookups | None,
     tables: list[str],
     classifiers: Sequence[str],
     pages: Manifest,
@@ -268,5 +274,5 @@ def _write_batch(
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
     bits = {table: bit for bit, table in enumerate(tables)}
-    written = writing.write_subsets(rows, members, bits, scores, run.config.cleanup, outputs).collect()
+    written = writing.write_subsets(rows, members, bits, scores, run.config.cleanup, repeated, outputs).collect()
     corpus.commit(*due, written)

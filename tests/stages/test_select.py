@@ -39,6 +39,7 @@ def test_subsets_hold_their_members(spark: SparkSession, tmp_path: Path) -> None
         tables,
         ["score_wiki"],
         Cleanup(mode="off"),
+        None,
         Outputs(root, dict.fromkeys(tables, schema), directories),
     ).collect()
     for table, bit in tables.items():
@@ -74,7 +75,8 @@ def test_texts_are_cleaned_and_what_that_did_is_counted(
     )
     outputs = Outputs(root, {table: stage.subset_schema(["wiki"])}, {table: {0: f"{table}/crawl=a/x"}})
     frame = spark.createDataFrame(pa.Table.from_pylist(pages, PAGES)).coalesce(1)
-    written = stage.write_subsets(frame, shipped, {table: 0}, ["score_wiki"], Cleanup(mode=mode), outputs).collect()
+    section = Cleanup(mode=mode)
+    written = stage.write_subsets(frame, shipped, {table: 0}, ["score_wiki"], section, None, outputs).collect()
     found = pq.read_table(root.local_path(written[0]["path"])).sort_by("doc_id").to_pylist()
     trimmed = ("本文が長く続く。\n" * 3).rstrip()
     expected = {
@@ -104,7 +106,7 @@ def test_personal_data_is_masked_and_counted(spark: SparkSession, tmp_path: Path
     outputs = Outputs(root, dict.fromkeys(tables, schema), {table: {0: f"{table}/crawl=a/x"} for table in tables})
     frame = spark.createDataFrame(pa.Table.from_pylist(pages, PAGES)).coalesce(1)
     section = Cleanup(mask=("mail", "phone"))
-    written = stage.write_subsets(frame, shipped, tables, ["score_wiki"], section, outputs).collect()
+    written = stage.write_subsets(frame, shipped, tables, ["score_wiki"], section, None, outputs).collect()
     rows = {row["doc_id"]: row for file in written for row in pq.read_table(root.local_path(file["path"])).to_pylist()}
     masked = ["電話、<PHONE>．〒100-0001", "<MAIL>、<MAIL>", "<MAIL> 2024-01-02"]
     assert [rows[i]["text"] for i in range(3)] == masked
