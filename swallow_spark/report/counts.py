@@ -36,6 +36,7 @@ _SCORE_BINS: Final = 60
 _SENTENCE_BOUNDS: Final = ((20, 90), (20, 200))
 _SCOPES: Final = ("file", "gap", "record")
 _CLEANED: Final = {
+    "host_lines": "lines dropped that repeat on their host",
     "trimmed": "footers trimmed",
     "emptied": "pages emptied and left out",
     "masked_mail": "mail addresses masked",
@@ -197,9 +198,7 @@ def scores(have: Finished) -> tuple[Scores, ...]:
             continue
         low, high = min(0.0, *classifier.weights.values()), max(0.0, *classifier.weights.values())
         bins = histogram(have.scores(name), "score", low, high if high > low else low + 1, _SCORE_BINS)
-        cuts = [
-            Cut(cut["band"], cut["lower"]["score"]) for cut in have.cuts if cut["ranking"] == name and cut["lower"]
-        ]
+        cuts = [Cut(cut["band"], cut["lower"]["score"]) for cut in have.cuts if cut["ranking"] == name and cut["lower"]]
         found.append(Scores(name, dict(classifier.weights), bins, tuple(cuts)))
     return tuple(found)
 
