@@ -13,8 +13,9 @@ _FEATURE_BYTES: Final = 240
 _PARQUET: Final = 1.1  # sketches are as random as hashes: a tenth above their bare size
 
 # Of benchmarks/dedup.py at ten million documents, of which four in five fall; fewer need less.
-_KEY_EXCHANGED_BYTES: Final = 14.6  # for each band of each page: key, doc_id, band, compressed by Spark
-_OTHER_EXCHANGED_BYTES: Final = 780  # for each page: copies, witnesses, representatives, both sketches for similarity
+_KEY_EXCHANGED_BYTES: Final = 15.8  # for each band of each page: key, doc_id, band, compressed by Spark
+_OTHER_EXCHANGED_BYTES: Final = 910  # for each page: copies, witnesses, representatives, both sketches for similarity
+_WITNESSES_BYTES: Final = 475  # for each page, of the largest exchange behind the passes
 _EDGE_BYTES: Final = 3.3  # for each band of each page, written between the passes and deleted at the end
 _RESULT_BYTES: Final = 28  # for each page, in duplicates or groups
 
@@ -23,7 +24,7 @@ _LOOKUP_BYTES: Final = 8  # doc_id, for each page that a decision tells
 WORKER_BYTES: Final = 1_500_000_000
 """Of a Python worker of dedup at most: a partition of 16 million rows that is sorted; a usual one takes a third."""
 HEAP_BYTES: Final = 2_000_000_000
-"""Of the JVM, for each core: sorted exchanges and hash joins, which go to disk where they need more."""
+"""Of the JVM, for each core: two cores kept to a heap of 4 GB; sorts and joins go to disk where they need more."""
 
 JACCARD: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """The similarities that the curve is told for."""
@@ -57,7 +58,7 @@ def needs(
         duplicates_and_groups=_RESULT_BYTES,
         between_passes=_EDGE_BYTES * bands,
         exchanged=of_keys + _OTHER_EXCHANGED_BYTES,
-        exchanged_at_once=max(a_pass, _OTHER_EXCHANGED_BYTES / 2),
+        exchanged_at_once=max(a_pass, _WITNESSES_BYTES),
         lookups=_LOOKUP_BYTES,
     )
     return Needs(*(float(round(num_pages * value)) for value in a_page))
