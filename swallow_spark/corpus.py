@@ -154,7 +154,10 @@ class Corpus:
 
     def unlisted_directories(self) -> list[str]:
         """Directories of units that no manifest lists: leftovers of killed runs, or work of a run that goes on."""
-        listed = {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}
+        listed: set[str] = set()
+        for path in {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}:
+            steps = path.split("/")
+            listed.update("/".join(steps[: number + 1]) for number in range(len(steps)))
         found = self.root.directories("")
         return [path for path in found if _UNIT_DIRECTORY.fullmatch(path) and path not in listed]
 

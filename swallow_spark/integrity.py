@@ -59,6 +59,7 @@ def repair(corpus: Corpus, crawl: str | None, say: Callable[[str], None]) -> Non
 
     crawl: the one whose inputs the run reads. Raises CorpusError where pages of another one are damaged.
     """
+    manifests = corpus.root.files(_MANIFESTS.rstrip("/"), ".json")
     for damage in damages(corpus):
         of = damage.unit.name.partition("/")[0].removeprefix("crawl=")
         if damage.unit.stage == "ingest" and of != crawl:
@@ -71,8 +72,15 @@ def repair(corpus: Corpus, crawl: str | None, say: Callable[[str], None]) -> Non
                 f"{damage.path}: {damage.problem}; pages that were removed would come back. Take the file from a "
                 "backup, or `swallow-spark discard --stage tombstones` and `remove` them again"
             )
-        say(f"{damage.path}: {damage.problem}; {damage.unit.stage} {damage.unit.name} will be done again")
-        corpus.root.delete(damage.unit.manifest)  # what it has listed is then a leftover, and swept away
+        say(f"{damage.path}: {damage.problem}; {damage.unit.stage} {damage.unit.name} has to be done again")
+        for manifest in _lost_with(damage.unit, manifests):
+            corpus.root.delete(manifest)  # what it has listed is then a leftover, and swept away
+
+
+def _lost_with(unit: Unit, manifests: Iterable[str]) -> list[str]:
+    """Of pages that are read again, perhaps in batches of other names, nothing that was made of them may stay."""
+    of_batch = [path for path in manifests if path.endswith(f"/{unit.name}.json")] if unit.stage == "ingest" else []
+    return [*of_batch, unit.manifest]
 
 
 def _manifests(corpus: Corpus, paths: Iterable[str]) -> Iterator[tuple[Unit, Manifest | None]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import URLError
 
@@ -97,5 +98,5 @@ class Exporter:
                 write_to_textfile(self._file, self._registry)
             if self._url:
                 push_to_gateway(self._url, job="swallow_spark", registry=self._registry, timeout=5)
-        except (OSError, URLError) as error:
+        except (OSError, URLError, HTTPException) as error:
             self.problem = f"metrics can't be written: {error}"

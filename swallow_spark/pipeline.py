@@ -36,7 +36,7 @@ __all__ = [
     "select",
 ]
 
-_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "tokens", "select")
+_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "remove", "tokens", "select")
 
 
 def build(run: Run, crawl: str, selection: Selection | None = None) -> None:

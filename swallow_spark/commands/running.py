@@ -46,9 +46,9 @@ def running(
     if register:
         check_crawl(register[0])
     there = Corpus.open(location) if not register or Corpus.is_at(location) else None
-    settings = configuration(there, config, () if preset else overrides)
+    standing = settings = configuration(there, config, () if preset else overrides)
     if preset:
-        settings = with_rules(settings, preset, overrides)
+        settings = with_rules(standing, preset, overrides)
     check_config(settings)
     inputs = register[1](settings) if register else []
     corpus = there or Corpus.open_or_create(location)
@@ -78,7 +78,7 @@ def running(
         run = Run(corpus, settings, progress, inputs)
         yield run
         summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
-        _record(run, run_id, command, started, summary)
+        _record(run, standing, run_id, command, started, summary)
         outcome["summary"] = summary
     if as_json:
         print_json({**summary, **(also or {})})
@@ -128,8 +128,9 @@ def _next_number(corpus: Corpus) -> int:
     return max((int(number[1]) for number in numbers if number), default=0) + 1
 
 
-def _record(run: Run, run_id: str, command: str, started: datetime, summary: dict[str, Any]) -> None:
-    """Writes the run's manifest."""
+def _record(run: Run, standing: Config, run_id: str, command: str, started: datetime, summary: dict[str, Any]) -> None:
+    """Writes the run's manifest. `standing`: the configuration that later runs go on with; rules that were only tried
+    (`decide --preset`) are no part of it."""
     corpus, progress = run.corpus, run.progress
     of_this_run = [m for stage in COMPUTED_FROM for m in corpus.manifests(stage) if m.finished >= started]
     python: dict[str, float] = {}
@@ -145,7 +146,7 @@ def _record(run: Run, run_id: str, command: str, started: datetime, summary: dic
         "seconds": progress.seconds,
         "resources": progress.resources,
         "python_cpu_seconds": python,
-        "config": run.config.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
+        "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
         "summary": summary,
     }
     corpus.root.write_atomically(f"runs/{run_id}.json", json.dumps(content, indent=1, ensure_ascii=False).encode())

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -20,18 +21,18 @@ from swallow_spark.commands.options import (
     print_json,
 )
 from swallow_spark.commands.running import configuration, running
-from swallow_spark.commands.selection import thresholds_as_override
+from swallow_spark.commands.selection import as_override
 from swallow_spark.commands.stages import selection_of, warcs, with_base_url
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus import Corpus, Unit
 from swallow_spark.errors import InputError, UsageError, printable, root_cause
 from swallow_spark.report.change import change
 from swallow_spark.report.summary import summarise
 from swallow_spark.report.tables import show_change
+from swallow_spark.steps.select import thresholds
 from swallow_spark.storage import fetch
 
 app = typer.Typer()
 
-_THRESHOLDS: Final = "subsets/thresholds.json"
 _CRAWL: Final = re.compile(r"CC-MAIN-\d{4}-\d{2}", re.ASCII)
 
 
@@ -53,7 +54,7 @@ def add_crawl(
     object, whatever happens."""
     outcome: dict[str, Any] = {"status": "failed", "crawl": crawl}
     try:
-        overrides = with_base_url([*(set_ or ()), *_standing_thresholds(corpus)], base_url)
+        overrides = with_base_url([*_standing_thresholds(corpus, set_ or ()), *(set_ or ())], base_url)
         name = outcome["crawl"] = _latest(corpus, config, overrides) if crawl == "latest" else crawl
         if not _CRAWL.fullmatch(name):
             raise UsageError(f"add-crawl {name}: write CC-MAIN-YYYY-WW, or latest")
@@ -79,11 +80,15 @@ def add_crawl(
         print_json(outcome)
 
 
-def _standing_thresholds(location: str) -> list[str]:
-    """The scores that the corpus's bands begin at, as the bar for the new crawl's pages."""
-    if not Corpus.is_at(location) or not Corpus.open(location).root.exists(_THRESHOLDS):
+def _standing_thresholds(location: str, overrides: Sequence[str]) -> list[str]:
+    """The scores that the corpus's bands begin at, as the bar for the new crawl's pages, unless the user sets one. They
+    are those of the cuts: the file that tells them is gone while subsets are written."""
+    if not Corpus.is_at(location) or any(entry.startswith("selection.thresholds") for entry in overrides):
         return []
-    return [thresholds_as_override(f"{location.rstrip('/')}/{_THRESHOLDS}")]
+    cuts = Corpus.open(location).manifest(Unit("select", "cuts"))
+    if not cuts or not all(cut["classifier"] and cut["lower"] for cut in cuts.details["cuts"]):
+        return []  # ranks have no meaning beyond the pages that they were given to
+    return [as_override(json.dumps(thresholds(cuts)).encode())]
 
 
 def _latest(location: str, config: str | None, overrides: list[str]) -> str:

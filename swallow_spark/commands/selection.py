@@ -78,9 +78,14 @@ def select(
 def thresholds_as_override(location: str) -> str:
     """A thresholds.json as an override of the configuration. Raises InputError or UsageError where it can't be read."""
     try:
-        points = points_of(fetch(location))
+        return as_override(fetch(location))
     except ValueError as error:
         raise UsageError(f"--thresholds {location}: {error}") from None
+
+
+def as_override(content: bytes) -> str:
+    """The content of a thresholds.json as an override of the configuration. Raises ValueError where it is none."""
+    points = points_of(content)
     quoted = (
         f"{json.dumps(name)}={{{', '.join(f'{json.dumps(share)}={score!r}' for share, score in of.items())}}}"
         for name, of in points.items()

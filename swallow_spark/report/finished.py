@@ -14,7 +14,7 @@ from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus, Manifest
 from swallow_spark.report.summary import summarise
 from swallow_spark.stages.annotate import FEATURES
-from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, SCORES, SUBSETS, VERDICTS
+from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, REMOVED, SCORES, SUBSETS, VERDICTS
 
 
 class Finished:
@@ -68,6 +68,13 @@ class Finished:
 
     def features(self) -> DataFrame:
         return self._read("features", FEATURES, self.corpus.manifests("measure"))
+
+    def but_removed(self, rows: DataFrame) -> DataFrame:
+        """Rows without those of pages that were removed on request, of which nothing is shown."""
+        manifests = self.corpus.manifests("remove", "crawl=")
+        if not any(manifest.rows("removed") for manifest in manifests):
+            return rows
+        return rows.join(self._read("removed", REMOVED, manifests).select("doc_id"), "doc_id", "left_anti")
 
     def groups(self) -> DataFrame:
         return self._read("groups", GROUPS, self.deduplicated)

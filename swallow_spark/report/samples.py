@@ -22,7 +22,7 @@ def largest_groups(have: Finished) -> list[dict[str, Any]]:
     if not have.deduplicated:
         return []
     groups = have.groups().where("num_duplicates > 0")
-    largest = groups.orderBy(F.col("num_duplicates").desc(), "doc_id").limit(_LARGEST_GROUPS)
+    largest = have.but_removed(groups).orderBy(F.col("num_duplicates").desc(), "doc_id").limit(_LARGEST_GROUPS)
     return [row.asDict() for row in largest.collect()]
 
 
@@ -45,7 +45,7 @@ def chosen(have: Finished) -> dict[str, list[dict[str, Any]]]:
 
 def _hashed(have: Finished, rows: DataFrame) -> list[dict[str, Any]]:
     section = have.config.report
-    by_hash = rows.orderBy(F.xxhash64("doc_id", F.lit(section.seed)), "doc_id")
+    by_hash = have.but_removed(rows).orderBy(F.xxhash64("doc_id", F.lit(section.seed)), "doc_id")
     return [row.asDict() for row in by_hash.limit(section.sample_pages).collect()]
 
 

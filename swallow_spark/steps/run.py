@@ -94,7 +94,8 @@ def complete(run: Run, stage: Literal["sketch", "measure"]) -> list[Manifest]:
     if not batches or missing:
         what = f"{len(missing)} of {len(batches)} batches of pages" if batches else "there are no pages: ingest"
         raise UsageError(f"{corpus.root.location}: {what} first need `swallow-spark {stage}`")
-    return corpus.manifests(stage)
+    there = {pages.unit for pages in batches}
+    return [manifest for manifest in corpus.manifests(stage) if manifest.unit in there]
 
 
 def deduplicated(run: Run) -> Manifest:
@@ -105,6 +106,7 @@ def deduplicated(run: Run) -> Manifest:
 def verdicts(run: Run) -> dict[str, Manifest]:
     """The units of the preset's verdicts, by crawl. Raises UsageError where one is missing or out of date."""
     kept = deduplicated(run)
+    complete(run, "measure")
     found = {}
     for crawl in run.corpus.crawls().values():
         if measured := run.corpus.manifests("measure", f"crawl={crawl}/"):

@@ -23,6 +23,7 @@ from swallow_spark.errors import UsageError
 from swallow_spark.outputs import Outputs
 from swallow_spark.stages import sample as stage
 from swallow_spark.stages.score import table_of
+from swallow_spark.steps.remove import find_removed, removed
 from swallow_spark.steps.run import Run, deduplicated, scored, verdicts
 from swallow_spark.tables import GROUPS, PAGES, SCORES, TEXTS, VERDICTS
 
@@ -74,11 +75,14 @@ def write_sample(run: Run, sample: Sample, target: Path) -> int:
     """
     manifests = _population(run, sample)
     pages = run.corpus.manifests("ingest")
-    meaning = json.dumps([asdict(sample), lineage(manifests), lineage(pages)])
+    find_removed(run)
+    meaning = json.dumps([asdict(sample), lineage(manifests), lineage([*pages, *run.corpus.manifests("remove")])])
     if (held := _meaning(target)) and held[0] == meaning:
         return held[1]
     with run.progress.stage("sample"):
         rows, group = _rows(run, sample, manifests, pages)
+        if run.corpus.manifests("tombstones"):
+            rows = rows.join(removed(run), "doc_id", "left_anti")
         chosen = stage.choose(rows, sample.number, sample.seed, group)
         return _write(run, chosen, sample.number, target, meaning, sample.label)
 

@@ -65,10 +65,13 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
         raise UsageError(
             f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(there) or 'none'})"
         )
-    cuts = corpus.manifest(Unit("select", "cuts"))
+    cuts, tombs = corpus.manifest(Unit("select", "cuts")), corpus.manifests("tombstones")
+    scores = [manifest for name in plan.classifiers for manifest in scored(run, name)]
+    counted = corpus.manifests("tokens", f"{ACCEPTED}/") if plan.counts("tokens") else []
     if (
         not cuts
-        or cuts.fingerprint != run.lineage.prints.select
+        or not run.lineage.cuts([*scores, *counted]).is_done(corpus)
+        or (tombs and not all(run.lineage.remove(pages, tombs).is_done(corpus) for pages in corpus.manifests("ingest")))
         or not all(_due(run, pages, cuts).is_done(corpus) for pages in corpus.manifests("ingest"))
     ):
         raise UsageError(f"{corpus.root.location}: the subsets first need `swallow-spark select`")
