@@ -1,9 +1,10 @@
 """Lines that repeat across the pages of a host: keys to count them by, and texts without those that repeat too often.
 
-A line is what lies between line feeds, compared without the blanks around it; a blank line has no key. Its key is the
-XXH64 of its UTF-8, seeded with the key of its host, less one bit: keys are int64 and never negative. Whoever looks a
-line up by its key compares the host's key as well. So a line is taken for another one only within its host: with a
-million lines of a host that are dropped, one in 9e12 of its others is.
+A line is what lies between line feeds, compared without the blanks around it. One of less than three characters has
+no key: a brace that closes a block of code is on many pages and no menu. A line's key is the XXH64 of its UTF-8, seeded
+with the key of its host, less one bit: keys are int64 and never negative. Whoever looks a line up by its key compares
+the host's key as well. So a line is taken for another one only within its host: with a million lines of a host that are
+dropped, one in 9e12 of its others is.
 """
 
 from typing import Any, Final, NamedTuple
@@ -21,11 +22,12 @@ VERSION: Final = 1
 
 Keys = npt.NDArray[np.int64]
 _NO_HOST: Final = -1
+_LEAST_CHARS: Final = 3
 
 
 class Lines(NamedTuple):
-    """The lines of some texts that aren't blank, in their order: the text that each is in, the keys of its host and
-    its own."""
+    """The lines of some texts that have keys, in their order: the text that each is in, the keys of its host and its
+    own."""
 
     text: npt.NDArray[np.int32]
     host: Keys
@@ -101,19 +103,21 @@ def _host_keys(data: Bytes, offsets: Offsets) -> Keys:
 
 
 @njit(cache=True, nogil=True)
-def _line(data: Bytes, at: int, end: int) -> tuple[int, int, int]:
+def _line(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
     """Of the line that begins at `at`: where it begins and ends without the blanks around it (both the same where it
-    is blank), and where it ends."""
+    is blank), how many characters that is, and where it ends."""
     first = last = at
+    chars = upto = 0
     blank = True
     while at < end and data[at] != 0x0A:
         here = at
         code, at = code_point(data, at, end)
+        chars += not blank
         if not is_space(int(code)):
             if blank:
-                first, blank = here, False
-            last = at
-    return first, last, at
+                first, blank, chars = here, False, 1
+            last, upto = at, chars
+    return first, last, upto, at
 
 
 @njit(cache=True, nogil=True)
@@ -130,8 +134,8 @@ def _lines(data: Bytes, offsets: Offsets, hosts: Keys) -> tuple[npt.NDArray[np.i
     for i in range(hosts.size):
         at, end = offsets[i], offsets[i + 1]
         while at < end and hosts[i] != _NO_HOST:
-            first, last, stop = _line(data, at, end)
-            if first < last:
+            first, last, chars, stop = _line(data, at, end)
+            if chars >= _LEAST_CHARS:
                 texts[number] = i
                 keys[number] = np.int64(xxh64(data, first, last, hosts[i]) >> np.uint64(1))
                 number += 1
@@ -160,10 +164,10 @@ def _without(
             size += end - at
             number = stop
         whole = size  # up to the last line that isn't blank
-        while at < end and number < stop:  # blank lines behind the last line with a key are at the end
-            first, last, stop_of_line = _line(data, at, end)
+        while at < end and num_lines[i] > 0:
+            first, last, chars, stop_of_line = _line(data, at, end)
             drop = False
-            if first < last:
+            if chars >= _LEAST_CHARS:
                 drop = dropped[number]
                 number += 1
             if not drop and (first < last or whole > ends[i]):
