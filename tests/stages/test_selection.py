@@ -229,7 +229,8 @@ def test_no_text_crosses_a_shuffle_in_an_export(
 
 def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
-    whole = exported(chosen, tmp_path / "whole", ["either"], "parquet", 120_000)
+    whole = exported(chosen, tmp_path / "whole", ["either"], "parquet", 12_000)
+    assert len(whole["subsets"]["either"]["shards"]) > 1
     write = export_stage.write_shards
 
     def dies(spark: Any, settings: Any, shards: Sequence[export_stage.Shard]) -> None:
@@ -238,22 +239,22 @@ def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(export_stage, "write_shards", dies)
     with pytest.raises(KeyboardInterrupt):
-        exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000)
+        exported(chosen, tmp_path / "out", ["either"], "parquet", 12_000)
     assert not (tmp_path / "out" / "manifest.json").exists()
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "either").iterdir()}
     (tmp_path / "out" / whole["subsets"]["either"]["shards"][0]["file"]).write_bytes(b"half")
     monkeypatch.setattr(export_stage, "write_shards", write)
     with pytest.raises(UsageError, match="another export is there"):
-        exported(chosen, tmp_path / "out", ["either"], "parquet", 130_000)
-    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000) == whole
+        exported(chosen, tmp_path / "out", ["either"], "parquet", 13_000)
+    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 12_000) == whole
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was finished is not written again"
     again = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 120_000) == whole
+    assert exported(chosen, tmp_path / "out", ["either"], "parquet", 12_000) == whole
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == again
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UsageError, match="neither empty nor an export"):
-        exported(chosen, tmp_path / "full", ["either"], "parquet", 120_000)
+        exported(chosen, tmp_path / "full", ["either"], "parquet", 12_000)
 
 
 def test_sampled_export_with_tokens(copied: Callable[[list[str]], Run], tmp_path: Path) -> None:
