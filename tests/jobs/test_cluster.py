@@ -1,8 +1,10 @@
-"""A standalone cluster, a Master and two Workers from the pip package: its rows are those of local mode."""
+"""A standalone cluster, a Master and two Workers from the pip package: its rows are those of local mode, also
+when executors are killed."""
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,25 +16,33 @@ from pathlib import Path
 
 import pyspark
 import pytest
-from commands import REPOSITORY, own_environment
-from corpora import manifests, same_tables
+from commands import REPOSITORY, call, own_environment
+from corpora import manifests, same_tables, tables
+from pyspark.sql import SparkSession
 
 from swallow_spark import session
 
 SPARK_HOME = Path(pyspark.__file__).parent
+POLICIES = ("bucket", "greedy", "component")
+DONE = "manifests/deduplicate/corpus.json"
 
 
-@pytest.fixture
-def environment(tmp_path: Path, built: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="module")
+def environment(place: Path, built: Path) -> dict[str, str]:
     """Of every process of the cluster: the Java that sessions use (`built` has opened one), loopback, this Python."""
     session._choose_java()
     values = own_environment()
     values.update(
         SPARK_HOME=str(SPARK_HOME),
         SPARK_LOCAL_IP="127.0.0.1",
-        SPARK_WORKER_DIR=str(tmp_path / "work"),
-        SPARK_LOG_DIR=str(tmp_path / "logs"),
-        SPARK_LOCAL_DIRS=str(tmp_path / "scratch"),
+        SPARK_WORKER_DIR=str(place / "work"),
+        SPARK_LOG_DIR=str(place / "logs"),
+        SPARK_LOCAL_DIRS=str(place / "scratch"),
         PYSPARK_PYTHON=sys.executable,
         PYTHONPATH=os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
     )
@@ -54,8 +64,8 @@ def num_workers(port: int) -> int:
         return 0
 
 
-@pytest.fixture
-def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def cluster(environment: dict[str, str], place: Path) -> Iterator[str]:
     """The Master's URL. Everything is stopped afterwards, whatever happens."""
     port, page = free_port(), free_port()
     url, spark_class = f"spark://127.0.0.1:{port}", str(SPARK_HOME / "bin" / "spark-class")
@@ -65,7 +75,7 @@ def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     started: list[subprocess.Popen[bytes]] = []
     try:
         for number, command in enumerate((master, [*worker, url], [*worker, url])):
-            with (tmp_path / f"{number}.log").open("wb") as log:
+            with (place / f"{number}.log").open("wb") as log:
                 started.append(
                     subprocess.Popen(
                         [spark_class, *command], env=environment, stdout=log, stderr=log, start_new_session=True
@@ -73,7 +83,7 @@ def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
                 )
         deadline = time.monotonic() + 90
         while num_workers(page) < 2:
-            logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(tmp_path.glob("*.log")))
+            logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(place.glob("*.log")))
             assert time.monotonic() < deadline, logs
             assert all(process.poll() is None for process in started), logs
             time.sleep(0.2)
@@ -89,19 +99,73 @@ def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
             process.wait()
 
 
-def test_a_cluster_gives_the_same_rows(
-    cluster: str, environment: dict[str, str], built: Path, warcs: list[Path], tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus"
+def submit(cluster: str, job: Path, *arguments: str) -> list[str]:
+    """The call of spark-submit for a job."""
     command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", cluster]
     command += ["--properties-file", str(REPOSITORY / "conf" / "spark-defaults.conf")]
     for setting in ("spark.executor.memory=1g", "spark.executor.cores=1", "spark.driver.memory=1g"):
         command += ["--conf", setting]
-    command += [str(REPOSITORY / "jobs" / "build.py"), "--corpus", str(corpus), "--config", "demo", "--crawl", "c"]
-    command += ["--set", "execution.files_per_batch=2", *map(str, warcs)]
+    return [*command, str(job), *arguments]
+
+
+def test_a_cluster_gives_the_same_rows(
+    cluster: str, environment: dict[str, str], place: Path, built: Path, warcs: list[Path], tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus"
+    arguments = ["--corpus", str(corpus), "--config", "demo", "--crawl", "c"]
+    arguments += ["--set", "execution.files_per_batch=2", *map(str, warcs)]
+    command = submit(cluster, REPOSITORY / "jobs" / "build.py", *arguments)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    executors = {path.name for path in (tmp_path / "work").glob("app-*/*")}
+    executors = {path.name for path in (place / "work").glob("app-*/*")}
     assert len(executors) == 2, "both workers ran an executor"
     assert len([name for name in manifests(corpus) if name.startswith("ingest/")]) == 2
     same_tables(corpus, built)
+
+
+def kill_an_executor(work: Path) -> bool:
+    """Kills -9 the oldest executor of the cluster whose workers' directory this is; False where there is none."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if b"CoarseGrainedExecutorBackend" in command and (process / "cwd").readlink().is_relative_to(work):
+                found.append(int(process.name))
+    if found:
+        os.kill(min(found), signal.SIGKILL)
+    return bool(found)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_executors_that_are_killed_in_the_middle_change_no_row(
+    cluster: str, environment: dict[str, str], place: Path, built: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    assert (
+        call("discard", "--corpus", shutil.copytree(built, tmp_path / "sketched"), "--stage", "deduplicate").status == 0
+    )
+    expected = {}
+    for policy in POLICIES:
+        shutil.copytree(tmp_path / "sketched", tmp_path / policy)
+        there = Path(shutil.copytree(tmp_path / "sketched", tmp_path / f"undisturbed-{policy}"))
+        assert call("deduplicate", "--corpus", there, "--set", f"dedup.policy={policy}").status == 0
+        expected[policy] = tables(there)
+    command = submit(cluster, Path(__file__).with_name("all_policies.py"), *(str(tmp_path / one) for one in POLICIES))
+    with (tmp_path / "log").open("wb") as log:
+        driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    killed = 0
+    try:
+        for policy in POLICIES:
+            steps = tmp_path / policy / "manifests" / "boundary"
+            seen = 0
+            while driver.poll() is None and not (tmp_path / policy / DONE).exists():
+                done = len(list(steps.glob("*.json")))
+                if done >= seen + 2 and kill_an_executor(place / "work"):  # while the next step is at work
+                    killed, seen = killed + 1, done
+                time.sleep(0.05)
+        assert driver.wait(300) == 0, (tmp_path / "log").read_text()[-4000:]
+    finally:
+        driver.kill()
+        driver.wait()
+    assert killed >= len(POLICIES)
+    for policy in POLICIES:
+        assert tables(tmp_path / policy) == expected[policy], policy

@@ -1,0 +1,19 @@
+"""A job for the test of a cluster: dedup of corpora, each by the policy that it is named after, in one session."""
+
+import sys
+from pathlib import Path
+
+from swallow_spark import pipeline
+from swallow_spark.config import load
+from swallow_spark.corpus import Corpus
+from swallow_spark.progress import Progress
+from swallow_spark.session import open_session
+from swallow_spark.steps.run import Run
+
+if __name__ == "__main__":
+    spark = open_session("policies")
+    for location in map(Path, sys.argv[1:]):
+        corpus = Corpus.open(str(location))
+        with corpus.lock():
+            pipeline.deduplicate(Run(corpus, load("demo", [f"dedup.policy={location.name}"]), Progress(lambda: spark)))
+    spark.stop()
