@@ -35,6 +35,8 @@ def spark(event_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "spark.eventLog.rolling.enabled": "false",
         "spark.sql.debug.maxToStringFields": "1000",
     }
+    # A session that runs already would be taken as it is, without these settings.
+    assert SparkSession.getActiveSession() is None, "an earlier test opened a session: let it use the fixture `spark`"
     session = open_session("swallow-spark tests", "local[2,4]", settings)
     yield session
     session.stop()

@@ -9,6 +9,8 @@ import pytest
 from commands import Ran, call
 from corpora import ids
 
+pytestmark = pytest.mark.usefixtures("spark")
+
 FIRST, SECOND = "CC-MAIN-2025-18", "CC-MAIN-2025-22"
 
 
