@@ -45,19 +45,19 @@ def lock(root: Root) -> Iterator[None]:
             root.delete(_LOCK)
 
 
-def _content(root: Root) -> bytes:
-    """What the lock says; nothing where there is none."""
+def _content(root: Root) -> bytes | None:
+    """What the lock says, empty where its writer was killed or found no room; None where there is none."""
     try:
         return root.read_bytes(_LOCK)
     except OSError:
-        return b""
+        return None
 
 
 def take_away(root: Root) -> str | None:
     """Takes the lock away whoever holds it: for the user who knows that that run is gone. Who held it and since when;
     None where there was no lock. Raises CorpusError where its process is alive on this machine."""
     content = _content(root)
-    if not content:
+    if content is None:
         return None
     owner = _owner_of(content)
     if _is_here(owner) and _process_start(owner.get("pid", 0)) == owner.get("started"):
@@ -69,7 +69,7 @@ def take_away(root: Root) -> str | None:
 def holder(root: Root) -> str | None:
     """Who holds the lock, and since when; None where there is none."""
     content = _content(root)
-    return _told(_owner_of(content)) if content else None
+    return None if content is None else _told(_owner_of(content))
 
 
 def _is_here(owner: dict[str, Any]) -> bool:
@@ -84,12 +84,13 @@ def _told(owner: dict[str, Any]) -> str:
         age = datetime.now(UTC) - datetime.fromisoformat(str(owner.get("since")))
     except (ValueError, TypeError):
         return told
-    return f"{told}, {age.total_seconds() / 3600:.1f} hours ago"
+    hours = age.total_seconds() / 3600
+    return f"{told}, {hours:.1f} hours ago" if hours >= 0 else f"{told}, which is ahead of this machine's clock"
 
 
 def _take_over(root: Root) -> None:
     """Takes away the lock of a process that is gone. Raises CorpusError where somebody holds it."""
-    judged = _content(root)
+    judged = _content(root) or b""
     owner = _owner_of(judged)
     if _is_here(owner) and _process_start(owner.get("pid", 0)) != owner.get("started"):
         # Moved away rather than deleted: of two runs that judge the same dead lock, one moves that, and the other what

@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 
@@ -74,6 +75,14 @@ def _bucket(uri: str) -> fs.FileSystem:
         endpoint_override=given.get("endpoint_override", endpoint.netloc or None),
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS),
     )
+
+
+class Listing(NamedTuple):
+    """What is below a root, by paths relative to it, sorted."""
+
+    files: dict[str, int]
+    """path -> bytes"""
+    directories: list[str]
 
 
 @dataclass(frozen=True)
@@ -177,7 +186,7 @@ class Root:
         path = self.local_path(relative)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
-        with temporary.open("wb") as stream:
+        with _deleted_on_failure(temporary), temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -191,7 +200,7 @@ class Root:
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             except FileExistsError:
                 return False
-            with os.fdopen(descriptor, "wb") as stream:
+            with _deleted_on_failure(Path(path)), os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
             return True
         if self.exists(relative):
@@ -216,22 +225,35 @@ class Root:
         """All files below a directory, relative to the root, sorted."""
         return self._below(relative, fs.FileType.File, suffix)
 
-    def sizes(self, relative: str) -> dict[str, int]:
-        """All files below a directory, relative to the root, with their bytes; sorted."""
-        selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
-        start = len(self._path("")) + 1
-        found = self._place[0].get_file_info(selector)
-        return dict(sorted((info.path[start:], int(info.size)) for info in found if info.type == fs.FileType.File))
-
     def directories(self, relative: str) -> list[str]:
         """All directories below a directory, relative to the root, sorted."""
         return self._below(relative, fs.FileType.Directory, "")
 
+    def listing(self) -> Listing:
+        """All that is there, by one request for many entries."""
+        found = sorted(self._infos(""), key=lambda entry: entry[0])
+        return Listing(
+            {path: int(info.size) for path, info in found if info.type == fs.FileType.File},
+            [path for path, info in found if info.type == fs.FileType.Directory],
+        )
+
     def _below(self, relative: str, kind: fs.FileType, suffix: str) -> list[str]:
+        return sorted(path for path, info in self._infos(relative) if info.type == kind and path.endswith(suffix))
+
+    def _infos(self, relative: str) -> Iterator[tuple[str, fs.FileInfo]]:
         selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
         start = len(self._path("")) + 1
-        found = self._place[0].get_file_info(selector)
-        return sorted(info.path[start:] for info in found if info.type == kind and info.path.endswith(suffix))
+        return ((info.path[start:], info) for info in self._place[0].get_file_info(selector))
+
+
+@contextlib.contextmanager
+def _deleted_on_failure(path: Path) -> Iterator[None]:
+    """Leaves no half-written file where a disk is full."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 class _Plain(io.RawIOBase):

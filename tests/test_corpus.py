@@ -1,10 +1,5 @@
 """A corpus on disk: lock, numbers, manifests, sweeping."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,6 @@ from swallow_spark.corpus import Corpus, NumberedFile, Unit, lineage
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lineage import Fingerprints
 from swallow_spark.steps.run import refuse_changes
-from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 
 SCHEMA = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
@@ -64,90 +58,6 @@ def test_places_that_are_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="format 99"):
         Corpus.open(str(tmp_path))
     assert (tmp_path / "thesis.tex").read_text() == "mine"
-
-
-# ---- the lock
-
-
-def test_second_run_is_refused_and_told_who_holds_it(corpus: Corpus) -> None:
-    with corpus.lock():
-        with pytest.raises(CorpusError) as caught, Corpus.open(corpus.root.location).lock():
-            pass
-        message = str(caught.value)
-        assert f"process {os.getpid()}" in message
-        assert f"@{socket.gethostname()}" in message
-        assert "lock.json" in message
-        assert one_line(message)
-        assert corpus.root.exists("lock.json")
-    assert not corpus.root.exists("lock.json")
-    with corpus.lock():
-        pass
-
-
-def test_lock_is_freed_after_a_failure(corpus: Corpus) -> None:
-    with pytest.raises(ZeroDivisionError), corpus.lock():
-        raise ZeroDivisionError
-    corpus.root.write_atomically("manifests/ingest/crawl=a/0.json", b"{")
-    with pytest.raises(CorpusError, match="damaged"), corpus.lock():
-        pass
-    assert not corpus.root.exists("lock.json")
-
-
-LOCK_AND_DIE = """
-import os, sys
-from swallow_spark.corpus import Corpus
-with Corpus.open(sys.argv[1]).lock():
-    os._exit(9)
-"""
-
-
-def test_lock_of_a_process_that_is_gone_is_taken_over(corpus: Corpus) -> None:
-    done = subprocess.run([sys.executable, "-c", LOCK_AND_DIE, corpus.root.location], check=False)
-    assert done.returncode == 9
-    assert corpus.root.exists("lock.json")
-    with corpus.lock():
-        assert json.loads(corpus.root.read_bytes("lock.json"))["pid"] == os.getpid()
-
-
-def test_lock_of_an_earlier_process_with_our_number_is_taken_over(corpus: Corpus) -> None:
-    owner = {"host": socket.gethostname(), "pid": os.getpid(), "started": "1", "user": "x", "since": "x"}
-    corpus.root.write_atomically("lock.json", json.dumps(owner).encode())
-    with corpus.lock():
-        pass
-
-
-@pytest.mark.parametrize("content", [b'{"host": "elsewhere", "pid": 1, "user": "ana"}', b"", b"{}"])
-def test_lock_of_another_machine_or_unknown_is_respected(corpus: Corpus, content: bytes) -> None:
-    corpus.root.write_atomically("lock.json", content)
-    with pytest.raises(CorpusError, match="in use by another run") as caught, corpus.lock():
-        pass
-    assert one_line(str(caught.value))
-    assert ("ana@elsewhere" in str(caught.value)) == (b"ana" in content)
-    assert corpus.root.read_bytes("lock.json") == content
-
-
-def test_of_two_runs_that_judge_the_same_dead_lock_one_gets_it(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    dead = {"host": socket.gethostname(), "pid": os.getpid(), "started": "1", "user": "x", "since": "x"}
-    corpus.root.write_atomically("lock.json", json.dumps(dead).encode())
-    theirs = b'{"host": "elsewhere", "pid": 1, "user": "ana"}'
-    move = Root.move
-
-    def after_the_other(root: Root, relative: str, to: str) -> None:
-        """The other run has taken the dead lock over between our judging it and our moving it."""
-        root.delete("lock.json")
-        root.write_atomically("lock.json", theirs)
-        move(root, relative, to)
-
-    monkeypatch.setattr(Root, "move", after_the_other)
-    with pytest.raises(CorpusError, match="ana@elsewhere"), corpus.lock():
-        pass
-    assert corpus.root.read_bytes("lock.json") == theirs
-
-
-def test_a_lock_that_is_no_longer_ours_stays(corpus: Corpus) -> None:
-    with corpus.lock():
-        corpus.root.write_atomically("lock.json", b"{}")
-    assert corpus.root.read_bytes("lock.json") == b"{}"
 
 
 # ---- numbers
