@@ -50,6 +50,12 @@ def test_warcs() -> None:
         assert items == [item for item, _ in CarefulReader(Window(io.BytesIO(data)), LIMIT).items()], data
         offsets = [item.offset for item in items if isinstance(item, Record)]
         assert offsets == sorted(set(offsets)), data
-        readers = [ranges.RangeReader(io.BytesIO(data), *border, LIMIT) for border in ranges.cut(len(data), 1, 4)]
-        records = [record for reader in readers for record in reader]
-        assert not ranges.meet([reader.span for reader in readers]) or records == items, data
+        records, met = in_ranges(data)
+        assert not met or records == items, data
+        assert in_ranges(part) == (list(read(io.BytesIO(part))), True), "as it was before"
+
+
+def in_ranges(data: bytes) -> tuple[list[Record], bool]:
+    readers = [ranges.RangeReader(io.BytesIO(data), *border, LIMIT) for border in ranges.cut(len(data), 1, 4)]
+    records = [record for reader in readers for record in reader]
+    return records, ranges.meet([reader.span for reader in readers])
