@@ -24,7 +24,7 @@ DEPLOY = REPOSITORY / "deploy"
 MANIFESTS = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 TEXTS = {path: path.read_text(encoding="utf-8") for path in MANIFESTS}
 COMMANDS: Any = typer.main.get_command(app)
-PROGRAM = re.compile(r"(?:jobs/(\w+)\.py|bin/swallow-spark (?=[a-z]))(.*)")
+PROGRAM = re.compile(r"(?:jobs/([\w-]+)\.py|bin/swallow-spark (?=[a-z]))(.*)")
 
 
 def documents(path: Path) -> Iterator[Any]:
@@ -49,10 +49,10 @@ def calls() -> Iterator[tuple[str, list[str]]]:
                 for words in arguments_of_containers(document):
                     job = next((place for place, word in enumerate(words) if "/jobs/" in word), None)
                     if job is not None:
-                        yield name, [Path(words[job]).stem.replace("_", "-"), *words[job + 1 :]]
+                        yield name, [Path(words[job]).stem, *words[job + 1 :]]
                 if document.get("kind") == "SparkApplication":
                     job_name = Path(document["spec"]["mainApplicationFile"]).stem
-                    yield name, [job_name.replace("_", "-"), *document["spec"]["arguments"]]
+                    yield name, [job_name, *document["spec"]["arguments"]]
         elif path.suffix == ".json":
             submit = json.loads(text)["jobDriver"]["sparkSubmit"]
             yield name, [Path(submit["entryPoint"]).stem, *submit["entryPointArguments"]]

@@ -225,10 +225,10 @@ def test_a_job_for_every_command_of_the_pipeline() -> None:
     assert jobs >= {*STAGE_COMMANDS, "build", "ingest", "import", "explain", "export", "plan-mixture"}
     listed = call("--help").out.decode()
     for job in jobs:
-        command = job.replace("_", "-")
-        assert f"\n  {command} " in listed
+        assert f"\n  {job} " in listed
         text = (REPOSITORY / "jobs" / f"{job}.py").read_text()
-        assert f'main(["{command}", *sys.argv[1:]])' in text
+        assert f'main(["{job}", *sys.argv[1:]])' in text
+        assert f"jobs/{job}.py" in text
         assert len(text.splitlines()) <= 40
 
 

@@ -1,4 +1,4 @@
-"""spark-submit … jobs/add_crawl.py ARGUMENTS: the same as `swallow-spark add-crawl ARGUMENTS`."""
+"""spark-submit … jobs/add-crawl.py ARGUMENTS: the same as `swallow-spark add-crawl ARGUMENTS`."""
 
 import sys
 
