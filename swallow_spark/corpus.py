@@ -10,29 +10,29 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
 from pyspark.sql import DataFrame, SparkSession
 
-from swallow_spark import __version__
+from swallow_spark import __version__, manifests
 from swallow_spark.addresses import masked, shown
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
+from swallow_spark.manifests import File, Manifest, Stored, Unit
 from swallow_spark.outputs import Outputs
 from swallow_spark.scan import read_files
 from swallow_spark.sections.section import NAME_PATTERN
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
 
+__all__ = ["Corpus", "Manifest", "NumberedFile", "Stored", "Unit", "check_crawl", "lineage", "unlisted_directories"]
+
 _FORMAT: Final = 1
 _MARKER: Final = "corpus.json"
-_MANIFESTS: Final = "manifests"
 _REGISTERED, _WITHDRAWN = ".parquet", ".withdrawn"  # endings of the files of `inputs`
 # Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
 # A `crawl=NAME` is none of them, whatever the name looks like.
@@ -54,55 +54,13 @@ class NumberedFile(NamedTuple):
         return self.file_no + max(0, self.bytes - 1) // BYTES_PER_FILE_NO
 
 
-class File(BaseModel):
-    """A Parquet file of a table."""
-
-    model_config = ConfigDict(frozen=True)
-    table: str
-    path: str
-    rows: int
-    bytes: int
-
-
-class Manifest(BaseModel):
-    """What a finished unit consists of."""
-
-    model_config = ConfigDict(frozen=True)
-    stage: str
-    unit: str
-    id: str
-    fingerprint: str
-    meaning: dict[str, Any]  # the configuration behind the fingerprint, for telling differences
-    upstream: str  # which units it was computed from
-    files: tuple[File, ...]
-    counts: dict[str, int]
-    covers: tuple[tuple[int, int], ...] = ()  # ranges of file_no, of units that read inputs
-    details: dict[str, Any] = {}
-    cpu_seconds: float = 0  # of the tasks' Python; the JVM's are in the run's manifest
-    version: str
-    finished: datetime
-
-    def rows(self, table: str) -> int:
-        return sum(file.rows for file in self.files if file.table == table)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One piece of work that is committed as a whole."""
-
-    stage: str
-    name: str
-
-    @property
-    def manifest(self) -> str:
-        return f"{_MANIFESTS}/{self.stage}/{self.name}.json"
-
-
 class Corpus:
     """A corpus under one root directory or URI."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
+        self._units: dict[Unit, Manifest | None] | None = None
+        """All of them while the lock is held: nobody else changes them then. None: they are looked for."""
 
     @classmethod
     def open(cls, location: str) -> Self:
@@ -142,24 +100,24 @@ class Corpus:
     # ---- the lock
 
     @contextmanager
-    def lock(self, repair: Callable[["Corpus"], None] | None = None) -> Iterator[None]:
-        """Keeps other runs out, repairs, and sweeps away what killed runs left. Raises CorpusError where another run
-        holds the corpus, or it can't be written."""
+    def lock(self, repair: Callable[["Corpus", Stored], None] | None = None) -> Iterator[None]:
+        """Keeps other runs out, reads all manifests, repairs, and sweeps away what killed runs left. Raises CorpusError
+        where another run holds the corpus, or it can't be written, or without `repair` where a manifest is damaged."""
         with lock(self.root):
-            if repair:
-                repair(self)
-            for directory in self.unlisted_directories():
-                self.root.delete(directory)
-            yield
+            found = self.stored()
+            self._units = found.units
+            try:
+                (repair or _refuse_damage)(self, found)
+                for directory in unlisted_directories(found):
+                    self.root.delete(directory)
+                del found
+                yield
+            finally:
+                self._units = None
 
-    def unlisted_directories(self) -> list[str]:
-        """Directories of units that no manifest lists: leftovers of killed runs, or work of a run that goes on."""
-        listed: set[str] = set()
-        for path in {file.path.rpartition("/")[0] for manifest in self._all_manifests() for file in manifest.files}:
-            steps = path.split("/")
-            listed.update("/".join(steps[: number + 1]) for number in range(len(steps)))
-        found = self.root.directories("")
-        return [path for path in found if _UNIT_DIRECTORY.fullmatch(path) and path not in listed]
+    def stored(self) -> Stored:
+        """What is there now, from one listing and one look at each manifest."""
+        return manifests.stored(self.root)
 
     # ---- inputs and their numbers
 
@@ -254,26 +212,23 @@ class Corpus:
     # ---- units
 
     def manifest(self, unit: Unit) -> Manifest | None:
-        """The manifest of a unit, or None where it isn't finished."""
-        if not self.root.exists(unit.manifest):
-            return None
-        try:
-            return Manifest.model_validate_json(self.root.read_bytes(unit.manifest))
-        except ValueError:
-            raise CorpusError(f"{unit.manifest}: damaged (`swallow-spark check` tells what to do again)") from None
+        """The manifest of a unit, or None where it isn't finished. Raises CorpusError where it can't be read."""
+        if self._units is None:
+            return next(iter(manifests.read(self.root, [unit])), None)
+        return manifests.sound(unit, self._units[unit]) if unit in self._units else None
+
+    def units(self, stage: str) -> list[Unit]:
+        """The units of a stage, those with damaged manifests too, by name."""
+        if self._units is None:
+            return manifests.find(self.root, stage)
+        return sorted((unit for unit in list(self._units) if unit.stage == stage), key=lambda unit: unit.manifest)
 
     def manifests(self, stage: str, prefix: str = "") -> list[Manifest]:
-        """The finished units of a stage whose names begin so, by name."""
-        directory = f"{_MANIFESTS}/{stage}"
-        names = [path[len(directory) + 1 : -5] for path in self.root.files(directory, ".json")]
-        found = [self.manifest(Unit(stage, name)) for name in names if name.startswith(prefix)]
-        return [manifest for manifest in found if manifest]
-
-    def _all_manifests(self) -> Iterator[Manifest]:
-        for path in self.root.files(_MANIFESTS, ".json"):
-            stage, _, name = path[len(_MANIFESTS) + 1 : -5].partition("/")
-            if manifest := self.manifest(Unit(stage, name)):
-                yield manifest
+        """The finished units of a stage whose names begin so, by name. Raises CorpusError where one can't be read."""
+        units = [unit for unit in self.units(stage) if unit.name.startswith(prefix)]
+        if self._units is None:
+            return manifests.read(self.root, units)
+        return [manifest for unit in units if (manifest := self.manifest(unit))]
 
     def is_finished(self, unit: Unit, fingerprint: str, upstream: str) -> bool:
         """Whether the unit's rows are those that this configuration and these upstream units give."""
@@ -329,22 +284,29 @@ class Corpus:
             finished=datetime.now(UTC),
         )
         listed = {file.path for file in files}
-        for directory in {path.rpartition("/")[0] for path in listed}:
+        for directory in manifest.directories:
             for path in self.root.files(directory):
                 if path not in listed:  # of an attempt that failed
                     self.root.delete(path)
         self.root.write_atomically(unit.manifest, manifest.model_dump_json(indent=1).encode())
-        if replaced:
-            for directory in {file.path.rpartition("/")[0] for file in replaced.files}:
-                self.root.delete(directory)
+        if self._units is not None:
+            self._units[unit] = manifest
+        for directory in replaced.directories if replaced else ():
+            self.root.delete(directory)
         return manifest
 
     def forget(self, unit: Unit) -> None:
-        """Takes back a unit: it no longer counts, and its files are deleted."""
-        if manifest := self.manifest(unit):
-            self.root.delete(unit.manifest)
-            for directory in {file.path.rpartition("/")[0] for file in manifest.files}:
-                self.root.delete(directory)
+        """Takes back a unit: it no longer counts, and its files are deleted; those of a manifest that can't be read
+        are left to the next sweep."""
+        try:
+            manifest = self.manifest(unit)
+        except CorpusError:
+            manifest = None
+        self.root.delete(unit.manifest)
+        if self._units is not None:
+            self._units.pop(unit, None)
+        for directory in manifest.directories if manifest else ():
+            self.root.delete(directory)
 
     # ---- reading
 
@@ -356,6 +318,24 @@ class Corpus:
     def read_files(self, spark: SparkSession, schema: pa.Schema, paths: Sequence[str]) -> DataFrame:
         """The rows of Parquet files below the root. A frame without rows where there are none."""
         return read_files(spark, self.root, paths, schema)
+
+
+def unlisted_directories(found: Stored) -> list[str]:
+    """Directories of units that no manifest lists: leftovers of killed runs, or work of a run that goes on. None where
+    a manifest can't be read, which may list them."""
+    known = [manifest for manifest in found.units.values() if manifest]
+    if len(known) < len(found.units):
+        return []
+    listed: set[str] = set()
+    for path in {path for manifest in known for path in manifest.directories}:
+        steps = path.split("/")
+        listed.update("/".join(steps[: number + 1]) for number in range(len(steps)))
+    return [path for path in found.directories if _UNIT_DIRECTORY.fullmatch(path) and path not in listed]
+
+
+def _refuse_damage(_corpus: Corpus, found: Stored) -> None:
+    for unit, manifest in found.units.items():
+        manifests.sound(unit, manifest)
 
 
 def check_crawl(name: str) -> None:

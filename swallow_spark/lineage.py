@@ -1,9 +1,10 @@
 """When a unit is up to date: what each stage's units are computed from, and with which configuration and kernels.
 
-Steps ask it what to do, the report what has been done: nobody else knows fingerprints or lineages.
+Steps ask it what to do, and the report what has been done. What is not here: tombstones, which add up and follow from
+nothing, and the boundaries of dedup, which are of one run of it and take its fingerprint and lineage.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
@@ -36,9 +37,13 @@ DEDUPLICATE_VERSION: Final = 3
 DECIDE_VERSION: Final = 1
 SELECT_VERSION: Final = 2
 
-# stage -> the stages whose rows are computed from its rows
+DUPLICATES_OF_REMOVED: Final = Unit("remove", "duplicates")
+"""Of all crawls together, by the present dedup."""
+
+# stage -> the stages whose rows are computed from its rows, or, as the selections, only for them
 COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
     "ingest": (
+        "selection",
         "sketch",
         "measure",
         "deduplicate",
@@ -62,6 +67,16 @@ COMPUTED_FROM: Final[dict[str, tuple[str, ...]]] = {
     "select": (),
     "tombstones": ("remove",),
 }
+
+
+def taken_back(stage: str, crawl: str | None, units: Callable[[str], Iterable[Unit]]) -> Iterator[Unit]:
+    """The units that go with a stage, or with a crawl's part of it; the stage's own last, so that an interrupted call
+    can be repeated. `units`: those of a stage (corpus.Corpus.units)."""
+    stages = (*COMPUTED_FROM[stage], stage)
+    if "deduplicate" in stages:
+        yield from (unit for unit in units("remove") if unit == DUPLICATES_OF_REMOVED)
+    for name in stages:
+        yield from (unit for unit in units(name) if not crawl or f"crawl={crawl}" in unit.name.split("/"))
 
 
 @dataclass(frozen=True)
@@ -195,6 +210,15 @@ class Lineage:
         """`listed`: those of the tombstones."""
         print_ = fingerprint({}, {"tombstones": tombstones.VERSION})
         return Due(Unit("remove", pages.unit), print_, {}, lineage([pages, *listed]))
+
+    def duplicates_of_removed(self, removed: Iterable[Manifest], deduplicated: Iterable[Manifest]) -> Due:
+        """`removed`: those of `remove` for all pages."""
+        return Due(DUPLICATES_OF_REMOVED, fingerprint({}, {}), {}, lineage([*removed, *deduplicated]))
+
+    def report(self, version: int, everything: Iterable[Manifest]) -> Due:
+        """`version`: that of the page. `everything`: what it tells of."""
+        print_ = fingerprint(self.config.meaning(), {"report": version})
+        return Due(Unit("report", "index"), print_, {}, lineage(everything))
 
     def subsets(self, pages: Manifest, cuts: Manifest, removed: Manifest | None) -> Due:
         """`removed`: that of `remove` for these pages. Of it counts which ones are removed: where none is, the subsets

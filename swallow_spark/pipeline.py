@@ -8,8 +8,6 @@ A step does what is not done yet (steps/run.py tells how that is known), by a st
 
 from typing import Final
 
-from swallow_spark.config import fingerprint
-from swallow_spark.corpus import Unit, lineage
 from swallow_spark.report.report import VERSION as REPORT_VERSION
 from swallow_spark.report.report import write_report
 from swallow_spark.sources.commoncrawl import Selection
@@ -54,12 +52,8 @@ def build(run: Run, crawl: str, selection: Selection | None = None) -> None:
 def report(run: Run) -> None:
     """Writes the report below the corpus, unless nothing has changed since."""
     everything = [m for stage in _REPORTED for m in run.corpus.manifests(stage)]
-    unit, print_, upstream = (
-        Unit("report", "index"),
-        fingerprint(run.config.meaning(), {"report": REPORT_VERSION}),
-        lineage(everything),
-    )
-    if not run.corpus.is_finished(unit, print_, upstream):
+    due = run.lineage.report(REPORT_VERSION, everything)
+    if not due.is_done(run.corpus):
         with run.progress.stage("report"):
             write_report(run.spark, run.corpus, run.config, run.progress)
-        run.corpus.commit(unit, print_, {}, upstream, [])
+        run.corpus.commit(*due, [])

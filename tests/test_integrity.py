@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
-from swallow_spark.corpus import Corpus, Unit
+from swallow_spark.commands import upkeep
+from swallow_spark.corpus import Corpus, Unit, unlisted_directories
 from swallow_spark.errors import CorpusError
-from swallow_spark.integrity import damages, leftovers, repair
-from swallow_spark.tables import SKETCHES
+from swallow_spark.integrity import Damage, damages, repair
+from swallow_spark.storage import Root
+from swallow_spark.tables import SKETCHES, InputFile
 
 UNITS = (Unit("sketch", "crawl=c/0"), Unit("sketch", "crawl=c/1"), Unit("ingest", "crawl=c/0"))
 
@@ -26,6 +29,19 @@ def corpus(tmp_path: Path) -> Corpus:
     return made
 
 
+def found_in(corpus: Corpus, *, content: bool = False) -> list[Damage]:
+    return damages(corpus, corpus.stored(), content=content)
+
+
+def leftovers(corpus: Corpus) -> list[str]:
+    return unlisted_directories(corpus.stored())
+
+
+def repaired(corpus: Corpus, crawl: str | None, told: list[str]) -> None:
+    with corpus.lock(lambda opened, found: repair(opened, found, crawl, told.append)):
+        assert unlisted_directories(corpus.stored()) == []
+
+
 def path_of(corpus: Corpus, unit: Unit) -> Path:
     manifest = corpus.manifest(unit)
     assert manifest
@@ -33,16 +49,18 @@ def path_of(corpus: Corpus, unit: Unit) -> Path:
 
 
 def test_a_whole_corpus_has_no_damage(corpus: Corpus) -> None:
-    assert damages(corpus, content=True) == []
+    assert found_in(corpus, content=True) == []
     assert leftovers(corpus) == []
-    repair(corpus, None, pytest.fail)
+    told: list[str] = []
+    repaired(corpus, None, told)
+    assert told == []
 
 
 def test_files_that_are_gone_or_cut_are_found(corpus: Corpus) -> None:
     path_of(corpus, UNITS[0]).unlink()
     cut = path_of(corpus, UNITS[1])
     cut.write_bytes(cut.read_bytes()[:-1])
-    found = {damage.unit: damage.problem for damage in damages(corpus)}
+    found = {damage.unit: damage.problem for damage in found_in(corpus)}
     assert found.keys() == set(UNITS[:2])
     assert found[UNITS[0]] == "missing"
     assert "bytes, not" in found[UNITS[1]]
@@ -53,8 +71,8 @@ def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 4] ^= 1
     file.write_bytes(content)
-    assert damages(corpus) == []
-    (damage,) = damages(corpus, content=True)
+    assert found_in(corpus) == []
+    (damage,) = found_in(corpus, content=True)
     assert damage.unit == UNITS[0]
     assert "can't be read" in damage.problem
 
@@ -62,9 +80,9 @@ def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b'{"stage": 1}', b"\xff"])
 def test_a_manifest_that_cannot_be_read_is_found(corpus: Corpus, content: bytes) -> None:
     corpus.root.local_path(UNITS[0].manifest).write_bytes(content)
-    (damage,) = damages(corpus)
+    (damage,) = found_in(corpus)
     assert (damage.unit, damage.problem) == (UNITS[0], "can't be read")
-    assert leftovers(corpus, damages(corpus)) == []
+    assert leftovers(corpus) == []
 
 
 def test_a_ledger_that_does_not_add_up_is_found(corpus: Corpus) -> None:
@@ -72,14 +90,14 @@ def test_a_ledger_that_does_not_add_up_is_found(corpus: Corpus) -> None:
     manifest = json.loads(path.read_bytes())
     manifest["counts"] = {"records": 3, "passed_over:status": 1, "failure:depth": 1}
     path.write_text(json.dumps(manifest))
-    (damage,) = damages(corpus)
+    (damage,) = found_in(corpus)
     assert damage.problem == "3 records, but 0 pages + 2 others"
 
 
 def test_a_manifest_that_is_gone_leaves_a_directory(corpus: Corpus) -> None:
     directory = path_of(corpus, UNITS[0]).parent
     corpus.root.local_path(UNITS[0].manifest).unlink()
-    assert damages(corpus) == []
+    assert found_in(corpus) == []
     assert leftovers(corpus) == [str(directory.relative_to(corpus.root.local_path("")))]
 
 
@@ -87,20 +105,154 @@ def test_repair_takes_back_just_what_is_damaged(corpus: Corpus) -> None:
     path_of(corpus, UNITS[0]).unlink()
     corpus.root.local_path(UNITS[1].manifest).write_bytes(b"{")
     told: list[str] = []
-    with corpus.lock(lambda opened: repair(opened, None, told.append)):
-        assert corpus.manifest(UNITS[0]) is None
-        assert corpus.manifest(UNITS[1]) is None
-        assert corpus.manifest(UNITS[2])
-        assert leftovers(corpus) == []
+    repaired(corpus, None, told)
+    assert [corpus.manifest(unit) for unit in UNITS[:2]] == [None, None]
+    assert corpus.manifest(UNITS[2])
     assert len(told) == 2
-    assert all("has to be done again" in line for line in told)
+    assert all("is taken back, and `swallow-spark sketch` (or `build`) does it again" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("unit", "command"),
+    [
+        (Unit("measure", "crawl=c/0"), "`swallow-spark measure` (or `build`)"),
+        (Unit("selection", "crawl=c/records"), "`swallow-spark ingest` (or `build`)"),
+        (Unit("boundary", "pass"), "`swallow-spark deduplicate` (or `build`)"),
+        (Unit("host_lines", "crawl=c/0"), "`swallow-spark select` (or `build`)"),
+        (Unit("tokens", "accepted/crawl=c/0"), "`swallow-spark select` (or `build`)"),
+        (Unit("tokens", "edu-top10/crawl=c/0"), "`swallow-spark export`"),
+        (Unit("remove", "crawl=c/0"), "`swallow-spark select` (or `build`)"),
+        (Unit("remove", "duplicates"), "`swallow-spark remove`"),
+    ],
+)
+def test_which_command_does_it_again_is_told(tmp_path: Path, unit: Unit, command: str) -> None:
+    corpus = Corpus.open_or_create(str(tmp_path / "corpus"))
+    corpus.root.write_atomically(unit.manifest, b"{")
+    told: list[str] = []
+    repaired(corpus, None, told)
+    assert told == [
+        f"{unit.manifest}: can't be read; {unit.stage} {unit.name} is taken back, and {command} does it again"
+    ]
+    assert corpus.units(unit.stage) == []
 
 
 def test_damaged_pages_are_only_read_again_with_the_inputs_of_their_crawl(corpus: Corpus) -> None:
     path_of(corpus, UNITS[2]).unlink()
+    path_of(corpus, UNITS[1]).unlink()
+    told: list[str] = []
     for crawl in (None, "d"):
-        with pytest.raises(CorpusError, match="--crawl c"), corpus.lock(lambda o, c=crawl: repair(o, c, pytest.fail)):
-            pass
-        assert corpus.manifest(UNITS[2])
-    with corpus.lock(lambda opened: repair(opened, "c", lambda line: None)):
-        assert corpus.manifest(UNITS[2]) is None
+        with pytest.raises(CorpusError, match="--crawl c"):
+            repaired(corpus, crawl, told)
+        assert all(corpus.manifest(unit) for unit in UNITS), "nothing is taken back by a run that is refused"
+    repaired(corpus, "c", told)
+    assert [unit for unit in UNITS if corpus.manifest(unit)] == []
+    assert len(told) == 2
+
+
+# ---- what a run reads of manifests
+
+
+def test_the_lock_reads_each_manifest_once(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever holds it asks no more; what is committed or taken back meanwhile is known."""
+    asked: list[str] = []
+    read_bytes = Root.read_bytes
+
+    def noting(root: Root, relative: str) -> bytes:
+        asked.append(relative)
+        return read_bytes(root, relative)
+
+    monkeypatch.setattr(Root, "read_bytes", noting)
+    with corpus.lock(lambda opened, found: repair(opened, found, None, pytest.fail)):
+        before = [path for path in asked if path.startswith("manifests/")]
+        assert sorted(before) == sorted(unit.manifest for unit in UNITS)
+        assert [manifest.unit for manifest in corpus.manifests("sketch")] == ["crawl=c/0", "crawl=c/1"]
+        new = corpus.commit(Unit("sketch", "crawl=c/2"), "f", {}, "u", [])
+        corpus.forget(UNITS[0])
+        assert corpus.manifest(UNITS[0]) is None
+        assert corpus.manifests("sketch") == [corpus.manifest(UNITS[1]), new]
+        assert len([path for path in asked if path.startswith("manifests/")]) == len(before)
+    other = Corpus.open(corpus.root.location)
+    other.forget(UNITS[1])
+    assert [manifest.unit for manifest in corpus.manifests("sketch")] == ["crawl=c/2"], "others work on it again"
+
+
+# ---- discard
+
+
+def discarded(corpus: Corpus, *arguments: str) -> dict[str, list[str]]:
+    """What is left of a corpus: stage -> names of units."""
+    done = CliRunner().invoke(upkeep.app, ["discard", "--corpus", corpus.root.location, *arguments])
+    assert done.exit_code == 0, (done.output, done.exception)
+    left: dict[str, list[str]] = {}
+    for unit in corpus.stored().units:
+        left.setdefault(unit.stage, []).append(unit.name)
+    assert leftovers(corpus) == []
+    return left
+
+
+MADE = {
+    "selection": ["crawl=c/records", "crawl=d/records"],
+    "ingest": ["crawl=c/0", "crawl=d/0"],
+    "sketch": ["crawl=c/0", "crawl=d/0"],
+    "deduplicate": ["corpus"],
+    "remove": ["crawl=c/0", "crawl=d/0", "duplicates"],
+    "select": ["crawl=c/0", "crawl=d/0", "cuts"],
+    "tombstones": ["000000", "000001"],
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Corpus:
+    """Units of most stages, each with a directory."""
+    corpus = Corpus.open_or_create(str(tmp_path / "made"))
+    for crawl in "cd":
+        corpus.register(crawl, [InputFile(f"{crawl}.warc.gz", f"/{crawl}.warc.gz", 10, None, "warc")])
+    for stage, names in MADE.items():
+        for name in names:
+            path = f"{stage}/{name.replace('/', '-').replace('=', '-')}-{'0' * 12}/part.parquet"
+            corpus.root.write_atomically(path, b"rows")
+            row = {"table": stage, "path": path, "rows": 1, "bytes": 4, "sums": [], "cpu_seconds": 0}
+            corpus.commit(Unit(stage, name), "f", {}, "u", [row])
+    corpus.root.write_atomically("subsets/thresholds.json", b"{}")
+    return corpus
+
+
+def test_discard_takes_all_that_was_computed(made: Corpus) -> None:
+    """Also the selection of pages, and the removed pages' duplicates, which are of all crawls together."""
+    left = discarded(made, "--crawl", "d")
+    assert left == {
+        "deduplicate": ["corpus"],
+        "ingest": ["crawl=c/0"],
+        "remove": ["crawl=c/0"],
+        "select": ["crawl=c/0", "cuts"],
+        "selection": ["crawl=c/records"],
+        "sketch": ["crawl=c/0"],
+        "tombstones": MADE["tombstones"],
+    }
+    assert made.crawls() == {1: "c"}
+    assert made.root.exists("subsets/thresholds.json")
+    assert discarded(made, "--stage", "deduplicate") == {
+        name: left[name] for name in ("ingest", "remove", "selection", "sketch", "tombstones")
+    }
+    assert not made.root.exists("subsets/thresholds.json")
+    assert discarded(made, "--stage", "ingest") == {"tombstones": MADE["tombstones"]}
+    names = MADE["tombstones"]
+    assert made.root.files("") == [
+        "corpus.json",
+        "inputs/0001-c-000000.parquet",
+        "inputs/0002-d-000000.withdrawn",
+        *(f"manifests/tombstones/{name}.json" for name in names),
+        *(f"tombstones/{name}-{'0' * 12}/part.parquet" for name in names),
+    ]
+
+
+def test_discard_takes_what_can_not_be_read(made: Corpus) -> None:
+    made.root.write_atomically("manifests/tombstones/000001.json", b"{")
+    made.root.write_atomically("manifests/sketch/crawl=c/0.json", b"{")
+    with pytest.raises(CorpusError, match="damaged"), made.lock():
+        pass
+    left = discarded(made, "--stage", "tombstones")
+    assert left == {name: units for name, units in MADE.items() if name not in ("tombstones", "remove")}
+    assert made.root.exists(f"tombstones/000001-{'0' * 12}"), "as long as the other one can't tell what is its"
+    assert discarded(made, "--stage", "sketch").keys() == {"ingest", "selection"}
+    assert not made.root.exists(f"tombstones/000001-{'0' * 12}")

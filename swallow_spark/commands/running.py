@@ -70,7 +70,7 @@ def running(
     )
     with (
         _telling(command, location, run_id, settings, progress) as outcome,
-        corpus.lock(lambda opened: repair(opened, register and register[0], progress.say)),
+        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], progress.say)),
     ):
         refuse_changes(settings, corpus)
         if register:

@@ -1,6 +1,7 @@
 """Upkeep of a corpus: taking back what was made, finding what is damaged, locks that were left."""
 
 import sys
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -8,10 +9,10 @@ from rich.console import Console
 
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
 from swallow_spark.commands.running import configuration
-from swallow_spark.corpus import Corpus, Unit
+from swallow_spark.corpus import Corpus, unlisted_directories
 from swallow_spark.errors import UsageError
-from swallow_spark.integrity import damages, leftovers
-from swallow_spark.lineage import COMPUTED_FROM
+from swallow_spark.integrity import damages
+from swallow_spark.lineage import COMPUTED_FROM, taken_back
 from swallow_spark.lock import holder, take_away
 from swallow_spark.report.state import stages
 from swallow_spark.report.tables import show_check
@@ -36,18 +37,22 @@ def discard(
     opened = Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: there is none of that name")
-    first = stage or "ingest"
-    with opened.lock():
-        for name in (*COMPUTED_FROM[first], first):  # the stage itself last: interrupted, the same call can be repeated
-            found = opened.manifests(name)
-            if crawl:
-                found = [manifest for manifest in found if f"crawl={crawl}" in manifest.unit.split("/")]
-            for manifest in found:
-                opened.forget(Unit(name, manifest.unit))
-            if found:
-                typer.echo(f"{name}: {len(found)} units discarded", err=True)
-        if crawl:
-            opened.withdraw(crawl)
+    # In the place of a repair: what can't be read, and shall go, is no reason to refuse.
+    with opened.lock(lambda locked, _found: _take_back(locked, stage or "ingest", crawl)):
+        pass
+
+
+def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
+    counts: Counter[str] = Counter()
+    for unit in taken_back(stage, crawl, corpus.units):
+        corpus.forget(unit)
+        counts[unit.stage] += 1
+    for name, number in counts.items():
+        typer.echo(f"{name}: {number} units discarded", err=True)
+    if not corpus.units("select"):
+        corpus.root.delete("subsets/thresholds.json")
+    if crawl:
+        corpus.withdraw(crawl)
 
 
 @app.command()
@@ -61,10 +66,11 @@ def check(
     """Finds what is missing, cut, unreadable or not done, and tells what to do. Changes nothing; exit status 1 if
     there is something to do."""
     opened = Corpus.open(corpus)
-    found = damages(opened, content=content)
+    stored = opened.stored()
+    found = damages(opened, stored, content=content)
     result: dict[str, Any] = {
         "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],
-        "unlisted": leftovers(opened, found),
+        "unlisted": unlisted_directories(stored),
         "held_by": holder(opened.root),
         "not_done": [],
     }

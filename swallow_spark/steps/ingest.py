@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
@@ -24,28 +24,33 @@ from swallow_spark.storage import can_seek
 from swallow_spark.tables import InputFile
 from swallow_spark.tombstones import Shipped
 
+_MOST_NAMED: Final = 5  # files, in a message
+
 
 def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     """The registered inputs of a crawl that no batch covers, to pages, failures and ledger: all of their records, or
     those of a selection.
 
-    Raises SwallowSparkError where more of them can't be read than `ingest.max_failed_fraction` allows; what could be
-    read is committed by then, and the rest stays pending.
+    Raises SwallowSparkError where more of the files that this call is about can't be read than
+    `ingest.max_failed_fraction` allows, or none of them can; what could be read is committed by then, and the rest
+    stays pending. Also where damage is all that the crawl's files hold.
     """
     check_selection(run, crawl, selection)
     corpus, execution = run.corpus, run.config.execution
     named = {file.key: file for file in run.inputs}
     pending = [_as_named(file, named.get(file.key)) for file in corpus.pending(crawl)]
     if not pending:
+        _check_any_record(run, crawl)
         return
     crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
     batches = _batches(pending, execution.files_per_batch)
     records = selected(run, crawl, crawl_no, selection) if selection else None
     details = {"selection": selection.meaning()} if selection else {}
-    budget = _Budget(run.config.ingest.max_failed_fraction, len(pending))
+    budget = _Budget(run.config.ingest.max_failed_fraction, len({*named, *(file.key for file in pending)}))
     batch = _Batch(crawl, crawl_no, records, details, budget, ship_tombstones(run))
     with run.progress.stage("ingest", total=len(pending)) as tick:
         in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
+    _check_any_record(run, crawl)
 
 
 def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
@@ -55,23 +60,44 @@ def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
 
 
 class _Budget:
-    """How many files of a run may be unreadable."""
+    """How many files of a call may be unreadable: a share of them, and never all. Those that an earlier call has read
+    count, so that a few that can't be read don't fail each later call."""
 
     def __init__(self, fraction: float, num_files: int) -> None:
-        self._allowed = max(1, int(fraction * num_files)) if fraction else 0
+        self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
         self._num_files = num_files
-        self._failed = 0
+        self._failed: list[str] = []
         self._lock = Lock()
 
     def spend(self, files: Sequence[NumberedFile]) -> None:
         """Raises SwallowSparkError where it is overspent."""
         with self._lock:
-            self._failed += len(files)
-            if files and self._failed > self._allowed:
+            self._failed += [file.path for file in files]
+            if files and len(self._failed) > self._allowed:
+                told = f"{_listed(self._failed)}; the same command tries them again"
+                if len(self._failed) == self._num_files:
+                    raise SwallowSparkError(f"none of the files can be read (can the workers reach them?): {told}")
                 raise SwallowSparkError(
-                    f"{self._failed} of {self._num_files} files can't be read, {shown(files[0].path)} for one, and "
-                    f"{self._allowed} may (ingest.max_failed_fraction); the same command tries them again"
+                    f"{len(self._failed)} of {self._num_files} files can't be read, and {self._allowed} may "
+                    f"(ingest.max_failed_fraction): {told}"
                 )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = len(paths) - _MOST_NAMED
+    return ", ".join(map(shown, paths[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_any_record(run: Run, crawl: str) -> None:
+    """Raises SwallowSparkError, at each call, where damage is all that the files of a crawl hold."""
+    batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
+    reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
+    if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
+        paths = [file.path for file in run.corpus.inputs(crawl)]
+        raise SwallowSparkError(
+            f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
+            f"`swallow-spark discard --crawl {crawl}` takes them out"
+        )
 
 
 class _Batch(NamedTuple):
@@ -99,9 +125,6 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         num_tasks = _num_tasks(len(files), cores, run.config.execution.files_per_task)
         rows = stage.ingest_selected(wanted, sources, num_tasks, *how).collect()
     written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in rows])
-    if len(not_read) == len(files) > 1:
-        first = shown(files[0].path)
-        raise SwallowSparkError(f"none of {len(files)} files can be read, {first} for one: can the workers reach them?")
     _check_ledger(due.unit, written)
     if batch.records is not None:  # files of which nothing is wanted are done as well
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
-from swallow_spark.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.corpus import Corpus, Manifest, Unit
 from swallow_spark.kernels import tombstones as kernel
 from swallow_spark.kernels.tombstones import Keys, Kind
+from swallow_spark.lineage import DUPLICATES_OF_REMOVED
 from swallow_spark.outputs import Outputs, write
 from swallow_spark.report.summary import removal
 from swallow_spark.stages import remove as stage
@@ -23,7 +24,6 @@ from swallow_spark.tables import DUPLICATES, PAGES, REMOVED, REMOVED_DUPLICATES,
 from swallow_spark.tombstones import Shipped, ship
 
 _KINDS: Final[tuple[Kind, ...]] = ("host", "url")
-_DUPLICATES: Final = Unit("remove", "duplicates")
 _ROWS_WRITTEN_AT_ONCE: Final = 65_536
 
 
@@ -110,22 +110,22 @@ def removed(run: Run) -> DataFrame:
 
 def _find_duplicates(run: Run) -> None:
     corpus, deduplicated = run.corpus, run.corpus.manifests("deduplicate")
-    upstream = lineage([*corpus.manifests("remove", "crawl="), *deduplicated])
-    if corpus.is_finished(_DUPLICATES, "", upstream):
+    due = run.lineage.duplicates_of_removed(corpus.manifests("remove", "crawl="), deduplicated)
+    if due.is_done(corpus):
         return
     with run.progress.stage("remove"):
         pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
         rows = corpus.read(run.spark, "duplicates", DUPLICATES, deduplicated)
         found = stage.duplicates_of_removed(removed(run), rows, pages)
         outputs = Outputs(
-            corpus.root, {"removed_duplicates": REMOVED_DUPLICATES}, _directory("removed_duplicates", _DUPLICATES)
+            corpus.root, {"removed_duplicates": REMOVED_DUPLICATES}, _directory("removed_duplicates", due.unit)
         )
-        corpus.commit(_DUPLICATES, "", {}, upstream, write(found, "removed_duplicates", outputs))
+        corpus.commit(*due, write(found, "removed_duplicates", outputs))
 
 
 def write_duplicates(corpus: Corpus, path: str) -> int:
     """Writes the pages that have the text of removed ones as JSON lines into a local file; how many."""
-    manifest, number = corpus.manifest(_DUPLICATES), 0
+    manifest, number = corpus.manifest(DUPLICATES_OF_REMOVED), 0
     with open(path, "w", encoding="utf-8") as stream:
         for file in manifest.files if manifest else ():
             with corpus.root.open_input(file.path) as source:

@@ -9,6 +9,7 @@ import pytest
 from misbehaving import Answer, Request, Web, good, refusing, serving
 from runs import Built, MakeRun, table
 
+from swallow_spark.corpus import NumberedFile
 from swallow_spark.errors import SwallowSparkError
 from swallow_spark.report.summary import summarise
 from swallow_spark.sections.ingest import Ingest
@@ -45,7 +46,9 @@ def test_files_that_break_off_are_tried_again_whole(web: Web, make_run: MakeRun,
     run.corpus.register("c", expand([f"{web.url}/{name}.warc.gz" for name in "abc"]))
     for path in ("/a.warc.gz", "/c.warc.gz"):
         web.orders[path] = breaking_off(web, path)
-    with pytest.raises(SwallowSparkError, match=r"2 of 3 files can't be read, .*/a.warc.gz for one, and 1 may"):
+    with pytest.raises(
+        SwallowSparkError, match=r"2 of 3 files can't be read, and 1 may .*/a.warc.gz, .*/c.warc.gz;"
+    ):
         ingest(run, "c")
     assert web.orders["/a.warc.gz"] == web.orders["/c.warc.gz"] == []
     pages = table(run, "pages", "ingest")
@@ -73,8 +76,9 @@ def test_files_that_break_off_are_tried_again_whole(web: Web, make_run: MakeRun,
 
 
 def test_a_file_that_has_changed_says_so(web: Web, make_run: MakeRun) -> None:
-    run = make_run([])
-    run.corpus.register("c", expand([f"{web.url}/{name}.warc.gz" for name in "ab"]))
+    found = expand([f"{web.url}/{name}.warc.gz" for name in "ab"])
+    run = replace(make_run([]), inputs=found)
+    run.corpus.register("c", found)
     web.etags["/a.warc.gz"] = '"2"'
     ingest(run, "c")
     (failure,) = table(run, "failures", "ingest")
@@ -95,7 +99,7 @@ def test_access_is_used_where_the_call_gives_it_and_stored_nowhere(web: Web, mak
     found = expand([web.url.replace("http://", "http://me:secret@") + f"/{name}.warc.gz" for name in "ab"])
     run = make_run([])
     run.corpus.register("c", found)
-    with pytest.raises(SwallowSparkError, match=r"none of 2 files can be read, http://\*\*\*@127"):
+    with pytest.raises(SwallowSparkError, match=r"none of the files .*: http://\*\*\*@127.*, http://\*\*\*@127"):
         ingest(run, "c")
     ingest(replace(run, inputs=found), "c")
     assert run.corpus.pending("c") == []
@@ -110,11 +114,31 @@ def test_a_task_has_its_share_of_the_rates() -> None:
 
 
 def test_the_budget() -> None:
-    files: Any = [type("File", (), {"path": "x"})()]
-    for fraction, number, borne in ((0.0, 100, 0), (0.01, 10, 1), (0.01, 100, 1), (0.05, 100, 5), (1.0, 3, 3)):
+    files = [NumberedFile(0, "x", -1, "warc")]
+    for fraction, number, borne in ((0.0, 100, 0), (0.01, 10, 1), (0.01, 100, 1), (0.05, 100, 5), (1.0, 3, 2)):
         budget = _Budget(fraction, number)
         for _ in range(borne):
             budget.spend(files)
         budget.spend([])
-        with pytest.raises(SwallowSparkError, match=rf"{borne + 1} of {number} files can't be read, x for one"):
+        told = (
+            rf"{borne + 1} of {number} files can't be read, and {borne} may" if borne < 2 or number > 3 else "none of"
+        )
+        with pytest.raises(SwallowSparkError, match=rf"{told} .*: x(, x)*( and 1 more)?; the same command"):
             budget.spend(files)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 1.0])
+def test_all_files_are_never_borne(fraction: float) -> None:
+    with pytest.raises(SwallowSparkError, match=r"none of the files can be read .*: x;") as raised:
+        _Budget(fraction, 1).spend([NumberedFile(0, "x", -1, "warc")])
+    assert raised.value.exit_status == 1
+
+
+def test_a_crawl_of_nothing_but_damage_is_an_error_each_time(make_run: MakeRun, tmp_path: Path) -> None:
+    page = tmp_path / "page.warc.gz"
+    page.write_bytes(b"<html>gone</html>")
+    run = make_run([page])
+    for _ in range(2):
+        with pytest.raises(SwallowSparkError, match=r"not one record .* crawl c \(not_a_warc\): .*/page.warc.gz;"):
+            ingest(run, "c")
+    assert run.corpus.pending("c") == []
