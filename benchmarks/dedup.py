@@ -139,7 +139,7 @@ def run(
         partitions = max(2, -(-documents * bands_per_pass // ROWS_PER_PARTITION))
         settings = Settings(policy, "oldest", None, BANDS, bands_per_pass, partitions)
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
-        found = deduplicate(sketches, lengths, settings, boundary, ship)
+        found = deduplicate(sketches.select, lengths, settings, boundary, ship)
         boundary("duplicates", found.duplicates)
         boundary("groups", found.groups)
     keys = sum(

@@ -82,6 +82,21 @@ def sketch(
     return pa.RecordBatch.from_arrays(columns, schema=_SKETCH)
 
 
+def sketch_bytes(sketches: Any) -> npt.NDArray[np.uint8]:
+    """The bytes of a binary array of sketches, all of one length: uint8, shape (n, bytes), a view of Arrow's buffer.
+
+    Raises ValueError where their lengths differ, or one is null.
+    """
+    if not len(sketches):
+        return np.zeros((0, 0), np.uint8)
+    _, offsets, data = sketches.buffers()
+    ends = np.frombuffer(offsets, np.int32)[sketches.offset : sketches.offset + len(sketches) + 1]
+    width = int(ends[1] - ends[0])
+    if sketches.null_count or (np.diff(ends) != width).any():
+        raise ValueError("sketches of different lengths can't be compared")
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(sketches), width)
+
+
 def _check(bands: int, rows_per_band: int) -> None:
     if bands < 1 or rows_per_band < 1:
         raise ValueError(f"bands and rows_per_band must be at least 1, not {bands} and {rows_per_band}")

@@ -33,12 +33,14 @@ def deduplicate(run: Run) -> None:
         _forget_boundaries(run)
         return
     num_pages = sum(manifest.rows("sketches") for manifest in sketched)
-    sketches = corpus.read(run.spark, "sketches", SKETCHES, sketched)
     parts = config.execution.shuffle_partitions or max(
         run.spark.sparkContext.defaultParallelism,
         -(-num_pages * min(config.sketch.bands, config.execution.bands_per_pass) // _ROWS_PER_PARTITION),
     )
     shipped: list[lookups.Lookups] = []
+
+    def sketches(*names: str) -> DataFrame:
+        return corpus.read(run.spark, "sketches", pa.schema([SKETCHES.field(name) for name in names]), sketched)
 
     def boundary(name: str, df: DataFrame) -> DataFrame:
         return _boundary(run, name, df, due)

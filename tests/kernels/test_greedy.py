@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,13 +32,19 @@ def defined(pages: Pages, sketches: np.ndarray, min_similarity: float | None) ->
 
 
 def check(pages: Pages, rng: random.Random, min_similarity: float | None) -> int:
-    rows = [(page, bucket * 7919 - 40000) for page, buckets in enumerate(pages) for bucket in buckets]
-    rng.shuffle(rows)
-    doc_ids = np.array([page - 3 for page, _ in rows], np.int64)  # orders other than the oldest have negative numbers
-    keys = np.array([key for _, key in rows], np.int64)
     sketches = np.array([[rng.choice((0, 1, 15, 255)) for _ in range(3)] for _ in pages], np.uint8).reshape(-1, 3)
-    beside = None if min_similarity is None else sketches[doc_ids + 3]
-    found = greedy.falls(keys, doc_ids, beside, min_similarity or 0)
+    table = pa.table(
+        {
+            "doc_id": pa.array(range(-3, len(pages) - 3), pa.int64()),  # orders but the oldest have negative numbers
+            "keys": pa.array(
+                [[7919 * b - 40000 for b in rng.sample([*p], len(p))] for p in pages], pa.list_(pa.int64())
+            ),
+            "sketch": pa.array([row.tobytes() for row in sketches], pa.binary()),
+        }
+    )
+    columns = ["doc_id", "keys"] if min_similarity is None else table.column_names
+    batches = table.select(columns).to_batches(max_chunksize=rng.choice((1, 5, 100)))
+    found = greedy.falls(batches, sum(map(len, pages)), min_similarity)
     expected = defined(pages, sketches, min_similarity)
     assert found.tolist() == sorted(page - 3 for page in expected)
     return len(expected)
@@ -64,9 +71,20 @@ def test_any_case(pages: Pages, rng: random.Random, min_similarity: float | None
 
 
 def test_every_second_page_of_a_chain_of_ninety_links() -> None:
-    keys = np.repeat(np.arange(90), 2)
-    doc_ids = keys + np.tile([0, 1], 90)
-    assert greedy.falls(keys, doc_ids).tolist() == list(range(1, 91, 2))
+    keys = [[0], *([link, link + 1] for link in range(89)), [89]]
+    chain = pa.record_batch({"doc_id": range(91), "keys": keys})
+    assert greedy.falls([chain], 180).tolist() == list(range(1, 91, 2))
+
+
+def test_other_keys_or_another_order_than_said() -> None:
+    batch = pa.record_batch({"doc_id": [3, 5], "keys": [[1], [1, 2]]})
+    assert greedy.falls([batch], 3).tolist() == [5]
+    for num_keys in (0, 1, 2, 4):
+        with pytest.raises(ValueError, match="keys"):
+            greedy.falls([batch], num_keys)
+    for batches in ([batch, batch], [batch.take([1, 0])]):
+        with pytest.raises(ValueError, match="order"):
+            greedy.falls(batches, 3 * len(batches))
 
 
 @pytest.mark.parametrize("bits", [8, 64, 800])

@@ -55,6 +55,15 @@ def test_sketch_holds_bands_bits_and_hash_of_each_text(rows_at_once: int, monkey
     assert batch.slice(3, 1).equals(batch.slice(5, 1))
 
 
+def test_sketches_as_rows_of_bytes() -> None:
+    sketches = pa.array([b"ab", b"cd", b"ef", b"gh"], pa.binary())
+    for part in (sketches, sketches.slice(1, 2), sketches.slice(2), sketches.slice(4)):
+        assert [row.tobytes() for row in lsh.sketch_bytes(part)] == part.to_pylist()
+    for wrong in ([b"ab", b"c"], [b"ab", None], [None]):
+        with pytest.raises(ValueError, match="lengths"):
+            lsh.sketch_bytes(pa.array(wrong, pa.binary()))
+
+
 def test_sketch_of_nothing_and_of_a_wrong_setting() -> None:
     assert lsh.sketch(pa.array([], pa.string())).num_rows == 0
     with pytest.raises(ValueError, match="multiple of 8"):

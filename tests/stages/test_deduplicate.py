@@ -208,10 +208,14 @@ def run(
         names.append(name)
         return df.localCheckpoint()
 
+    def columns(*names: str) -> DataFrame:
+        assert not {"bands", "sketch"} <= {*names}, "nothing needs all of a page's sketch"
+        return sketches.select(*names)
+
     if lengths is None:
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
     duplicates, groups, rounds = stage.deduplicate(
-        sketches,
+        columns,
         lengths,
         stage.Settings(policy, prefer, min_similarity, bands, bands_per_pass, partitions),
         boundary,

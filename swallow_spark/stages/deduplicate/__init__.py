@@ -22,11 +22,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.stages.deduplicate.order import Boundary, Order, Shipping
-from swallow_spark.stages.deduplicate.policies import components, greedy
-from swallow_spark.stages.deduplicate.work import Settings, Work, estimate
+from swallow_spark.stages.deduplicate.policies import bucket, components, greedy
+from swallow_spark.stages.deduplicate.work import Columns, Settings, Work, estimate
 from swallow_spark.tables import DUPLICATES
 
-__all__ = ["Boundary", "Deduplicated", "Settings", "Shipping", "deduplicate"]
+__all__ = ["Boundary", "Columns", "Deduplicated", "Settings", "Shipping", "deduplicate"]
 
 
 class Deduplicated(NamedTuple):
@@ -38,23 +38,19 @@ class Deduplicated(NamedTuple):
 
 
 def deduplicate(
-    sketches: DataFrame, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
+    sketches: Columns, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
 ) -> Deduplicated:
-    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash).
+    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash), of which each step
+    reads the columns that it needs.
 
     lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
     """
     copies = boundary("copies", exact_copies(sketches, settings.prefer))
     order = Order(settings.prefer, settings.partitions, lengths, boundary, ship)
     work = Work(sketches, ship(copies.select("doc_id")), order, settings, boundary)
-    rounds = 1
-    if settings.policy == "bucket":
-        found = work.nearest(work.pairs(work.edges("edges")))
-    elif settings.policy == "greedy":
-        found, rounds = greedy(work)
-    else:
-        found, rounds = components(work)
-    falls = boundary("falls", _with_copies(order.to_doc_ids(found, "doc_id", "witness"), copies))
+    found, rounds = {"bucket": bucket, "greedy": greedy, "component": components}[settings.policy](work)
+    found = order.to_doc_ids(found, "doc_id", "first").withColumnRenamed("first", "witness")
+    falls = boundary("falls", _with_copies(found, copies))
     if settings.policy == "bucket":
         ends = representatives(falls, boundary)
     else:  # witnesses are kept
@@ -63,12 +59,13 @@ def deduplicate(
     return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends), rounds)
 
 
-def exact_copies(sketches: DataFrame, prefer: str = "oldest") -> DataFrame:
+def exact_copies(sketches: Columns, prefer: str = "oldest") -> DataFrame:
     """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
 
     Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost.
     """
-    keyed = sketches.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
+    hashed = sketches("doc_id", "text_hash", "sketch")
+    keyed = hashed.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
     same = ["text_hash", "sketch_hash"]
     earliest = F.max("doc_id") if prefer == "newest" else F.min("doc_id")  # copies are equally long
     firsts = keyed.groupBy(*same).agg(earliest.alias("first"), F.count("*").alias("n")).where("n > 1")
@@ -100,18 +97,18 @@ def representatives(falls: DataFrame, boundary: Boundary) -> DataFrame:
     return ends.select("doc_id", F.col("end").alias("representative"))
 
 
-def groups(sketches: DataFrame, falls: DataFrame, ends: DataFrame) -> DataFrame:
+def groups(sketches: Columns, falls: DataFrame, ends: DataFrame) -> DataFrame:
     """tables.GROUPS: each kept page, and how many pages it represents beside itself."""
     counts = ends.groupBy(F.col("representative").alias("doc_id")).agg(F.count("*").alias("num_duplicates"))
-    kept = sketches.select("doc_id").join(falls.select("doc_id"), "doc_id", "left_anti")
+    kept = sketches("doc_id").join(falls.select("doc_id"), "doc_id", "left_anti")
     return kept.join(counts, "doc_id", "left").select(
         "doc_id", F.coalesce("num_duplicates", F.lit(0).cast("long")).alias("num_duplicates")
     )
 
 
-def with_similarity(duplicates: DataFrame, sketches: DataFrame) -> DataFrame:
+def with_similarity(duplicates: DataFrame, sketches: Columns) -> DataFrame:
     """Adds `similarity`, the estimate of the Jaccard similarity of page and witness by their sketches."""
-    own = sketches.select("doc_id", F.col("sketch").alias("own"))
-    other = sketches.select(F.col("doc_id").alias("witness"), F.col("sketch").alias("other"))
+    own = sketches("doc_id", "sketch").withColumnRenamed("sketch", "own")
+    other = sketches("doc_id", "sketch").withColumnsRenamed({"doc_id": "witness", "sketch": "other"})
     pairs = duplicates.join(own, "doc_id").join(other, "witness")
     return estimate(pairs, ["doc_id", "witness", "representative", "band"])

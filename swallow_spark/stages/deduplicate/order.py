@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -64,14 +65,11 @@ def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:
     )
     placed = boundary("ranks", placed)
     counted = placed.groupBy("range").agg(F.count("*").alias("n")).collect()
-    starts, total = {}, 0
-    for row in sorted(counted, key=lambda row: row.range):
-        starts[row.range] = total
-        total += row.n
-    if not starts:
-        return placed.select("doc_id", F.col("place").alias("rank"))
-    start = F.create_map(*(F.lit(value) for pair in starts.items() for value in pair))[F.col("range")]
-    return placed.select("doc_id", (F.col("place") + start).cast("long").alias("rank"))
+    sizes = pa.table({"range": pa.array([row.range for row in counted], pa.int32()), "n": [row.n for row in counted]})
+    sizes = sizes.sort_by("range")
+    starts = sizes.append_column("start", pc.subtract(pc.cumulative_sum(sizes["n"]), sizes["n"])).drop_columns("n")
+    started = placed.join(F.broadcast(placed.sparkSession.createDataFrame(starts)), "range")  # a row a partition
+    return started.select("doc_id", (F.col("place") + F.col("start")).alias("rank"))
 
 
 def _places(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,5 @@
-"""The policies that work in rounds."""
+"""The policies: of pages in their order, which fall, each with its witness, as (doc_id, first, band); and in how many
+rounds."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,7 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.kernels import greedy as kernel
-from swallow_spark.stages.deduplicate.work import Work, bits
+from swallow_spark.stages.deduplicate.work import Work, nearest, pairs_of
+
+
+def bucket(work: Work) -> tuple[DataFrame, int]:
+    """A page falls by the first page that it is near to, whatever became of that one."""
+    if work.settings.min_similarity is None:
+        return work.reduced(nearest), 1
+    return nearest(work.alike(work.reduced(pairs_of))), 1
 
 
 def greedy(work: Work) -> tuple[DataFrame, int]:
@@ -19,9 +27,9 @@ def greedy(work: Work) -> tuple[DataFrame, int]:
 
     The witness is the first kept page that the page is near to, whatever the rounds.
     """
-    edges = work.boundary("round-1", work.edges("edges"))
+    edges = work.boundary("round-1", work.edges())
     blocked = work.boundary("blocked-1", edges.select("doc_id").distinct())
-    near = work.boundary("near-1", work.pairs(_of_kept(edges, blocked)))
+    near = work.boundary("near-1", work.alike(pairs_of(_of_kept(edges, blocked))))
     members = work.boundary("members", _members(edges, blocked))
     falls = [near.select("doc_id").distinct()]
     rows = work.boundary("rows-1", members.join(falls[0], "doc_id", "left_anti"))
@@ -30,17 +38,17 @@ def greedy(work: Work) -> tuple[DataFrame, int]:
     while count := rows.count():
         number += 1
         if count <= kernel.MAX_ROWS:
-            falls.append(work.boundary(f"fallen-{number}", _decided(work, rows, signed)))
+            falls.append(work.boundary(f"fallen-{number}", _decided(work, rows, count, signed)))
             break
         edges = work.boundary(f"round-{number}", work.edges_of(rows, count, f"edges-{number}"))
         blocked = work.boundary(f"blocked-{number}", edges.select("doc_id").distinct())
-        fallen = work.pairs(_of_kept(edges, blocked), signed).select("doc_id").distinct()
+        fallen = work.alike(pairs_of(_of_kept(edges, blocked)), signed).select("doc_id").distinct()
         falls.append(work.boundary(f"fallen-{number}", fallen))
         rows = work.boundary(f"rows-{number}", _members(edges, blocked).join(falls[-1], "doc_id", "left_anti"))
     fallen = work.boundary("fallen", reduce(DataFrame.unionAll, falls))
     leaders = members.join(fallen, "doc_id", "left_anti").groupBy("key").agg(F.min("doc_id").alias("first"))
     late = members.join(fallen, "doc_id", "left_semi").join(leaders, "key").where("first < doc_id")
-    return work.nearest(near.unionAll(work.pairs(late, signed))), number
+    return nearest(near.unionAll(work.alike(pairs_of(late), signed))), number
 
 
 def _of_kept(edges: DataFrame, blocked: DataFrame) -> DataFrame:
@@ -55,30 +63,27 @@ def _members(edges: DataFrame, blocked: DataFrame) -> DataFrame:
     return undecided.select("key", "doc_id", "band").unionAll(firsts)
 
 
-def _decided(work: Work, rows: DataFrame, signed: DataFrame | None) -> DataFrame:
-    """(doc_id,) of the pages that fall, of few rows (key, doc_id, band): in one task."""
-    wanted = rows.select("key", "doc_id")
+def _decided(work: Work, rows: DataFrame, count: int, signed: DataFrame | None) -> DataFrame:
+    """(doc_id,) of the pages that fall, of few rows (key, doc_id, band): in one task, which gets a page a row."""
+    pages = rows.groupBy("doc_id").agg(F.collect_list("key").alias("keys"))  # one for each band at most
     if signed is not None:
-        wanted = wanted.join(signed, "doc_id").select("key", "doc_id", "sketch")
-    decide = partial(_decide, min_similarity=work.settings.min_similarity)
-    return wanted.repartition(1).mapInArrow(decide, "doc_id long")
+        pages = pages.join(signed, "doc_id")
+    decide = partial(_decide, num_keys=count, min_similarity=work.settings.min_similarity)
+    return pages.repartition(1).sortWithinPartitions("doc_id").mapInArrow(decide, "doc_id long")
 
 
-def _decide(batches: Iterator[pa.RecordBatch], min_similarity: float | None) -> Iterator[pa.RecordBatch]:
-    held = list(batches)
-    if held:
-        rows = pa.Table.from_batches(held)
-        keys, doc_ids = (rows.column(name).to_numpy() for name in ("key", "doc_id"))
-        sketches = None if min_similarity is None else bits(rows.column("sketch").combine_chunks())
-        fallen = kernel.falls(keys, doc_ids, sketches, min_similarity or 0)
-        yield pa.RecordBatch.from_arrays([pa.array(fallen)], ["doc_id"])
+def _decide(pages: Iterator[pa.RecordBatch], num_keys: int, min_similarity: float | None) -> Iterator[pa.RecordBatch]:
+    fallen = kernel.falls(pages, num_keys, min_similarity)
+    yield pa.RecordBatch.from_arrays([pa.array(fallen)], ["doc_id"])
 
 
 def components(work: Work) -> tuple[DataFrame, int]:
     """Connected components by alternating large-star and small-star steps (Kiveris et al., Connected Components in
     MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 where no bucket is
     shared with an earlier page."""
-    pairs = work.boundary("pairs", work.pairs(work.edges("edges")))
+    pairs = work.reduced(pairs_of)
+    if work.settings.min_similarity is not None:
+        pairs = work.boundary("pairs", work.alike(pairs))
     edges = pairs.select(F.col("doc_id").alias("u"), F.col("first").alias("v"))
     before = None
     for number in itertools.count(1):
@@ -90,7 +95,7 @@ def components(work: Work) -> tuple[DataFrame, int]:
     bands = pairs.groupBy(F.col("doc_id").alias("u")).agg(F.min("band").alias("band"))
     stars = edges.join(bands, "u", "left")
     band = F.coalesce("band", F.lit(-1)).alias("band")
-    return stars.select(F.col("u").alias("doc_id"), F.col("v").alias("witness"), band), number
+    return stars.select(F.col("u").alias("doc_id"), F.col("v").alias("first"), band), number
 
 
 def _large_star(edges: DataFrame) -> DataFrame:

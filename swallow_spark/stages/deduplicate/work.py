@@ -1,4 +1,7 @@
-"""Members of buckets, edges and pairs: what the policies work with."""
+"""Members of buckets, edges and pairs: what the policies work with.
+
+An edge goes from a page of a bucket to the bucket's first page; a pair is two pages with an edge in any band.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +16,13 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.kernels import buckets
+from swallow_spark.kernels.lsh import sketch_bytes
 from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.lookups import Lookups
 from swallow_spark.stages.deduplicate.order import Boundary, Order
+
+Columns = Callable[..., DataFrame]
+"""Reads a table's columns of the given names; no others are fetched."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Settings:
 class Work:
     """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
 
-    sketches: DataFrame
+    sketches: Columns
     copies: Lookups
     order: Order
     settings: Settings
@@ -42,18 +49,29 @@ class Work:
 
     @cached_property
     def num_pages(self) -> int:
-        return self.sketches.count()
+        return self.sketches("doc_id").count()
 
-    def edges(self, name: str) -> DataFrame:
-        """(doc_id, first, band, key): each page of a bucket but its first, with the first. Pass by pass of bands."""
-        found = []
+    def edges(self) -> DataFrame:
+        """(doc_id, first, band, key): each page of a bucket but its first, with the first."""
+        return reduce(DataFrame.unionAll, (edges for _, edges in self._edges_by_pass()))
+
+    def reduced(self, by: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        """What `by` makes of all edges (doc_id, first, band), where it makes the same of its own results: pass by pass,
+        of the pass's edges and what it made of those before. So no more than a pass's edges are exchanged at a time."""
+        found: list[DataFrame] = []
+        for name, edges in self._edges_by_pass():
+            rows = reduce(DataFrame.unionAll, [edges.select("doc_id", "first", "band"), *found])
+            found = [self.boundary(f"reduced-{name}", by(rows))]
+        return found[0]
+
+    def _edges_by_pass(self) -> Iterator[tuple[str, DataFrame]]:
         for start, stop in self._passes(self.settings.bands_per_pass):
-            lists = self.sketches.select("doc_id", F.slice("bands", start + 1, stop - start).alias("bands"))
+            lists = self.sketches("doc_id", "bands").select("doc_id", F.slice("bands", start + 1, stop - start))
             explode = partial(_explode, copies=self.copies, translate=self.order.translation(), start=start)
             rows = lists.mapInArrow(explode, from_arrow_schema(buckets.KEYS))
             # Both ends are in the name: a run that goes on may cut the passes otherwise.
-            found.append(self.boundary(f"{name}-{start}-{stop}", self._exchanged(rows, self.settings.partitions)))
-        return resolved(reduce(DataFrame.unionAll, found))
+            name = f"{start}-{stop}"
+            yield name, resolved(self.boundary(f"edges-{name}", self._exchanged(rows, self.settings.partitions)))
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
         """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
@@ -77,12 +95,11 @@ class Work:
         by = F.when(F.col("first").isNull(), F.col("key")).otherwise(F.col("doc_id"))
         return rows.repartition(partitions, by).mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
 
-    def pairs(self, edges: DataFrame, signed: DataFrame | None = None) -> DataFrame:
-        """(doc_id, first, band) of edges, each pair once with its lowest band; those that are similar enough.
+    def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
+        """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
 
         signed: (doc_id, sketch) of all these pages at least; read from the sketches where not given.
         """
-        pairs = edges.groupBy("doc_id", "first").agg(F.min("band").alias("band"))
         if self.settings.min_similarity is None:
             return pairs
         signed = self.signed() if signed is None else signed
@@ -95,13 +112,19 @@ class Work:
 
     def signed(self, of: DataFrame | None = None) -> DataFrame:
         """(doc_id, sketch) of all pages, or of those whose doc_ids are in a frame."""
-        signed = self.order.numbered(self.sketches.select("doc_id", "sketch"))
+        signed = self.order.numbered(self.sketches("doc_id", "sketch"))
         return signed if of is None else signed.join(of.select("doc_id"), "doc_id", "left_semi")
 
-    def nearest(self, pairs: DataFrame) -> DataFrame:
-        """(doc_id, witness, band): of each page the first `first`, and the lowest band with it."""
-        least = pairs.groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
-        return least.select("doc_id", F.col("least.first").alias("witness"), F.col("least.band").alias("band"))
+
+def pairs_of(edges: DataFrame) -> DataFrame:
+    """(doc_id, first, band): each pair of pages once, with its lowest band."""
+    return edges.groupBy("doc_id", "first").agg(F.min("band").alias("band"))
+
+
+def nearest(pairs: DataFrame) -> DataFrame:
+    """(doc_id, first, band): of each page the pair with the first `first`, and the lowest band with it."""
+    least = pairs.groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
+    return least.select("doc_id", "least.first", "least.band")
 
 
 def _explode(
@@ -115,7 +138,7 @@ def _explode(
             doc_ids = batch.column("doc_id").to_numpy()
             fresh = ~copies.find(doc_ids)[0]
             if fresh.any():
-                lists = batch.column("bands").filter(pa.array(fresh))
+                lists = batch.column(1).filter(pa.array(fresh))
                 yield buckets.explode(translate(doc_ids[fresh]), lists, start)
 
     return buckets.thin(rows())
@@ -148,14 +171,7 @@ def estimate(pairs: DataFrame, names: list[str]) -> DataFrame:
 
 def _similarity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        own, other = (bits(batch.column(name)) for name in ("own", "other"))
+        own, other = (sketch_bytes(batch.column(name)) for name in ("own", "other"))
         *columns, _, _ = batch.columns
         similarity = pa.array(estimated_jaccard(own, other), pa.float32())
         yield pa.RecordBatch.from_arrays([*columns, similarity], [*batch.schema.names[:-2], "similarity"])
-
-
-def bits(sketches: pa.Array) -> NDArray[np.uint8]:
-    """Packed sketches as (n, bytes)."""
-    if not len(sketches):
-        return np.zeros((0, 1), np.uint8)
-    return np.frombuffer(b"".join(sketches.to_pylist()), np.uint8).reshape(len(sketches), -1)
