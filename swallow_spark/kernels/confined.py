@@ -4,13 +4,15 @@
 its pages here. So the first attempt pays nothing, and gives the same pages.
 """
 
-import pickle
+import json
 import resource
 import signal
+import struct
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
@@ -20,7 +22,8 @@ from swallow_spark.kernels.records import Record
 __all__ = ["ConfinedReader"]
 
 MEMORY_BYTES: Final = 1 << 30  # that a page may add to those of a child at rest
-_SIZE_BYTES: Final = 8
+_SIZES: Final = struct.Struct("<QQ")
+_ANSWERS: Final = {kind.__name__: kind for kind in (Page, PassedOver, Failure)}
 _READY: Final = "ready"
 _WARM_UP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html lang=ja><p>\xe3\x81\x82</p></html>"
 
@@ -50,11 +53,14 @@ class ConfinedReader:
         assert child.stdin
         assert child.stdout
         try:
-            _send(child.stdin, record)
-            answer = _receive(child.stdout)
+            _send(child.stdin, [record.offset, record.length, record.headers], record.block)
+            (kind, *values), _ = _receive(child.stdout)
         except (EOFError, BrokenPipeError):
             return self._failure()
-        return answer  # type: ignore[no-any-return]
+        answer: Page | PassedOver | Failure = _ANSWERS[kind](*values)
+        if isinstance(answer, Page) and answer.date:
+            return answer._replace(date=datetime.fromisoformat(values[Page._fields.index("date")]))
+        return answer
 
     def _start(self) -> subprocess.Popen[bytes]:
         # The path travels as an argument: a worker's modules may come from archives that only sys.path knows.
@@ -67,7 +73,7 @@ class ConfinedReader:
         self._child = child
         try:
             _send(child.stdin, asdict(self._limits))
-            ready = _receive(child.stdout)
+            ready, _ = _receive(child.stdout)
         except (EOFError, BrokenPipeError):
             ready = None
         if ready != _READY:
@@ -98,7 +104,7 @@ def serve() -> None:
     """The child: answers each record on standard input, to the end of the input."""
     records, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever prints must not answer
-    limits = Limits(**_receive(records))
+    limits = Limits(**_receive(records)[0])
     read_page(Record(0, 0, {"warc-type": "response"}, _WARM_UP), limits)  # what is loaded or compiled once is now
     if sys.platform == "linux":
         with open("/proc/self/statm") as sizes:
@@ -108,23 +114,29 @@ def serve() -> None:
     _send(answers, _READY)
     while True:
         try:
-            record = _receive(records)
+            (offset, length, headers), block = _receive(records)
         except EOFError:
             return
-        _send(answers, read_page(record, limits))
+        answer = read_page(Record(offset, length, headers, block), limits)
+        values = [value.isoformat() if isinstance(value, datetime) else value for value in answer]
+        _send(answers, [type(answer).__name__, *values])
 
 
-def _send(stream: IO[bytes], value: Any) -> None:
-    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    stream.write(len(data).to_bytes(_SIZE_BYTES, "little"))
-    stream.write(data)
+def _send(stream: IO[bytes], value: Any, block: bytes = b"") -> None:
+    """JSON, with what are bytes behind it: a child that a page has taken over can send no code, as by pickle."""
+    data = json.dumps(value).encode()
+    stream.write(_SIZES.pack(len(data), len(block)) + data)
+    stream.write(block)
     stream.flush()
 
 
-def _receive(stream: IO[bytes]) -> Any:
-    """The next value. Raises EOFError where the other side has ended."""
-    size = stream.read(_SIZE_BYTES)
-    if len(size) < _SIZE_BYTES:
+def _receive(stream: IO[bytes]) -> tuple[Any, bytes]:
+    """The next value, and the bytes behind it. Raises EOFError where the other side has ended."""
+    sizes = stream.read(_SIZES.size)
+    if len(sizes) < _SIZES.size:
         raise EOFError
-    data = stream.read(int.from_bytes(size, "little"))
-    return pickle.loads(data)  # of a process of our own; EOFError, too, where it is cut
+    data, block = (stream.read(size) for size in _SIZES.unpack(sizes))
+    try:
+        return json.loads(data), block
+    except ValueError:
+        raise EOFError from None  # cut

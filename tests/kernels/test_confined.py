@@ -77,17 +77,18 @@ def test_watchdog_is_off_between_pages() -> None:
 def test_a_page_that_eats_memory() -> None:
     program = (
         "from swallow_spark.kernels import confined; confined.MEMORY_BYTES = 64 << 20; "
-        "confined.read_page = lambda record, limits: bytearray(record.offset) and None; confined.serve()"
+        "confined.read_page = lambda record, limits: bytearray(record.offset) and confined.PassedOver('x'); "
+        "confined.serve()"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin
     assert child.stdout
     confined._send(child.stdin, {})
-    assert confined._receive(child.stdout) == "ready"
+    assert confined._receive(child.stdout) == ("ready", b"")
     for size, answered in ((1 << 20, True), (1 << 30, False)):
-        confined._send(child.stdin, Record(size, 0, {"warc-type": "response"}, b""))
+        confined._send(child.stdin, [size, 0, {"warc-type": "response"}])
         if answered:
-            assert confined._receive(child.stdout) is None
+            assert confined._receive(child.stdout) == (["PassedOver", "x"], b"")
         else:
             with pytest.raises(EOFError):
                 confined._receive(child.stdout)
