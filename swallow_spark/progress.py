@@ -102,7 +102,10 @@ class Progress:
             told = time.monotonic()
             with self.console.status(_line(name, figures())) if live else _nothing() as status:
                 while not ended.wait(0.5):
-                    now = figures()
+                    try:
+                        now = figures()
+                    except Exception:  # noqa: BLE001 - a JVM that is gone: the stage's own error tells
+                        return
                     if self._exporter:
                         self._exporter.tell(name, now)
                     if status:
@@ -118,12 +121,12 @@ class Progress:
         finally:
             ended.set()
             watcher.join()
-            self._end(name, figures())
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+            self._end(name, figures)
 
-    def _end(self, name: str, figures: dict[str, float]) -> None:
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + figures["stage_seconds"], 3)
+    def _end(self, name: str, last: Callable[[], dict[str, float]]) -> None:
         try:
-            found = self._metrics.since_last()
+            figures, found = last(), self._metrics.since_last()
         except Exception as error:  # noqa: BLE001 - a JVM that is gone, whose own error is on its way to the user
             self.say(f"{name}: Spark's metrics can't be read: {error}", name)
             return

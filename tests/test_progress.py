@@ -4,6 +4,7 @@ import json
 import socket
 from io import StringIO
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from pyspark.sql import SparkSession
@@ -31,6 +32,18 @@ def test_json_lines_have_run_and_stage(spark: SparkSession) -> None:
     assert (end["stage"], end["files_done"], end["pages"], end["tasks"]) == ("annotate", 4, 40, 4)
     assert last["message"] == "done\x1b[0m"
     assert "\x1b" not in out.getvalue()
+
+
+def test_a_stop_is_a_stop_also_where_the_jvm_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedulers may send SIGTERM to all processes at once."""
+    spark, out = MagicMock(), StringIO()
+    spark.sparkContext.statusTracker.side_effect = ConnectionRefusedError
+    monkeypatch.setattr(module, "SparkMetrics", MagicMock())
+    progress = Progress(lambda: spark, Console(file=out))
+    with pytest.raises(KeyboardInterrupt), progress.stage("s"):
+        raise KeyboardInterrupt
+    assert progress.seconds.keys() == {"s"}
+    assert "can't be read" in out.getvalue()
 
 
 def test_spark_metrics_are_of_what_ran_since_the_last_look(spark: SparkSession) -> None:

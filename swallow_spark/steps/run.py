@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -156,7 +157,8 @@ def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> No
                 future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            run.spark.sparkContext.cancelAllJobs()
+            with suppress(Exception):  # a JVM that is gone runs nothing, and the first error is the one to tell
+                run.spark.sparkContext.cancelAllJobs()
             raise
 
 
