@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from swallow_spark.kernels import blocklists
 
@@ -60,6 +61,12 @@ def key(kind: Kind, value: str) -> bytes:
 def sorted_keys(keys: Iterable[bytes]) -> Keys:
     """The form that Tombstones takes."""
     return np.unique(np.array([*keys], f"S{KEY_BYTES}"))
+
+
+def keys_of(column: pa.ChunkedArray) -> Keys:
+    """The keys in a column of a table (binary), without an object for each of millions."""
+    one = column.cast(pa.binary(KEY_BYTES)).combine_chunks()
+    return np.frombuffer(one.buffers()[1] or b"", f"S{KEY_BYTES}", len(one), one.offset * KEY_BYTES)
 
 
 def address(url: str) -> str:

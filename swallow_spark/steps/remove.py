@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import numpy as np
@@ -41,18 +41,20 @@ def remove(run: Run, listed: Mapping[Kind, Sequence[str]]) -> dict[str, int]:
 def _add(corpus: Corpus, listed: Mapping[Kind, Sequence[str]]) -> dict[Kind, int]:
     """Writes those that aren't there yet as a unit of their own; how many of each kind."""
     known = _keys(corpus)
-    rows = []
+    columns: dict[str, list[Any]] = {name: [] for name in TOMBSTONES.names}
     added: dict[Kind, int] = {}
     for kind in _KINDS:
         keys = {kernel.key(kind, value): value for value in listed.get(kind, ())}
         new = np.setdiff1d(kernel.sorted_keys(keys), known[kind]).tolist()
-        rows += [{"kind": kind, "value": keys[key], "key": key} for key in new]
+        columns["kind"] += [kind] * len(new)
+        columns["value"] += [keys[key] for key in new]
+        columns["key"] += new
         added[kind] = len(new)
-    if rows:
+    if any(added.values()):
         unit = Unit("tombstones", f"{len(corpus.manifests('tombstones')):06}")
         outputs = Outputs(corpus.root, {"tombstones": TOMBSTONES}, _directory("tombstones", unit))
         with outputs.open(0) as opened:
-            opened.write("tombstones", pa.RecordBatch.from_pylist(rows, TOMBSTONES))
+            opened.write("tombstones", pa.RecordBatch.from_pydict(columns, TOMBSTONES))
             written = opened.written().to_pylist()
         corpus.commit(unit, "", {}, "", written, counts={str(kind): number for kind, number in added.items()})
     return added
@@ -70,7 +72,7 @@ def _keys(corpus: Corpus) -> dict[Kind, Keys]:
             content = pa.BufferReader(corpus.root.read_bytes(file.path))
             table = pq.read_table(content, columns=["kind", "key"])
             for kind, found in parts.items():
-                found.append(kernel.sorted_keys(table.filter(pc.equal(table["kind"], kind))["key"].to_pylist()))
+                found.append(kernel.keys_of(table.filter(pc.equal(table["kind"], kind))["key"]))
     return {kind: np.unique(np.concatenate(found)) for kind, found in parts.items()}
 
 

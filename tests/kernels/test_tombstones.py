@@ -2,11 +2,21 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.tombstones import Tombstones, address, domain, domains_above, key, parse, sorted_keys
+from swallow_spark.kernels.tombstones import (
+    Tombstones,
+    address,
+    domain,
+    domains_above,
+    key,
+    keys_of,
+    parse,
+    sorted_keys,
+)
 from swallow_spark.storage import Root
 from swallow_spark.tombstones import ship
 
@@ -90,3 +100,12 @@ def test_shipped_ones_are_those_written(tmp_path: Path) -> None:
     assert opened.removed(["a.jp", "a.jp"], ["http://a.jp/x", "http://a.jp/y"]).tolist() == [True, False]
     assert isinstance(opened._urls, np.memmap)
     assert shipped.open() is opened
+
+
+def test_keys_come_back_from_a_table() -> None:
+    keys = sorted(key("url", f"a.example/{i}") for i in range(100))
+    column = pa.chunked_array(
+        [pa.array(keys[:30], pa.binary()), pa.array([], pa.binary()), pa.array(keys, pa.binary())]
+    )
+    assert keys_of(column.slice(30)).tolist() == keys
+    assert keys_of(column.slice(0, 0)).tolist() == keys_of(pa.chunked_array([], pa.binary())).tolist() == []
