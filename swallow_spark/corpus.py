@@ -119,6 +119,12 @@ class Corpus:
         """What is there now, from one listing and one look at each manifest."""
         return manifests.stored(self.root)
 
+    def as_found(self, found: Stored) -> Self:
+        """The corpus of that moment, whose units are not looked for again."""
+        corpus = type(self)(self.root)
+        corpus._units = found.units
+        return corpus
+
     # ---- inputs and their numbers
 
     def register(self, crawl: str, found: Sequence[InputFile]) -> int:

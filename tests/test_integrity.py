@@ -152,28 +152,41 @@ def test_damaged_pages_are_only_read_again_with_the_inputs_of_their_crawl(corpus
 # ---- what a run reads of manifests
 
 
-def test_the_lock_reads_each_manifest_once(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And whoever holds it asks no more; what is committed or taken back meanwhile is known."""
-    asked: list[str] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which manifests have been read."""
+    found: list[str] = []
     read_bytes = Root.read_bytes
 
     def noting(root: Root, relative: str) -> bytes:
-        asked.append(relative)
+        if relative.startswith("manifests/"):
+            found.append(relative)
         return read_bytes(root, relative)
 
     monkeypatch.setattr(Root, "read_bytes", noting)
+    return found
+
+
+def test_the_lock_reads_each_manifest_once(corpus: Corpus, asked: list[str]) -> None:
+    """And whoever holds it asks no more; what is committed or taken back meanwhile is known."""
+    asked.clear()
     with corpus.lock(lambda opened, found: repair(opened, found, None, pytest.fail)):
-        before = [path for path in asked if path.startswith("manifests/")]
-        assert sorted(before) == sorted(unit.manifest for unit in UNITS)
+        assert sorted(asked) == sorted(unit.manifest for unit in UNITS)
         assert [manifest.unit for manifest in corpus.manifests("sketch")] == ["crawl=c/0", "crawl=c/1"]
         new = corpus.commit(Unit("sketch", "crawl=c/2"), "f", {}, "u", [])
         corpus.forget(UNITS[0])
         assert corpus.manifest(UNITS[0]) is None
         assert corpus.manifests("sketch") == [corpus.manifest(UNITS[1]), new]
-        assert len([path for path in asked if path.startswith("manifests/")]) == len(before)
+        assert len(asked) == len(UNITS)
     other = Corpus.open(corpus.root.location)
     other.forget(UNITS[1])
     assert [manifest.unit for manifest in corpus.manifests("sketch")] == ["crawl=c/2"], "others work on it again"
+
+
+def test_check_reads_each_manifest_once(made: Corpus, asked: list[str]) -> None:
+    done = CliRunner().invoke(upkeep.app, ["check", "--corpus", made.root.location])
+    assert done.exit_code == 1
+    assert sorted(asked) == sorted(f"manifests/{stage}/{name}.json" for stage, names in MADE.items() for name in names)
 
 
 # ---- discard

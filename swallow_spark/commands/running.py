@@ -82,7 +82,10 @@ def running(
         outcome["summary"] = summary
     if as_json:
         print_json({**summary, **(also or {})})
-    show_summary(summary, corpus, progress.console)
+    if monitoring.log == "json":
+        progress.say(f"{command}: done", summary=summary)
+    else:
+        show_summary(summary, corpus, progress.console)
     progress.tell_seconds()
 
 
@@ -100,6 +103,8 @@ def _telling(
         raise
     except Exception as error:
         outcome["error"] = printable(root_cause(error))
+        if settings.monitoring.log == "json":
+            progress.say(f"{command}: failed", error=outcome["error"])
         raise
     finally:
         problems = [progress.tell_end(failed=outcome["status"] == "failed")]

@@ -67,6 +67,7 @@ def check(
     there is something to do."""
     opened = Corpus.open(corpus)
     stored = opened.stored()
+    opened = opened.as_found(stored)
     found = damages(opened, stored, content=content)
     result: dict[str, Any] = {
         "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],

@@ -55,6 +55,13 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
         if config.plan.counts("tokens"):
             scores.extend(corpus.manifests("tokens", "accepted/"))
         found.append(_stage("select: cuts", cuts, [lineage.cuts(scores)]))
+        if config.cleanup.host_lines:
+            due = [
+                lineage.host_lines(pages, verdict)
+                for pages in ingested
+                if (verdict := verdicts.get(f"preset={preset}/{pages.unit.split('/')[0]}"))
+            ]
+            found.append(_stage("host_lines", corpus.manifests("host_lines"), due, len(ingested)))
         subsets = corpus.manifests("select", "crawl=")
         removed = {manifest.unit: manifest for manifest in corpus.manifests("remove")}
         due = [lineage.subsets(pages, one, removed.get(pages.unit)) for pages in ingested for one in cuts]

@@ -6,6 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from swallow_spark.outputs import write
+from swallow_spark.sections.decide import Rules
 from swallow_spark.stages import decide as stage
 from swallow_spark.stages.annotate import FEATURES
 from swallow_spark.steps.blocklists import blocklists
@@ -32,7 +33,7 @@ def decide(run: Run) -> None:
     with run.progress.stage("decide"):
         listed = blocklists(run)
         for crawl_no, crawl, measured, contaminated, due in work:
-            rows = corpus.read(run.spark, "features", FEATURES, measured)
+            rows = corpus.read(run.spark, "features", _compared(config.rules), measured)
             survivors = corpus.read(run.spark, "groups", GROUPS, [of_crawl(kept, crawl)])
             hosts = stage.blocked_hosts(rows.select("host").distinct(), listed.domains) if listed.domains else None
             urls = _blocked_urls(run, crawl, listed.prefixes) if listed.prefixes else None
@@ -48,6 +49,12 @@ def decide(run: Run) -> None:
             )
             outputs = corpus.outputs(due.unit, {table: VERDICTS}, {crawl_no: crawl})
             corpus.commit(*due, write(verdicts, table, outputs, sums=stage.sum_verdicts))
+
+
+def _compared(rules: Rules) -> pa.Schema:
+    """The columns of `features` that verdicts follow from: a third to a half of them, by Swallow's presets."""
+    wanted = {"doc_id", "host", "num_chars", *rules.bounds}
+    return pa.schema([field for field in FEATURES if field.name in wanted])
 
 
 def _blocked_urls(run: Run, crawl: str, prefixes: DataFrame) -> DataFrame:

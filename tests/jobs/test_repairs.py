@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from commands import call
-from corpora import same_tables
+from corpora import STAGES, ids, same_tables
 
 
 def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
@@ -25,8 +25,36 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
     assert refused.status == 2
     assert "--crawl c" in refused.err
 
-    ran = call(*build, *warcs)
+    ran = call(*build, "--set", "monitoring.log='json'", *warcs)
     assert ran.status == 0, ran.err
-    assert "has to be done again" in ran.err
+    lines = [json.loads(line) for line in ran.err.splitlines()]
+    assert lines[-2]["summary"]["pages"] > 0
+    assert {line["run"] for line in lines} == {lines[0]["run"]}
+    assert "is taken back, and `swallow-spark ingest` (or `build`) does it again" in ran.err
     same_tables(corpus, built)
     assert call("check", "--corpus", corpus, "--content").status == 0
+
+
+def test_build_does_again_just_what_is_damaged(copy: Path, built: Path, warcs: list[Path]) -> None:
+    """A table that is cut, and a manifest that is gone with the rows of another still there."""
+    before = ids(copy, *STAGES)
+    scores = next(copy.glob("scores/*/*/*/*.parquet"))
+    scores.write_bytes(scores.read_bytes()[: scores.stat().st_size // 2])
+    verdicts = next(copy.glob("manifests/decide/*/*.json"))
+    verdicts.unlink()
+
+    found = call("check", "--corpus", copy, "--json")
+    assert found.status == 1
+    told = json.loads(found.out)
+    assert [(entry["stage"], entry["path"]) for entry in told["damaged"]] == [("score", str(scores.relative_to(copy)))]
+    assert any(directory.startswith("verdicts/") for directory in told["unlisted"])
+    assert {"decide", "score"} <= {entry["stage"] for entry in told["not_done"]}
+
+    ran = call("build", "--corpus", copy, "--config", "demo", "--crawl", "c", *warcs)
+    assert ran.status == 0, ran.err
+    after = ids(copy, *STAGES)
+    assert after.keys() == before.keys()
+    again = {name.partition("/")[0] for name in after if after[name] != before[name]}
+    assert again <= {"decide", "score", "select"}
+    same_tables(copy, built)
+    assert call("check", "--corpus", copy, "--content").status == 0

@@ -135,9 +135,10 @@ def test_no_file_that_can_be_read_fails_the_run(tmp_path: Path, make_run: MakeRu
     run = make_run(files)
     for path in files:
         path.unlink()
-    with pytest.raises(SwallowSparkError, match="none of 2 files can be read"):
+    with pytest.raises(SwallowSparkError, match="none of the files can be read"):
         ingest(run, "c")
-    assert run.corpus.manifests("ingest") == []
+    assert [file.path for file in run.corpus.pending("c")] == [str(path) for path in files]
+    assert [row["reason"] for row in table(run, "failures", "ingest")] == ["unreadable", "unreadable"]
 
 
 def test_an_error_of_writing_is_no_unreadable_input(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from swallow_spark import lookups
 from swallow_spark.config import load
 from swallow_spark.kernels import host_lines as kernel
 from swallow_spark.outputs import Outputs
+from swallow_spark.report.state import stages
 from swallow_spark.report.summary import summarise
 from swallow_spark.stages import host_lines as stage
 from swallow_spark.steps.run import Run
@@ -114,6 +115,9 @@ def test_subsets_lack_the_lines_that_repeat_on_their_host(
     assert all(row["num_chars"] == len(row["text"]) for row in found.values())
     assert any(expected[doc_id] != text for doc_id, (_, text) in accepted.items()), "the demo has such lines"
 
+    states = {state.name: state.state for state in stages(run.corpus, run.config, 0)}
+    assert states["host_lines"] == "done"
+    assert "host_lines" not in {state.name for state in stages(built.run.corpus, built.run.config, 0)}
     subsets = summarise(run.corpus, run.config.rules.preset, run.config.classifiers)["subsets"].values()
     dropped = sum(
         line.strip() in repeated[host] for host, text in accepted.values() if host for line in text.split("\n")
