@@ -44,6 +44,13 @@ def is_uri(location: str) -> bool:
     return "://" in location
 
 
+def machine_cache() -> Path:
+    """This user's directory for copies of what is elsewhere, one for all processes of a machine."""
+    cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    return cache
+
+
 def filesystem(location: str) -> tuple[fs.FileSystem, str]:
     """The file system of a location, and the path in it. Raises InputError for a URI that can't be used."""
     if not is_uri(location):
@@ -143,8 +150,7 @@ class Root:
         copy go those beside it whose original is no more below the root; who has one open keeps it."""
         if self.is_local:
             return self.local_path(relative)
-        cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
-        cache.mkdir(mode=0o700, exist_ok=True)
+        cache = machine_cache()
         copies = cache / hashlib.sha256(self.location.encode()).hexdigest()[:32]
         copy = copies / relative
         if not copy.exists():

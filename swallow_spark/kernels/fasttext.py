@@ -1,49 +1,118 @@
 """Probabilities of a fastText classifier for Arrow arrays of texts.
 
-Softmax models, dense or quantised, are computed here over the Arrow buffers; hierarchical softmax and one-vs-all are
-left to fastText itself behind the same interface. fastText averages the rows of all features of a text and multiplies
-the average by the output matrix; since both are linear, the output matrix is multiplied into the rows once, at load,
-wherever that makes the rows no longer (800 MB become 16 MB for 2 M buckets of 100 dimensions and two labels).
+fastText averages the rows of all features of a text and multiplies the average by the output matrix. Since both are
+linear, the output matrix is multiplied into the rows once, at load, wherever that makes the rows no longer (800 MB
+become 8 MB for 2 M buckets of 100 dimensions and two labels: of two, only the difference counts). What comes out is a
+table that workers map instead of each having its own.
 
 What counts as a feature is fastText's own rule (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification";
 Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText
 reads one line a document.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import fasttext
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels.fasttext_features import index_entries, sum_features
 from swallow_spark.kernels.fasttext_file import ModelFile, read
+from swallow_spark.kernels.fasttext_losses import (
+    ARTEFACT,
+    dot_products,
+    hierarchical_softmax,
+    huffman_children,
+    one_vs_all,
+    softmax,
+)
+from swallow_spark.kernels.fasttext_table import Table, map_table, write_table
+from swallow_spark.kernels.fasttext_trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.utf8 import utf8_buffers
 
-VERSION: Final = 2
-ARTEFACT: Final = 1e-5  # fastText reports p + 1e-5: it takes the logarithm of that sum and its exponential again
+VERSION: Final = 3  # of the results, and of the files that `Model.share` writes
 
 
-class Model(ABC):
+class Preparation(NamedTuple):
+    """What a model wants done to a text before: see the section [classifiers.NAME]."""
+
+    newlines: str = "blank"
+    nfkc: bool = False
+    lower_case: bool = False
+
+    def apply(self, texts: pa.Array) -> pa.Array:
+        """texts: string or large_string array."""
+        if self.nfkc:
+            texts = pc.utf8_normalize(texts, form="NFKC")
+        if self.lower_case:
+            texts = pc.utf8_lower(texts)
+        if self.newlines == "nothing":  # as a blank it counts anyway
+            texts = pc.replace_substring(texts, "\n", "")
+        return texts
+
+
+class Model:
     """A loaded classifier. `labels` are the model's, with their `__label__` prefix, in the model's order."""
 
-    def __init__(self, path: Path, labels: list[str]) -> None:
+    def __init__(self, path: Path, table: Table) -> None:
         self.path = path
-        self.labels = labels
+        self.labels = table.labels
+        self._table = table
+        self._children = huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
 
-    @abstractmethod
+    @property
+    def one_label_each(self) -> bool:
+        """Whether the probabilities of a text's labels add up to 1: not in one-vs-all."""
+        return self._table.loss in ("softmax", "hs")
+
+    def share(self, path: Path) -> None:
+        """Writes what `open_shared` maps."""
+        write_table(self._table, path)
+
     def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
-        """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives, p + 1e-5.
+        """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives.
 
         texts: string or large_string array. A null counts as an empty text. A text in which fastText finds no feature,
         and so predicts nothing, has 0 for all labels.
         """
+        means, counts = self._means(texts)
+        table = self._table
+        result = np.zeros((len(texts), len(self.labels)), np.float32)
+        logits = means
+        if len(table.output):
+            logits = np.empty((len(texts), len(table.output)), means.dtype)
+            dot_products(means, table.output, logits)
+        if table.loss == "hs":
+            hierarchical_softmax(logits, self._children, result)
+        elif table.loss != "softmax":
+            result = one_vs_all(logits)
+        elif len(self.labels) == 2:
+            softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
+        else:
+            softmax(logits, result)
+        result[counts == 0] = 0.0
+        return result
+
+    def _means(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The mean row of each text (texts, width), and how many features it has."""
+        data, offsets = utf8_buffers(texts)
+        table = self._table
+        counts = np.zeros(len(texts), np.int64)
+        exactly = not self.one_label_each  # as fastText adds: see `one_vs_all`
+        sums = np.zeros((len(texts), table.rows.shape[1]), np.float32 if exactly else np.float64)
+        vocabulary = (table.entries, table.entry_offsets, table.entry_hashes, table.slots, table.num_words)
+        rows = (table.rows, table.bucket, table.kept)
+        if (table.minn, table.maxn, table.word_ngrams) == (2, 3, 1):
+            sum_bigrams_and_trigrams(data, offsets, *vocabulary, *rows, exactly, sums, counts)
+        else:
+            ngrams = (table.minn, table.maxn, table.word_ngrams)
+            sum_features(data, offsets, *vocabulary, *rows, *ngrams, sums, counts)
+        return sums * (1.0 / np.maximum(counts, 1)).astype(sums.dtype)[:, None], counts
 
 
 def load(path: str | Path) -> Model:
@@ -52,13 +121,12 @@ def load(path: str | Path) -> Model:
     Raises ModelError where the file is missing, cut, damaged, or holds no supervised model.
     """
     path = Path(path)
-    contents = read(path)
-    if contents.loss == "softmax":
-        return _SoftmaxModel(path, contents)
-    for matrix in (contents.input, contents.output):
-        for _ in matrix.chunks():  # checks that all is finite
-            pass
-    return _PeerModel(path, contents.labels)
+    return Model(path, _convert(path, read(path)))
+
+
+def open_shared(path: Path) -> Model:
+    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once."""
+    return Model(path, map_table(path))
 
 
 def expected_score(
@@ -66,8 +134,8 @@ def expected_score(
 ) -> NDArray[np.float64]:
     """float64 (n,): the sum of weight x probability over the labels; a label without a weight weighs 0.
 
-    fastText's 1e-5 is taken off first, so that a score stays within the weights. Raises ModelError where `weights`
-    names a label that the model does not have.
+    fastText's 1e-5 is taken off first, and the score of a model whose labels exclude each other stays within the
+    weights. Raises ModelError where `weights` names a label that the model does not have.
     """
     unknown = sorted(set(weights) - set(model.labels))
     if unknown:
@@ -75,102 +143,53 @@ def expected_score(
     score = np.zeros(len(probabilities), np.float64)
     for column, label in enumerate(model.labels):  # a fixed order of additions: the same sum in every batch size
         score += weights.get(label, 0.0) * np.maximum(probabilities[:, column].astype(np.float64) - ARTEFACT, 0.0)
-    return score
+    return np.clip(score, min(0.0, *weights.values()), max(0.0, *weights.values())) if model.one_label_each else score
 
 
-class _PeerModel(Model):
-    """Any supervised model, computed by fastText itself."""
-
-    def __init__(self, path: Path, labels: list[str]) -> None:
-        super().__init__(path, labels)
-        try:
-            self._peer: Any = fasttext.load_model(str(path))
-        except (ValueError, RuntimeError, MemoryError) as error:
-            raise ModelError(f"{path}: {error}") from error
-
-    def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
-        result = np.zeros((len(texts), len(self.labels)), np.float32)
-        column = {label: i for i, label in enumerate(self.labels)}
-        if len(texts):
-            labels, values = self._peer.predict([(text or "").replace("\n", " ") for text in texts.to_pylist()], k=-1)
-            for row, row_labels, row_values in zip(result, labels, values, strict=True):
-                row[[column[label] for label in row_labels]] = row_values
-        return result
-
-
-class _SoftmaxModel(Model):
-    def __init__(self, path: Path, contents: ModelFile) -> None:
-        super().__init__(path, contents.labels)
-        arguments = contents.arguments
-        output = np.concatenate(list(contents.output.chunks()))
-        folded = len(output) <= arguments.dim
-        self._output = None if folded else output
-        self._rows = np.empty((contents.input.num_rows, len(output) if folded else arguments.dim), np.float32)
-        start = 0
-        for chunk in contents.input.chunks():
-            rows = self._rows[start : start + len(chunk)]
-            if folded:
-                _fold(chunk, output, rows)
-            else:
-                rows[:] = chunk
-            start += len(chunk)
-        if not np.isfinite(self._rows).all():
-            raise ModelError(f"{path}: the products of its matrices are not finite")
-        entries = contents.words + [label.encode() for label in contents.labels]
-        self._vocabulary = index_entries(entries)
-        self._num_words = len(contents.words)
-        self._kept = np.zeros(0, np.int32) if contents.kept_buckets is None else contents.kept_buckets
-        self._bucket, self._word_ngrams = arguments.bucket, arguments.word_ngrams
-        self._minn, self._maxn = arguments.minn, arguments.maxn
-
-    def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
-        data, offsets = utf8_buffers(texts)
-        sums = np.zeros((len(texts), self._rows.shape[1]), np.float64)
-        counts = np.zeros(len(texts), np.int64)
-        sum_features(
-            data,
-            offsets,
-            *self._vocabulary,
-            self._num_words,
-            self._rows,
-            self._bucket,
-            self._kept,
-            self._minn,
-            self._maxn,
-            self._word_ngrams,
-            sums,
-            counts,
-        )
-        mean = sums / np.maximum(counts, 1)[:, None]
-        result = np.zeros((len(texts), len(self.labels)), np.float32)
-        _softmax(mean, np.eye(mean.shape[1], dtype=np.float32) if self._output is None else self._output, result)
-        result[counts == 0] = 0.0
-        return result
+def _convert(path: Path, contents: ModelFile) -> Table:
+    """The table of a model file: with rows as short as they can be."""
+    arguments = contents.arguments
+    output = np.concatenate(list(contents.output.chunks()))
+    used = output.astype(np.float64)
+    if contents.loss == "softmax" and len(output) == 2:
+        used = used[1:] - used[:1]
+    elif contents.loss == "hs":
+        used = used[:-1]  # the last row belongs to no inner node
+    folded = contents.loss in ("softmax", "hs") and len(used) <= arguments.dim
+    width = len(used) if folded else arguments.dim
+    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # and one of zeros
+    start = 0
+    for chunk in contents.input.chunks():
+        if folded:
+            _fold(chunk, used, rows[start : start + len(chunk)])
+        else:
+            rows[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    if not np.isfinite(rows).all():
+        raise ModelError(f"{path}: the products of its matrices are not finite")
+    entries = contents.words + [label.encode() for label in contents.labels]
+    return Table(
+        contents.labels,
+        contents.label_counts,
+        contents.loss,
+        len(contents.words),
+        arguments.bucket,
+        arguments.minn,
+        arguments.maxn,
+        arguments.word_ngrams,
+        *index_entries(entries),
+        np.zeros(0, np.int32) if contents.kept_buckets is None else contents.kept_buckets,
+        rows,
+        np.zeros((0, 0), np.float32) if folded else used.astype(np.float32),
+    )
 
 
 @njit(cache=True, nogil=True)
-def _fold(rows: NDArray[np.float32], output: NDArray[np.float32], result: NDArray[np.float32]) -> None:
+def _fold(rows: NDArray[np.float32], output: NDArray[np.float64], result: NDArray[np.float32]) -> None:
     """result[r, k] = rows[r] . output[k], in double precision and in one order on every machine, unlike BLAS."""
     for r in range(rows.shape[0]):
         for k in range(output.shape[0]):
             total = 0.0
             for d in range(rows.shape[1]):
-                total += np.float64(rows[r, d]) * np.float64(output[k, d])
+                total += np.float64(rows[r, d]) * output[k, d]
             result[r, k] = total
-
-
-@njit(cache=True, nogil=True)
-def _softmax(means: NDArray[np.float64], output: NDArray[np.float32], result: NDArray[np.float32]) -> None:
-    logits = np.empty(output.shape[0], np.float64)
-    for r in range(means.shape[0]):
-        for k in range(output.shape[0]):
-            logits[k] = 0.0
-            for d in range(means.shape[1]):
-                logits[k] += means[r, d] * output[k, d]
-        highest = logits.max()
-        total = 0.0
-        for k in range(len(logits)):
-            logits[k] = np.exp(logits[k] - highest)
-            total += logits[k]
-        for k in range(len(logits)):
-            result[r, k] = logits[k] / total + ARTEFACT

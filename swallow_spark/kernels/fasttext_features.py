@@ -28,9 +28,19 @@ def index_entries(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _step(h: Any, byte: Any) -> Any:
-    """One step of FNV-1a in 32 bits. fastText extends the sign of a byte: 0x80 and above set the upper 24 bits too."""
-    return ((h ^ (np.int64(np.int8(byte)) & 0xFFFFFFFF)) * FNV_PRIME) & 0xFFFFFFFF
+def step(h: Any, byte: Any) -> Any:
+    """One step of FNV-1a in 32 bits; of `byte` the lowest 8 count. fastText extends the sign of a byte: 0x80 and above
+    set the upper 24 bits too."""
+    return np.uint32((h ^ np.uint32(np.int32(np.int8(byte)))) * np.uint32(FNV_PRIME))
+
+
+@njit(cache=True, nogil=True)
+def hash_bytes(token: NDArray[np.uint8]) -> int:
+    """fastText's hash of a token."""
+    h = np.uint32(FNV_OFFSET)
+    for i in range(len(token)):
+        h = step(h, token[i])
+    return int(h)
 
 
 @njit(cache=True, nogil=True)
@@ -38,9 +48,7 @@ def _fill_slots(
     data: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.int64], slots: NDArray[np.int32]
 ) -> None:
     for entry in range(len(hashes)):
-        h = FNV_OFFSET
-        for i in range(offsets[entry], offsets[entry + 1]):
-            h = _step(h, data[i])
+        h = hash_bytes(data[offsets[entry] : offsets[entry + 1]])
         hashes[entry] = h
         slot = h & (len(slots) - 1)
         while slots[slot] >= 0:
@@ -49,13 +57,14 @@ def _fill_slots(
 
 
 @njit(cache=True, nogil=True)
-def _is_blank(byte: int) -> bool:
+def is_blank(byte: int) -> bool:
+    """Whether fastText takes the byte for the end of a token."""
     return byte == 32 or byte == 0 or 9 <= byte <= 13
 
 
 @njit(cache=True, nogil=True)
-def _starts_with(token: NDArray[np.uint8], length: int, prefix: bytes) -> bool:
-    if length < len(prefix):
+def starts_with(token: NDArray[np.uint8], prefix: bytes) -> bool:
+    if len(token) < len(prefix):
         return False
     for i in range(len(prefix)):  # noqa: SIM110 - compiled
         if token[i] != prefix[i]:
@@ -64,23 +73,22 @@ def _starts_with(token: NDArray[np.uint8], length: int, prefix: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _find_entry(
+def find_entry(
     token: NDArray[np.uint8],
-    length: int,
     h: int,
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     hashes: NDArray[np.int64],
     slots: NDArray[np.int32],
 ) -> int:
-    """Number of the vocabulary's entry that equals the first `length` bytes of `token` (h: their hash), or -1."""
+    """Number of the vocabulary's entry that equals `token` (h: its hash), or -1."""
     slot = h & (len(slots) - 1)
     while slots[slot] >= 0:
         entry = int(slots[slot])
         start = offsets[entry]
-        if hashes[entry] == h and offsets[entry + 1] - start == length:
+        if hashes[entry] == h and offsets[entry + 1] - start == len(token):
             same = True
-            for i in range(length):
+            for i in range(len(token)):
                 if data[start + i] != token[i]:
                     same = False
                     break
@@ -91,58 +99,13 @@ def _find_entry(
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int, total: NDArray[np.float64]) -> int:
-    """Adds the rows with the first `count` numbers to `total`; returns 0, the new count.
-
-    The two widths of Swallow's classifiers keep their sums in registers; the order of additions is the same in all.
-    """
-    if len(total) == 2:
-        a, b = total[0], total[1]
-        for i in range(count):
-            row = numbers[i]
-            a += rows[row, 0]
-            b += rows[row, 1]
-        total[0], total[1] = a, b
-    elif len(total) == 4:
-        a, b, c, d = total[0], total[1], total[2], total[3]
-        for i in range(count):
-            row = numbers[i]
-            a += rows[row, 0]
-            b += rows[row, 1]
-            c += rows[row, 2]
-            d += rows[row, 3]
-        total[0], total[1], total[2], total[3] = a, b, c, d
-    else:
-        for i in range(count):
-            row = numbers[i]
-            for k in range(len(total)):
-                total[k] += rows[row, k]
+def _add_rows(rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int, total: NDArray[Any]) -> int:
+    """Adds the rows with the first `count` numbers to `total`, one by one; returns 0, the new count."""
+    for i in range(count):
+        row = numbers[i]
+        for k in range(len(total)):
+            total[k] += rows[row, k]
     return 0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _step32(h: Any, byte: Any) -> Any:
-    """`_step` in registers of 32 bits; `byte` is an int8."""
-    return np.uint32((h ^ np.uint32(np.int32(byte))) * np.uint32(FNV_PRIME))
-
-
-@njit(cache=True, nogil=True)
-def _hash_kana_and_kanji(signed: NDArray[np.int8], base: int, count: int, hashes: NDArray[np.uint32], at: int) -> None:
-    """Hashes of the 2-grams, then of the 3-grams, of `count` characters in a row of 3 bytes each that have two more
-    behind them; the first is at `base`. Nothing depends on what was before: LLVM does several characters at once."""
-    for k in range(count):
-        i = base + 3 * k
-        h = _step32(np.uint32(FNV_OFFSET), signed[i])
-        h = _step32(h, signed[i + 1])
-        h = _step32(h, signed[i + 2])
-        h = _step32(h, signed[i + 3])
-        h = _step32(h, signed[i + 4])
-        h = _step32(h, signed[i + 5])
-        hashes[at + k] = h
-        h = _step32(h, signed[i + 6])
-        h = _step32(h, signed[i + 7])
-        h = _step32(h, signed[i + 8])
-        hashes[at + count + k] = h
 
 
 @njit(cache=True, nogil=True)
@@ -158,36 +121,30 @@ def _hash_ngrams(
 ) -> int:
     """Hashes of the n-grams that begin with characters `first` to `last` - 1 of a token of `num_chars` characters, `<`
     and `>` included; returns their number."""
-    signed = token.view(np.int8)
     count = 0
-    start = first
-    while start < last:
-        if minn == 2 and maxn == 3:
-            beyond = start
-            while beyond < num_chars and starts[beyond + 1] - starts[beyond] == 3:
-                beyond += 1
-            in_row = min(beyond - 2, last) - start
-            if in_row >= 8:
-                _hash_kana_and_kanji(signed, starts[start], in_row, hashes, count)
-                count += 2 * in_row
-                start += in_row
-                continue
-            stop = min(max(beyond, start + 1), last)
-        else:
-            stop = last
-        for begin in range(start, stop):
-            h = np.uint32(FNV_OFFSET)
-            at = starts[begin]
-            for n in range(1, min(maxn, num_chars - begin) + 1):
-                end = starts[begin + n]
-                while at < end:
-                    h = _step32(h, signed[at])
-                    at += 1
-                if n >= minn and not (n == 1 and (begin == 0 or begin + 1 == num_chars)):
-                    hashes[count] = h
-                    count += 1
-        start = stop
+    for begin in range(first, last):
+        h = np.uint32(FNV_OFFSET)
+        at = starts[begin]
+        for n in range(1, min(maxn, num_chars - begin) + 1):
+            end = starts[begin + n]
+            while at < end:
+                h = step(h, token[at])
+                at += 1
+            if n >= minn and not (n == 1 and (begin == 0 or begin + 1 == num_chars)):
+                hashes[count] = h
+                count += 1
     return count
+
+
+@njit(cache=True, nogil=True, inline="always")
+def remainder(h: Any, num_buckets: Any) -> Any:
+    """h modulo the number of buckets (0 counts as 1), h of 32 bits, in a fraction of a division's time: by doubles the
+    quotient is off by one at most."""
+    modulus = np.int64(max(num_buckets, 1))
+    row = np.int64(h) - np.int64(np.float64(h) * (1.0 / modulus)) * modulus
+    row += modulus * (row < 0)
+    row -= modulus * (row >= modulus)
+    return row
 
 
 @njit(cache=True, nogil=True)
@@ -201,21 +158,10 @@ def _append_rows(
     pending: int,
 ) -> int:
     """Appends the rows that hashes fall on to `numbers`; returns how many there are then."""
-    modulus = np.int64(max(num_buckets, 1))
-    inverse = 1.0 / modulus
-    if len(kept) == 0:
-        for i in range(count):
-            # A remainder in a fraction of a division's time: by doubles the quotient is off by one at most.
-            row = np.int64(hashes[i]) - np.int64(np.float64(hashes[i]) * inverse) * modulus
-            row += modulus * (row < 0)
-            row -= modulus * (row >= modulus)
-            numbers[pending + i] = row + num_words
-        return pending + count
     for i in range(count):
-        row = np.int64(hashes[i]) - np.int64(np.float64(hashes[i]) * inverse) * modulus
-        row += modulus * (row < 0)
-        row -= modulus * (row >= modulus)
-        row = np.int64(kept[row])
+        row = remainder(hashes[i], num_buckets)
+        if len(kept):
+            row = np.int64(kept[row])
         numbers[pending] = row + num_words
         pending += int(row >= 0)
     return pending
@@ -236,10 +182,11 @@ def sum_features(
     minn: int,
     maxn: int,
     word_ngrams: int,
-    sums: NDArray[np.float64],
+    sums: NDArray[Any],
     counts: NDArray[np.int64],
 ) -> None:
-    """Adds the rows of each text's features to `sums` (n, width) and their number to `counts` (n,).
+    """Adds the rows of each text's features to `sums` (n, width), one by one in fastText's order, and their number to
+    `counts` (n,).
 
     fastText's rules: tokens stand between blanks (U+3000 is none) and the end of the line is the token `</s>`, also
     where it is written out, which ends the text. A token of the vocabulary is a feature; so are the n-grams of `minn`
@@ -268,13 +215,13 @@ def sum_features(
         num_hashes = 0
         at_end = False
         while not at_end:
-            while position < end and _is_blank(data[position]):
+            while position < end and is_blank(data[position]):
                 position += 1
             token[0] = ord("<")
             starts[0] = 0
             num_chars = 1
             begin = position
-            while position < end and (data[position] > 32 or not _is_blank(data[position])):
+            while position < end and (data[position] > 32 or not is_blank(data[position])):
                 position += 1
             length = position - begin
             for i in range(1, length + 1):
@@ -287,15 +234,15 @@ def sum_features(
                     length += 1
                     token[length] = byte
             token[length + 1] = ord(">")
-            at_end = length == len(END_OF_LINE) and _starts_with(token[1:], length, END_OF_LINE)
+            word = token[1 : length + 1]
+            at_end = length == len(END_OF_LINE) and starts_with(word, END_OF_LINE)
 
             entry = -1
             h = FNV_OFFSET
             if word_ngrams > 1 or length <= longest_entry:  # a longer token is in no vocabulary
-                for i in range(1, length + 1):
-                    h = _step(h, token[i])
-                entry = _find_entry(token[1:], length, h, entry_data, entry_offsets, entry_hashes, slots)
-            if entry >= num_words or (entry < 0 and _starts_with(token[1:], length, LABEL_PREFIX)):
+                h = hash_bytes(word)
+                entry = find_entry(word, h, entry_data, entry_offsets, entry_hashes, slots)
+            if entry >= num_words or (entry < 0 and starts_with(word, LABEL_PREFIX)):
                 continue
             if entry >= 0:
                 numbers[pending] = entry

@@ -25,6 +25,7 @@ NOT_PRUNED: Final = -1
 CHUNK_ROWS: Final = 1 << 16
 MAX_BUCKETS: Final = 1 << 28  # a damaged number must not ask for 8 GB; fastText's default is 2 M
 MAX_NGRAM: Final = 1024
+MAX_COUNT: Final = 10**15  # of a label; fastText's hierarchical softmax takes it for infinity
 
 
 class Arguments(NamedTuple):
@@ -122,11 +123,13 @@ Matrix = _DenseMatrix | _QuantisedMatrix
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a file holds. `kept_buckets` maps buckets to rows after the words' (-1: dropped); None where none is."""
+    """What a file holds. `label_counts`: how often each label stood in the training data. `kept_buckets` maps buckets
+    to rows after the words' (-1: dropped); None where none is."""
 
     arguments: Arguments
     words: list[bytes]
     labels: list[str]
+    label_counts: list[int]
     kept_buckets: NDArray[np.int32] | None
     input: Matrix
     output: Matrix
@@ -142,7 +145,7 @@ def read(path: Path) -> ModelFile:
         raise ModelError(f"{path}: no such model file")
     cursor = _Cursor(path)
     arguments = _read_arguments(cursor)
-    words, labels, kept = _read_dictionary(cursor, arguments.bucket)
+    words, labels, label_counts, kept = _read_dictionary(cursor, arguments.bucket)
     quantised = cursor.flag("flag of the input matrix")
     if kept is not None and not quantised:
         cursor.fail("a pruned dictionary with a dense matrix")
@@ -153,7 +156,7 @@ def read(path: Path) -> ModelFile:
     output = _read_matrix(cursor, quantised and output_quantised, len(labels), arguments.dim, "output matrix")
     if cursor.offset != cursor.size:
         cursor.fail(f"{cursor.size - cursor.offset} bytes too many")
-    return ModelFile(arguments, words, labels, kept, matrix, output)
+    return ModelFile(arguments, words, labels, label_counts, kept, matrix, output)
 
 
 def _read_arguments(cursor: _Cursor) -> Arguments:
@@ -177,7 +180,9 @@ def _read_arguments(cursor: _Cursor) -> Arguments:
     return arguments
 
 
-def _read_dictionary(cursor: _Cursor, bucket: int) -> tuple[list[bytes], list[str], NDArray[np.int32] | None]:
+def _read_dictionary(
+    cursor: _Cursor, bucket: int
+) -> tuple[list[bytes], list[str], list[int], NDArray[np.int32] | None]:
     size, num_words, num_labels, _, num_kept = cursor.unpack("iiiqq", "head of the dictionary")
     if num_words < 0 or num_labels <= 0 or size != num_words + num_labels or num_kept < NOT_PRUNED:
         cursor.fail(f"a dictionary of {size} entries with {num_words} words and {num_labels} labels")
@@ -185,6 +190,7 @@ def _read_dictionary(cursor: _Cursor, bucket: int) -> tuple[list[bytes], list[st
     if size > (cursor.size - cursor.offset) // 10:
         cursor.fail("the dictionary does not fit")
     entries: list[bytes] = []
+    label_counts: list[int] = []
     view = memoryview(cursor.bytes.data)
     for number in range(size):
         end = _find_zero(view, cursor.offset)
@@ -192,10 +198,14 @@ def _read_dictionary(cursor: _Cursor, bucket: int) -> tuple[list[bytes], list[st
             cursor.fail("a word without end")
         entry = cursor.take(end - cursor.offset, "word").tobytes()
         cursor.offset += 1
-        _, kind = cursor.unpack("qB", "entry of the dictionary")
+        count, kind = cursor.unpack("qB", "entry of the dictionary")
         if kind != (number >= num_words):
             cursor.fail(f"dictionary entry {number} is of type {kind}")
+        if kind and not 0 <= count < MAX_COUNT:
+            cursor.fail(f"dictionary entry {number} has a count of {count}")
         entries.append(entry)
+        if kind:
+            label_counts.append(count)
     if len(set(entries)) != size:
         cursor.fail("a word stands twice in the dictionary")
     try:
@@ -203,7 +213,7 @@ def _read_dictionary(cursor: _Cursor, bucket: int) -> tuple[list[bytes], list[st
     except UnicodeDecodeError:
         cursor.fail("a label is not UTF-8")
     if num_kept == NOT_PRUNED:
-        return entries[:num_words], labels, None
+        return entries[:num_words], labels, label_counts, None
     pairs = np.frombuffer(cursor.take(8 * num_kept, "kept buckets").tobytes(), "<i4").reshape(num_kept, 2)
     buckets, rows = pairs[:, 0], pairs[:, 1]
     if num_kept and not (
@@ -214,7 +224,7 @@ def _read_dictionary(cursor: _Cursor, bucket: int) -> tuple[list[bytes], list[st
     kept[buckets] = rows
     if (kept >= 0).sum() != num_kept:
         cursor.fail("a bucket is kept twice")
-    return entries[:num_words], labels, kept
+    return entries[:num_words], labels, label_counts, kept
 
 
 def _find_zero(view: memoryview, start: int) -> int:

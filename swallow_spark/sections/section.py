@@ -24,7 +24,7 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
     return info.context["directory"] / path if info.context else path
 
 
-def _existing_file(path: Path, info: ValidationInfo) -> Path:
+def existing_file(path: Path, info: ValidationInfo) -> Path:
     path = _absolute(path, info)
     if not path.is_file():
         raise ValueError(f"no such file: {path}")
@@ -38,7 +38,7 @@ def _existing_directory(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
-ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+ExistingFile = Annotated[Path, AfterValidator(existing_file)]
 ExistingDirectory = Annotated[Path, AfterValidator(_existing_directory)]
 
 

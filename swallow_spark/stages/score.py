@@ -17,10 +17,12 @@ from swallow_spark.outputs import WRITTEN, Outputs
 
 
 class Model(NamedTuple):
-    """A classifier's model, below the corpus root, and what its labels weigh."""
+    """A classifier's model as `fasttext.Model.share` wrote it below the corpus root, what its labels weigh, and how it
+    wants texts."""
 
     path: str
     weights: Mapping[str, float]
+    preparation: fasttext.Preparation
 
 
 def table_of(classifier: str) -> str:
@@ -44,9 +46,10 @@ def _score_task(
             batch = batch.filter(pa.array(wanted))
             if not batch.num_rows:
                 continue
-            for classifier, (path, weights) in models.items():
-                model = _load(accepted.root.local_copy(path))
-                scores = fasttext.expected_score(model, model.probabilities(batch.column("text")), weights)
+            for classifier, (path, weights, preparation) in models.items():
+                model = _open(accepted.root.local_copy(path))
+                texts = preparation.apply(batch.column("text"))
+                scores = fasttext.expected_score(model, model.probabilities(texts), weights)
                 if not np.isfinite(scores).all():
                     raise ValueError(f"classifier {classifier}: a score is not a finite number")
                 columns = [batch.column("doc_id"), pa.array(scores, pa.float64())]
@@ -55,6 +58,6 @@ def _score_task(
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path) -> fasttext.Model:
-    """One load per worker: workers are reused from task to task."""
-    return fasttext.load(path)
+def _open(path: Path) -> fasttext.Model:
+    """Once per worker, and held once per machine: workers are reused from task to task, and map the same file."""
+    return fasttext.open_shared(path)

@@ -18,6 +18,7 @@ from swallow_spark.kernels import fasttext, features, ngwords
 from swallow_spark.lineage import Due, Fingerprints, Lineage
 from swallow_spark.progress import Progress
 from swallow_spark.sections.section import Section
+from swallow_spark.steps.models import model_file
 from swallow_spark.tables import InputFile
 
 
@@ -42,7 +43,7 @@ class Run:
 
 def check_config(config: Config) -> None:
     """Finds what can't work before any work starts: rules on features that don't exist, broken models. Raises
-    ConfigError or ModelError."""
+    ConfigError, ModelError, or InputError where a model can't be fetched."""
     for feature in config.rules.bounds:
         if feature not in features.SCHEMA.names:
             known = ", ".join(features.SCHEMA.names)
@@ -55,7 +56,7 @@ def check_config(config: Config) -> None:
             ngwords.expressions(*named)
     contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
     for name, classifier in config.classifiers.items():
-        model = fasttext.load(classifier.path)
+        model = fasttext.load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(
                 f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "

@@ -1,13 +1,16 @@
 """Scores of the accepted survivors by each classifier, batch by batch."""
 
-import hashlib
+import tempfile
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from swallow_spark import lookups
 from swallow_spark.corpus import Manifest, Unit
+from swallow_spark.kernels import fasttext
 from swallow_spark.lineage import Due
 from swallow_spark.stages import score as stage
+from swallow_spark.steps.models import model_file
 from swallow_spark.steps.run import Run, crawl_of, in_flight, verdicts
 from swallow_spark.tables import PAGES, SCORES, VERDICTS
 
@@ -51,10 +54,15 @@ def _score_batch(
 
 
 def _ship_model(run: Run, name: str) -> stage.Model:
-    """Puts a model below the corpus root, from where the workers take it."""
-    classifier = run.config.classifiers[name]
-    content = classifier.path.read_bytes()
-    path = f"models/{hashlib.sha256(content).hexdigest()}{classifier.path.suffix}"
-    if not run.corpus.root.exists(path):
-        run.corpus.root.write_atomically(path, content)
-    return stage.Model(path, dict(classifier.weights))
+    """Puts a model below the corpus root, in the form that workers map."""
+    classifier, root = run.config.classifiers[name], run.corpus.root
+    path = f"models/{classifier.content}-{fasttext.VERSION}.arrow"
+    if not root.exists(path):
+        root.make_directory("models")
+        with tempfile.TemporaryDirectory() as scratch:
+            written = Path(scratch) / "model"
+            fasttext.load(model_file(classifier)).share(written)
+            root.upload(written, f"{path}.tmp")  # the lock is ours: nobody else writes it
+        root.move(f"{path}.tmp", path)
+    preparation = fasttext.Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
+    return stage.Model(path, dict(classifier.weights), preparation)

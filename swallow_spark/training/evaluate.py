@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import fasttext
+from swallow_spark.kernels.fasttext_losses import ARTEFACT
 from swallow_spark.training.examples import EDU, Examples, Task, find_task, read_examples
 
 EDUCATIONAL: Final = 1.5  # Swallow's 2-class accuracy: on which side of it are the score and the expected value?
@@ -66,7 +67,7 @@ def calibration(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> 
     its bounds `low` and `high`, `documents`, mean `confidence`, `accuracy`; and `expected_error`, the mean distance of
     the two over all documents (expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural
     Networks", section 2)."""
-    values = np.clip(confidence.astype(np.float64) - fasttext.ARTEFACT, 0.0, 1.0)
+    values = np.clip(confidence.astype(np.float64) - ARTEFACT, 0.0, 1.0)
     bins = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     rows, error = [], 0.0
     for number in np.unique(bins):

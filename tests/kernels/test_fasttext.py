@@ -42,6 +42,10 @@ EDGE_CASES = [
     "春" * 500,
     "a b c " * 400,
     "漢" + "字" * 1000,
+    "春夏a" * 200,
+    "本文 " * 700,
+    "é" * 255 + "𠮷" * 300,
+    *("春" * length + " 夏" for length in range(505, 516)),
 ]
 CHARACTERS = "春夏秋冬東西南北 　abcé😀<>"
 PIECES = [*CHARACTERS, "\n", "\0", "本", "文", "1", " </s>", "__label__", "__label__0", "春春春"]
@@ -53,6 +57,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "word n-grams": {"minn": 0, "maxn": 0, "wordNgrams": 3},
     "both": {"minn": 1, "maxn": 4, "wordNgrams": 2},
     "more labels than dimensions": {"minn": 2, "maxn": 3, "dim": 2},
+    "hierarchical softmax": {"minn": 2, "maxn": 3, "loss": "hs"},
+    "hierarchical softmax of words, not multiplied out": {"minn": 0, "maxn": 0, "loss": "hs", "dim": 2},
+    "one-vs-all": {"minn": 2, "maxn": 3, "loss": "ova"},
+    "one-vs-all, word n-grams": {"minn": 1, "maxn": 4, "wordNgrams": 2, "loss": "ova"},
+    "negative sampling": {"minn": 2, "maxn": 3, "loss": "ns"},
 }
 QUANTISED: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -88,14 +97,18 @@ def peer_probabilities(path: Path, labels: list[str], texts: list[str]) -> np.nd
     return result
 
 
-def assert_equals_peer(path: Path, compiled: bool = True) -> None:
+def assert_equals_peer(path: Path, texts: list[str] = EDGE_CASES) -> None:
     model = fasttext.load(path)
-    assert (type(model).__name__ == "_SoftmaxModel") == compiled
     assert model.labels == peer.load_model(str(path)).get_labels()
-    got = model.probabilities(pa.array(EDGE_CASES))
+    got = model.probabilities(pa.array(texts))
     assert got.dtype == np.float32
-    assert got.shape == (len(EDGE_CASES), len(model.labels))
-    np.testing.assert_allclose(got, peer_probabilities(path, model.labels, EDGE_CASES), rtol=0, atol=1e-5)
+    assert got.shape == (len(texts), len(model.labels))
+    np.testing.assert_allclose(got, peer_probabilities(path, model.labels, texts), rtol=0, atol=1e-5)
+    shared = path.with_name("shared")
+    model.share(shared)
+    again = fasttext.open_shared(shared)
+    assert (again.labels, again.one_label_each) == (model.labels, model.one_label_each)
+    assert (again.probabilities(pa.array(texts)) == got).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -104,7 +117,7 @@ def test_dense_models_equal_fasttext(variant: str, examples: Path, tmp_path: Pat
     assert_equals_peer(tmp_path / "model.bin")
 
 
-@pytest.mark.parametrize("variant", ["characters", "both"])
+@pytest.mark.parametrize("variant", ["characters", "both", "one-vs-all"])
 @pytest.mark.parametrize("quantised", ["plain", "norms", "pruned"])
 def test_quantised_models_equal_fasttext(variant: str, quantised: str, examples: Path, tmp_path: Path) -> None:
     model = train(examples, **VARIANTS[variant])
@@ -122,10 +135,55 @@ def test_quantised_output_equals_fasttext(tmp_path: Path) -> None:
     assert_equals_peer(tmp_path / "model.ftz")
 
 
-@pytest.mark.parametrize("loss", ["hs", "ova"])
-def test_other_losses_are_fasttexts_own(loss: str, examples: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def skewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Examples of 60 labels, some of equal and some of very different counts."""
+    rng = random.Random(11)
+    path = tmp_path_factory.mktemp("skewed") / "examples.txt"
+    lines = [
+        f"__label__{label} 本文{label}{rng.choice(CHARACTERS)}\n"
+        for label in range(60)
+        for _ in range(1 + 1500 // 2**label)
+    ]
+    rng.shuffle(lines)
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("dim", [8, 80])
+@pytest.mark.parametrize("loss", ["softmax", "hs", "ova"])
+def test_many_labels_equal_fasttext(loss: str, dim: int, skewed: Path, tmp_path: Path) -> None:
+    train(skewed, loss=loss, minn=2, maxn=3, dim=dim, lr=1.0, epoch=20).save_model(str(tmp_path / "model.bin"))
+    assert_equals_peer(tmp_path / "model.bin", [*EDGE_CASES, *(f"本文{label}" for label in range(60))])
+
+
+@pytest.mark.parametrize("loss", ["softmax", "hs", "ova"])
+@pytest.mark.parametrize("labels", [1, 2, 3])
+def test_few_labels_equal_fasttext(loss: str, labels: int, tmp_path: Path) -> None:
+    examples = tmp_path / "examples.txt"
+    examples.write_text("".join(f"__label__{i % labels} 本文{i % labels} 春夏{i}\n" for i in range(60)))
     train(examples, loss=loss, minn=2, maxn=3).save_model(str(tmp_path / "model.bin"))
-    assert_equals_peer(tmp_path / "model.bin", compiled=False)
+    assert_equals_peer(tmp_path / "model.bin")
+
+
+def real_texts() -> list[str]:
+    texts = "\n".join(
+        text for task in ("wiki", "edu") for text in pq.read_table(DEMO / f"{task}.parquet")["text"].to_pylist()
+    )
+    return [texts[at : at + 1500] for at in range(0, 1_500_000, 1500)]
+
+
+@pytest.mark.parametrize("loss", ["hs", "ova"])
+def test_a_thousand_real_texts_equal_fasttext_by_other_losses(loss: str, tmp_path: Path) -> None:
+    texts = real_texts()
+    examples = tmp_path / "examples.txt"
+    lines = (f"__label__{i % 5} {text}".replace("\n", " ") for i, text in enumerate(texts[:250]))
+    examples.write_text("\n".join(lines))
+    train(examples, loss=loss, minn=2, maxn=3, minCount=5000, dim=16, bucket=20_000).save_model(str(tmp_path / "m.bin"))
+    model = fasttext.load(tmp_path / "m.bin")
+    got = model.probabilities(pa.array(texts))
+    np.testing.assert_allclose(got, peer_probabilities(tmp_path / "m.bin", model.labels, texts), rtol=0, atol=1e-5)
+    assert model.one_label_each == (loss == "hs")
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +211,7 @@ def test_any_text_equals_the_naive_reference(small: Path, texts: list[str]) -> N
 
 @pytest.mark.parametrize("name", ["demo-wiki", "demo-edu"])
 def test_a_thousand_real_texts_equal_fasttext(name: str) -> None:
-    texts = "\n".join(
-        text for task in ("wiki", "edu") for text in pq.read_table(DEMO / f"{task}.parquet")["text"].to_pylist()
-    )
-    documents = [texts[at : at + 1500] for at in range(0, 1_500_000, 1500)]
+    documents = real_texts()
     path = ROOT / "conf" / "models" / f"{name}.ftz"
     model = fasttext.load(path)
     got = model.probabilities(pa.array(documents))

@@ -1,0 +1,76 @@
+"""A classifier as a file that processes map: its arrays lie in it as they are used, so a machine holds them once.
+
+The file is an Arrow IPC file of one row, a list for each array; the rest is in the metadata of its schema.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+_DESCRIPTION: Final = b"swallow_spark.classifier"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What scoring needs of a model. Its arrays can't be written to."""
+
+    labels: list[str]
+    label_counts: list[int]
+    loss: str
+    num_words: int
+    bucket: int
+    minn: int
+    maxn: int
+    word_ngrams: int
+    entries: NDArray[np.uint8]
+    """The words, then the labels, one after the other; see `fasttext_features.index_entries` for these four."""
+    entry_offsets: NDArray[np.int64]
+    entry_hashes: NDArray[np.int64]
+    slots: NDArray[np.int32]
+    kept: NDArray[np.int32]
+    """Empty, or for each bucket its row after the words', -1 where it was pruned."""
+    rows: NDArray[np.float32]
+    """(words + buckets + 1, width): the last one is 0."""
+    output: NDArray[np.float32]
+    """(logits, width), or (0, 0) where it has been multiplied into the rows."""
+
+    def __post_init__(self) -> None:
+        for array in _arrays(self).values():
+            array.setflags(write=False)
+
+
+def _arrays(table: Table) -> dict[str, NDArray[Any]]:
+    values = {field.name: getattr(table, field.name) for field in fields(table)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def write_table(table: Table, path: Path) -> None:
+    """Writes the file that `map_table` opens."""
+    arrays = _arrays(table)
+    rest = {field.name: getattr(table, field.name) for field in fields(table) if field.name not in arrays}
+    description = rest | {"shapes": {name: array.shape for name, array in arrays.items()}}
+    columns = []
+    for array in arrays.values():
+        values = pa.array(array.ravel())
+        columns.append(pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values))
+    batch = pa.RecordBatch.from_arrays(columns, list(arrays))
+    schema = batch.schema.with_metadata({_DESCRIPTION: json.dumps(description)})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        writer.write_batch(batch.cast(schema))
+
+
+def map_table(path: Path) -> Table:
+    """The table in a file, whose pages are shared by all processes that map it."""
+    with pa.memory_map(str(path)) as file:
+        batch = pa.ipc.open_file(file).get_batch(0)
+    description = json.loads(batch.schema.metadata[_DESCRIPTION])
+    shapes = description.pop("shapes")
+    arrays = {
+        name: batch.column(name).values.to_numpy(zero_copy_only=True).reshape(shape) for name, shape in shapes.items()
+    }
+    return Table(**description, **arrays)
