@@ -21,8 +21,9 @@ demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pag
 	@echo "  $(BIN)/swallow-spark decide --corpus $(CORPUS) --preset swallow-v1     # other rules: no text is read"
 	@echo "  $(BIN)/swallow-spark --help"
 
-test: $(VENV)/.installed-dev ## Run all tests
-	$(BIN)/pytest
+# Whole files at a time, since the tests of a file share what they look at; in order, since the long ones come first.
+test: $(VENV)/.installed-dev ## Run all tests, on up to four cores
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.installed-dev ## Disturb builds at random for MINUTES, from SEED on, and compare what comes of them
 	$(BIN)/python tests/jobs/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15)
