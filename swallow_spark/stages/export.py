@@ -1,12 +1,14 @@
 """Export: subsets as shards for training, each written by one task from the files that its pages lie in.
 
 A shard is a range of doc_ids, so what it holds doesn't depend on how the subset's files are cut. Its task reads the row
-groups that overlap the range and puts the rows in order: no text goes through Spark.
+groups that overlap the range, and writes on what none of those to come lies before: no text goes through Spark, and a
+task holds the row groups that overlap each other.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -15,7 +17,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark.kernels.sampling import is_sampled
@@ -94,83 +95,141 @@ def _write_task(
 
 def write_shard(export: Export, shard: Shard) -> None:
     """Writes one shard and its note. Raises ValueError where its rows are not those that were planned."""
-    table = _read(export, shard)
-    characters = int(table.column("num_chars").to_numpy().sum(dtype=np.int64))
-    if (table.num_rows, characters) != (shard.documents, shard.characters):
-        raise ValueError(f"{shard.file}: {table.num_rows} pages where {shard.documents} are due")
     stream = _Hashing(export.target.open_output(shard.file))
-    with pa.PythonFile(stream, mode="w") as sink:
-        _write_parquet(table, sink) if export.format == "parquet" else _write_lines(table, sink)
-    doc_ids = table.column("doc_id")
+    documents = characters = tokens = 0
+    first = last = None
+    with pa.PythonFile(stream, mode="w") as sink, _writer(export, sink) as write:
+        for group in _with_tokens(export, shard, _groups(_in_order(export, shard))):
+            write(group)
+            documents += group.num_rows
+            characters += int(group.column("num_chars").to_numpy().sum(dtype=np.int64))
+            if export.with_tokens:
+                tokens += int(group.column("num_tokens").to_numpy().sum(dtype=np.int64))
+            doc_ids = group.column("doc_id")
+            first, last = doc_ids[0].as_py() if first is None else first, doc_ids[-1].as_py()
+    if (documents, characters) != (shard.documents, shard.characters):
+        raise ValueError(f"{shard.file}: {documents} pages where {shard.documents} are due")
     note: dict[str, Any] = {
         "file": shard.file,
         "sha256": stream.hash.hexdigest(),
         "bytes": stream.bytes,
-        "documents": table.num_rows,
+        "documents": documents,
         "characters": characters,
-        "first_doc_id": doc_ids[0].as_py(),
-        "last_doc_id": doc_ids[-1].as_py(),
+        "first_doc_id": first,
+        "last_doc_id": last,
     }
     if export.with_tokens:
-        note["tokens"] = int(table.column("num_tokens").to_numpy().sum(dtype=np.int64))
+        note["tokens"] = tokens
     export.target.write_atomically(export.note_of(shard), json.dumps(note).encode())
 
 
-def _read(export: Export, shard: Shard) -> pa.Table:
-    names = [name for name in export.schema.names if name != "num_tokens"]
-    found = _rows_of(export, shard, shard.texts, export.schema.empty_table().select(names).schema)
-    if export.with_tokens:
-        tokens = _rows_of(export, shard, shard.tokens, TOKENS)
-        if not tokens.column("doc_id").equals(found.column("doc_id")):
-            raise ValueError(f"{shard.file}: not all of its pages' tokens are counted")
-        found = found.append_column(TOKENS.field("num_tokens"), tokens.column("num_tokens"))
-    return found
+class _RowGroup(NamedTuple):
+    """A row group of a file, and a bound that none of its doc_ids is below."""
+
+    first: int
+    path: str
+    number: int
 
 
-def _rows_of(export: Export, shard: Shard, paths: tuple[str, ...], schema: pa.Schema) -> pa.Table:
-    """The shard's rows, by doc_id."""
-    parts = [schema.empty_table()]
+def _row_groups(export: Export, shard: Shard, paths: Sequence[str]) -> list[_RowGroup]:
+    """Those that overlap the shard, in the order of their first doc_ids."""
+    found = []
     for path in paths:
         with export.source.open_input(path) as stream, pq.ParquetFile(stream) as file:
-            for number in _overlapping(file, shard):
-                part = file.read_row_group(number, columns=schema.names).select(schema.names).cast(schema)
-                parts.append(part.filter(pa.array(_belongs(part.column("doc_id").to_numpy(), export, shard))))
-    return pa.concat_tables(parts).sort_by("doc_id").combine_chunks()
+            place = file.schema_arrow.names.index("doc_id")  # columns are flat: their places are those of their chunks
+            for number in range(file.metadata.num_row_groups):
+                bounds = file.metadata.row_group(number).column(place).statistics
+                if bounds is None or not bounds.has_min_max:
+                    found.append(_RowGroup(shard.after, path, number))
+                elif bounds.max > shard.after and bounds.min <= shard.to:
+                    found.append(_RowGroup(bounds.min, path, number))
+    return sorted(found)
 
 
-def _overlapping(file: pq.ParquetFile, shard: Shard) -> Iterator[int]:
-    place = file.schema_arrow.names.index("doc_id")  # columns are flat: their places are those of their chunks
-    for number in range(file.metadata.num_row_groups):
-        bounds = file.metadata.row_group(number).column(place).statistics
-        if bounds is None or not bounds.has_min_max or (bounds.max > shard.after and bounds.min <= shard.to):
-            yield number
+def _read(export: Export, shard: Shard, group: _RowGroup, schema: pa.Schema) -> pa.Table:
+    """The rows of a row group that belong to the shard."""
+    with export.source.open_input(group.path) as stream, pq.ParquetFile(stream) as file:
+        rows = file.read_row_group(group.number, columns=schema.names).select(schema.names).cast(schema)
+    doc_ids = rows.column("doc_id").to_numpy()
+    here = (doc_ids > shard.after) & (doc_ids <= shard.to) & is_sampled(doc_ids, export.seed, shard.share)
+    return rows if here.all() else rows.filter(pa.array(here))
 
 
-def _belongs(doc_ids: NDArray[np.int64], export: Export, shard: Shard) -> NDArray[np.bool_]:
-    here = (doc_ids > shard.after) & (doc_ids <= shard.to)
-    return np.asarray(here & is_sampled(doc_ids, export.seed, shard.share))
+def _in_order(export: Export, shard: Shard) -> Iterator[pa.Table]:
+    """The shard's rows by doc_id, some at a time: those that no row group to come lies before."""
+    schema = export.schema.empty_table().select([name for name in export.schema.names if name != "num_tokens"]).schema
+    groups = _row_groups(export, shard, shard.texts)
+    held = schema.empty_table()
+    for place, group in enumerate(groups):
+        held = pa.concat_tables([held, _read(export, shard, group, schema)])
+        is_last = place + 1 == len(groups)
+        ready = held.column("doc_id").to_numpy() < (shard.to + 1 if is_last else groups[place + 1].first)
+        if 2 * ready.sum() < held.num_rows:
+            continue  # most would have to be copied to be held on
+        rows = held if ready.all() else held.filter(pa.array(ready))
+        held = schema.empty_table() if ready.all() else held.filter(pa.array(~ready))
+        doc_ids = rows.column("doc_id").to_numpy()
+        rows = rows if (doc_ids[1:] > doc_ids[:-1]).all() else rows.sort_by("doc_id")
+        yield rows
 
 
-def _write_parquet(table: pa.Table, sink: Any) -> None:
-    sizes = np.cumsum(table.column("num_chars").to_numpy(), dtype=np.int64) * BYTES_PER_CHAR
-    groups = sizes // _ROW_GROUP_BYTES
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": False, "write_page_index": True}
-    with pq.ParquetWriter(sink, table.schema, **settings) as writer:
-        for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
-            part = table.slice(start, end - start)
-            writer.write_table(part, row_group_size=part.num_rows)
+def _groups(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in pieces of about `_ROW_GROUP_BYTES` of text, cut by their lengths alone."""
+    held: list[pa.Table] = []
+    characters = number = 0  # of all rows so far; of the piece that they have come to
+    for part in parts:
+        ends = characters + np.cumsum(part.column("num_chars").to_numpy(), dtype=np.int64)
+        numbers = ends * BYTES_PER_CHAR // _ROW_GROUP_BYTES
+        starts = np.flatnonzero(np.diff(numbers, prepend=number))
+        for start, end in zip([0, *starts], [*starts, part.num_rows], strict=True):
+            if end == start:
+                continue
+            if numbers[start] != number and held:
+                yield pa.concat_tables(held).combine_chunks()
+                held = []
+            number = int(numbers[start])
+            held.append(part.slice(start, end - start))
+        characters = int(ends[-1]) if part.num_rows else characters
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
-def _write_lines(table: pa.Table, sink: Any) -> None:
-    # One frame of zstd: many readers stop behind the first.
-    with pa.CompressedOutputStream(sink, "zstd") as lines:
-        for batch in table.to_batches(_ROWS_AT_ONCE):
-            rows = batch.to_pylist()
-            for row in rows:
-                row["date"] = row["date"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["date"] else None
-            text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
-            lines.write(text.encode())
+def _with_tokens(export: Export, shard: Shard, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The groups with the column of their pages' tokens, where they are counted: of a shard, all are held."""
+    if not export.with_tokens:
+        yield from groups
+        return
+    parts = [_read(export, shard, group, TOKENS) for group in _row_groups(export, shard, shard.tokens)]
+    counts = pa.concat_tables([TOKENS.empty_table(), *parts]).sort_by("doc_id")
+    doc_ids, num_tokens = (counts.column(name).to_numpy() for name in ("doc_id", "num_tokens"))
+    for group in groups:
+        wanted = group.column("doc_id").to_numpy()
+        places = np.searchsorted(doc_ids, wanted)
+        if len(doc_ids) < places[-1] + 1 or not np.array_equal(doc_ids[places], wanted):
+            raise ValueError(f"{shard.file}: not all of its pages' tokens are counted")
+        yield group.append_column(TOKENS.field("num_tokens"), pa.array(num_tokens[places]))
+
+
+@contextmanager
+def _writer(export: Export, sink: Any) -> Iterator[Callable[[pa.Table], None]]:
+    """What writes one group after the other."""
+    if export.format == "parquet":
+        settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": False, "write_page_index": True}
+        with pq.ParquetWriter(sink, export.schema, **settings) as writer:
+            yield lambda group: writer.write_table(group, row_group_size=group.num_rows)
+    else:
+        # One frame of zstd: many readers stop behind the first.
+        with pa.CompressedOutputStream(sink, "zstd") as lines:
+            yield partial(_write_lines, lines=lines)
+
+
+def _write_lines(group: pa.Table, lines: Any) -> None:
+    for batch in group.to_batches(_ROWS_AT_ONCE):
+        rows = batch.to_pylist()
+        for row in rows:
+            row["date"] = row["date"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["date"] else None
+        text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+        lines.write(text.encode())
 
 
 class _Hashing:

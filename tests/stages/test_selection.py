@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import quicktok
 from pyspark.sql import SparkSession
 from runs import Built, events_of, table
 from test_no_text_shuffle import queries
@@ -158,11 +159,8 @@ def test_thresholds_of_another_corpus(copied: Callable[[list[str]], Run]) -> Non
 
 
 def test_bands_by_tokens(copied: Callable[[list[str]], Run]) -> None:
-    pytest.importorskip("quicktok")
     settings = ["tokens.encoding=o200k_base", "subsets=[{classifier='edu', bands=['top10-40'], by='tokens'}]"]
     run = copied(settings)
-    import quicktok
-
     encoding = quicktok.get_encoding("o200k_base")
     counted = {row["doc_id"]: row["num_tokens"] for row in table(run, "tokens/accepted", "tokens")}
     texts = {row["doc_id"]: row["text"] for row in table(run, "pages", "ingest")}
@@ -258,7 +256,6 @@ def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytes
 
 
 def test_sampled_export_with_tokens(copied: Callable[[list[str]], Run], tmp_path: Path) -> None:
-    pytest.importorskip("quicktok")
     run = copied(["tokens.encoding=llama3", "subsets=[{classifier='edu', bands=['top60']}]"])
     manifest = exported(run, tmp_path / "half", ["edu-top60"], "jsonl.zst", 1 << 20, "0.5")
     smaller = exported(run, tmp_path / "fifth", ["edu-top60"], "jsonl.zst", 1 << 20, "0.2")
@@ -283,8 +280,8 @@ def test_sampled_export_with_tokens(copied: Callable[[list[str]], Run], tmp_path
 
 @pytest.mark.parametrize("format_", ["json", "parquet"])
 def test_datasets_reads_exports(chosen: Run, tmp_path: Path, format_: str) -> None:
-    datasets = pytest.importorskip("datasets")
-    pytest.importorskip("zstandard")
+    import datasets  # here: it takes a second
+
     suffix = {"json": "jsonl.zst", "parquet": "parquet"}[format_]
     told = exported(chosen, tmp_path / "out", ["either"], suffix, 1 << 20)
     files = [str(tmp_path / "out" / shard["file"]) for shard in told["subsets"]["either"]["shards"]]
@@ -318,6 +315,37 @@ def test_a_shard_is_the_same_bytes_however_its_subset_is_cut(tmp_path: Path, for
     export_stage.write_shard(settings, shard_of(doc_ids, ["whole.parquet"], "one"))
     export_stage.write_shard(settings, shard_of(doc_ids, [f"{n}.parquet" for n in (2, 0, 1)], "other"))
     assert (tmp_path / "out" / "one").read_bytes() == (tmp_path / "out" / "other").read_bytes()
+
+
+def test_a_shard_is_written_as_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of row groups that don't overlap, one is held at a time; counts of tokens come to their pages from files that are
+    cut in another way."""
+    monkeypatch.setattr(export_stage, "_ROW_GROUP_BYTES", 1)
+    doc_ids = list(range(1, 101))
+    counts = pa.Table.from_pylist([{"doc_id": d, "num_tokens": 7 * d} for d in doc_ids], export_stage.TOKENS)
+    for number in range(2):
+        own = doc_ids[number * 50 : number * 50 + 50]
+        pq.write_table(texts_of(own), tmp_path / f"{number}.parquet", row_group_size=10)
+        pq.write_table(counts.slice(number, 100 - number).take(list(range(0, 99, 2))), tmp_path / f"t{number}.parquet")
+    settings = export_stage.Export(Root(str(tmp_path)), Root(str(tmp_path / "out")), "parquet", (), True, 1)
+    shard = shard_of(doc_ids, ["1.parquet", "0.parquet"])
+    read, begun = export_stage._read, list[int]()
+
+    def noting(*arguments: Any) -> pa.Table:
+        begun.append(arguments[2].first)
+        return read(*arguments)
+
+    monkeypatch.setattr(export_stage, "_read", noting)
+    first = next(export_stage._in_order(settings, shard))
+    assert (first.column("doc_id").to_pylist(), len(begun)) == ([4, 5, 6, 7, 8, 9, 10], 1)
+    with pytest.raises(ValueError, match="not all of its pages' tokens"):
+        export_stage.write_shard(settings, shard._replace(tokens=("t0.parquet",)))
+    assert not (tmp_path / "out" / "unfinished").exists()
+    export_stage.write_shard(settings, shard._replace(tokens=("t1.parquet", "t0.parquet")))
+    found = pq.read_table(tmp_path / "out" / "s" / "s").to_pylist()
+    assert [(row["doc_id"], row["num_tokens"]) for row in found] == [(d, 7 * d) for d in range(4, 91)]
+    note = json.loads((tmp_path / "out" / "unfinished" / "s" / "s.json").read_text())
+    assert (note["first_doc_id"], note["last_doc_id"], note["tokens"]) == (4, 90, sum(7 * d for d in range(4, 91)))
 
 
 def test_rows_that_were_not_planned_are_noticed(tmp_path: Path) -> None:
