@@ -4,7 +4,6 @@ The formats: https://www.mediawiki.org/wiki/Help:Export and https://www.mediawik
 which told category titles (`cl_to`) until 2025 and since then numbers of `linktarget` (`cl_target_id`).
 """
 
-import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -26,6 +25,8 @@ _APPENDIX: Final = re.compile(
 _NAMESPACE: Final = re.compile(
     r"^\s*:?(?:ファイル|画像|File|Image|Category|カテゴリ|[a-z]{2,3}(?:-[a-z]+)*)\s*:", re.IGNORECASE
 )
+_TEMPLATE: Final = re.compile(r"(?<!\{)\{\{[^{}]*\}\}(?!\})")
+_NESTED: Final = 20  # templates in templates
 _UNREAD: Final = frozenset(("table", "gallery", "ref", "timeline", "math", "score"))
 
 
@@ -106,17 +107,33 @@ def plain_text(title: str, wikitext: str) -> str:
     import mwparserfromhell  # here: only this function needs it
 
     appendix = _APPENDIX.search(wikitext)
-    code = mwparserfromhell.parse(wikitext[: appendix.start()] if appendix else wikitext, skip_style_tags=True)
-    for tag in code.filter_tags(matches=lambda node: str(node.tag).strip().lower() in _UNREAD):
-        _remove(code, tag)
-    for link in code.filter_wikilinks(matches=lambda node: bool(_NAMESPACE.match(str(node.title)))):
-        _remove(code, link)
-    text = code.strip_code(normalize=True, collapse=True).replace("'''", "").replace("''", "")
+    body = wikitext[: appendix.start()] if appendix else wikitext
+    # Most markup is in templates, and parsing it would take most of the time; what braces stand inside of is left.
+    for _ in range(_NESTED):
+        body, number = _TEMPLATE.subn("", body)
+        if not number:
+            break
+    text = _readable(mwparserfromhell.parse(body, skip_style_tags=True)).replace("'''", "").replace("''", "")
     lines = [line.strip() for line in text.splitlines()]
     body = "\n".join(line for line in lines if line)
     return f"{title.replace('_', ' ')}\n{body}" if body else ""
 
 
-def _remove(code: Any, node: Any) -> None:
-    with contextlib.suppress(ValueError):  # it went with what it stood in
-        code.remove(node)
+def _readable(code: Any) -> str:
+    """What a reader sees of parsed wikitext. Its own `strip_code`, after what is unread was taken out, gives the same:
+    each node that is taken out is looked for in the whole tree."""
+    from mwparserfromhell.definitions import is_visible
+    from mwparserfromhell.nodes import Tag, Wikilink
+
+    found = []
+    for node in code.nodes:
+        if isinstance(node, Wikilink):
+            if not _NAMESPACE.match(str(node.title)):
+                found.append(_readable(node.title if node.text is None else node.text))
+        elif isinstance(node, Tag):
+            name = str(node.tag)
+            if node.contents and name.strip().lower() not in _UNREAD and is_visible(name):
+                found.append(_readable(node.contents))
+        else:
+            found.append(str(node.__strip__(normalize=True, collapse=True) or ""))
+    return "".join(found).strip("\n")
