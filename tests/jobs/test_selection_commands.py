@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import quicktok
 from commands import call
 from corpora import rows
 
@@ -45,7 +46,6 @@ def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> No
 
 
 def test_export_and_mixture(copy: Path, tmp_path: Path) -> None:
-    quicktok = pytest.importorskip("quicktok")
     ran = call(
         *("export", "--corpus", copy, "--subset", "wiki-top10", "--subset", "edu-top10-30", "--format", "jsonl.zst"),
         *("--output", tmp_path / "out", "--shard-size", "1M", "--json"),

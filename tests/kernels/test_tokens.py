@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import quicktok
+import tokenizers
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import tokens
@@ -12,7 +14,6 @@ TEXTS = ["日本語の文章です。", "", "<|endoftext|></s>[CLS]", "a" * 5_00
 
 
 def test_encodings_of_quicktok() -> None:
-    quicktok = pytest.importorskip("quicktok")
     for name in ("o200k_base", "llama3", "qwen3"):
         encoding = quicktok.get_encoding(name)
         expected = [len(encoding.encode_ordinary(text)) for text in TEXTS]
@@ -26,7 +27,6 @@ def test_encodings_of_quicktok() -> None:
 @pytest.fixture
 def tokenizer_json(tmp_path: Path) -> Path:
     """Characters are tokens; <s> is put before a text, and longer texts are cut, unless told otherwise."""
-    tokenizers = pytest.importorskip("tokenizers")
     vocabulary = {c: i for i, c in enumerate(["<s>", "[UNK]", "</s>", *"日本語の文章です。a"])}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, "[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
