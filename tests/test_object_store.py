@@ -47,6 +47,9 @@ def test_a_root(store: ObjectStore) -> None:
     root.move("lock", "aside")
     assert root.files("") == ["a/one.json", "aside"]
     assert root.directories("") == ["a"]
+    assert root.listing() == ({"a/one.json": 2, "aside": 4}, ["a"])
+    with pytest.raises(FileNotFoundError):  # by which a manifest that isn't there is told
+        root.read_bytes("a/two.json")
     root.delete("a")
     root.delete("nothing")
     assert root.files("") == ["aside"]
