@@ -129,12 +129,19 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Dedup:
+    """`changes`: what a result before this one had otherwise, kept_before_dropped_now and the other way round; without
+    entries where there was none."""
+
     policy: str
+    prefer: str
+    min_similarity: float | None
     bands: int
     rows_per_band: int
     shingle_chars: int
     duplicates: int
+    exact_copies: int
     survivors: int
+    changes: Mapping[str, int]
     sizes: tuple[GroupSize, ...]
     similarities: Histogram
     largest: tuple[Group, ...]

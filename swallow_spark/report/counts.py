@@ -109,14 +109,18 @@ def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[i
         for row in sorted(counted, key=lambda row: row.digits)
     ]
     similarity = have.duplicates().select("similarity")
-    sketch = have.config.sketch
+    sketch, found = have.config.sketch, have.summary["dedup"]
     return Dedup(
         policy=have.config.dedup.policy,
+        prefer=have.config.dedup.prefer,
+        min_similarity=have.config.dedup.min_similarity,
         bands=sketch.bands,
         rows_per_band=sketch.rows_per_band,
         shingle_chars=sketch.shingle_chars,
         duplicates=have.summary["duplicates"],
+        exact_copies=found.get("exact_copies", 0),
         survivors=have.summary["survivors"],
+        changes={name: found[name] for name in ("kept_before_dropped_now", "dropped_before_kept_now") if name in found},
         sizes=tuple(sizes),
         similarities=histogram(similarity, "similarity", 0, 1, _SIMILARITY_BINS),
         largest=tuple(Group(pages[row["doc_id"]], row["num_duplicates"]) for row in largest if row["doc_id"] in pages),

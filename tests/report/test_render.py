@@ -182,6 +182,54 @@ def test_what_dedup_takes_is_told_in_bytes(parsed: Parsed) -> None:
     assert "Of these 800 pages, the sketches take some 384 k bytes" in said
 
 
+def dedup_text(**values: object) -> str:
+    dedup = contents().dedup
+    assert dedup
+    return " ".join(Parsed(render(contents(dedup=replace(dedup, **values)))).text.split())
+
+
+def test_what_dedup_did(parsed: Parsed) -> None:
+    text = " ".join(parsed.text.split())
+    assert "160 pages fall (20.0 %): 25 have the same text as an earlier page, 135 are near-duplicates." in text
+    assert "Since the result before this one" not in text
+    changes = {"kept_before_dropped_now": 3, "dropped_before_kept_now": 1200}
+    assert "3 pages that were kept fall, and 1,200 that fell are kept." in dedup_text(changes=changes)
+    (curve,) = (
+        attributes for _, attributes in parsed.elements if "to be found" in (attributes.get("aria-label") or "")
+    )
+    assert curve["role"] == "img"
+    assert "0.5 at 0.82" in text  # 40 bands of 20: where the curve has risen by half
+
+
+@pytest.mark.parametrize(
+    ("policy", "prefer", "least", "rule"),
+    [
+        ("bucket", "oldest", None, "an earlier page shares one of its buckets. Of two pages the earlier is the one"),
+        (
+            "bucket",
+            "newest",
+            0.85,
+            "the earliest page of one of its buckets is as similar to it as 0.85 by the sketches",
+        ),
+        ("greedy", "oldest", None, "an earlier kept page shares one of its buckets."),
+        ("greedy", "longest", 0.8, "the earliest kept page of one of its buckets is as similar to it as 0.8 by"),
+        ("component", "newest", None, "its connected component has an earlier page; a page is connected to those that"),
+        (
+            "component",
+            "oldest",
+            0.8,
+            "connected to the earliest one of each of its buckets that is as similar to it as",
+        ),
+    ],
+)
+def test_the_rule_of_dedup_in_words(policy: str, prefer: str, least: float | None, rule: str) -> None:
+    text = dedup_text(policy=policy, prefer=prefer, min_similarity=least)
+    assert f"Policy {policy}, order {prefer}: a page falls if and only if" in text
+    assert rule in text
+    orders = {"oldest": "was registered first", "newest": "was registered last", "longest": "is longer, or was"}
+    assert [name for name, words in orders.items() if f"the earlier is the one that {words}" in text] == [prefer]
+
+
 def test_dedup_before_decide_has_no_characters_yet() -> None:
     steps = (Step("records", 9), Step("Japanese pages", 8, 800, 9), Step("after dedup", 6, None, 8))
     page = render(contents(funnel=steps, rules=None))
