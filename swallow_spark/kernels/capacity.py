@@ -14,8 +14,8 @@ _PARQUET: Final = 1.1  # sketches are as random as hashes: a tenth above their b
 
 # Of benchmarks/dedup.py at ten million documents, of which four in five fall; fewer need less.
 _KEY_EXCHANGED_BYTES: Final = 15.8  # for each band of each page: key, doc_id, band, compressed by Spark
-_OTHER_EXCHANGED_BYTES: Final = 910  # for each page: copies, witnesses, representatives, both sketches for similarity
-_WITNESSES_BYTES: Final = 475  # for each page, of the largest exchange behind the passes
+_OTHER_EXCHANGED_BYTES: Final = 910  # for each page, at most: copies, witnesses, representatives, both sketches
+_SIMILARITY_BYTES: Final = 345  # for each page, of the largest exchange behind the passes: sketches of page and witness
 _EDGE_BYTES: Final = 3.3  # for each band of each page, written between the passes and deleted at the end
 _RESULT_BYTES: Final = 28  # for each page, in duplicates or groups
 
@@ -58,7 +58,7 @@ def needs(
         duplicates_and_groups=_RESULT_BYTES,
         between_passes=_EDGE_BYTES * bands,
         exchanged=of_keys + _OTHER_EXCHANGED_BYTES,
-        exchanged_at_once=max(a_pass, _WITNESSES_BYTES),
+        exchanged_at_once=max(a_pass, _SIMILARITY_BYTES),
         lookups=_LOOKUP_BYTES,
     )
     return Needs(*(float(round(num_pages * value)) for value in a_page))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -22,6 +23,7 @@ from swallow_spark.storage import Root
 from swallow_spark.tables import DUPLICATES, GROUPS, SKETCHES
 
 BANDS = 10
+DEMO_TEXTS = Path(__file__).parents[2] / "demo/classifiers/wiki.parquet"
 Case = list[tuple[int, ...]]  # the pages' buckets, band by band, in the order of doc_ids
 
 
@@ -148,6 +150,18 @@ def hot(pages: int, rng: random.Random) -> Case:
     return [tuple(page) for page in case]
 
 
+def real(texts: int) -> Case:
+    """Buckets of real texts, each as it is and in three versions that are edited more and more; some are copies."""
+    rng = random.Random(texts)
+    found = []
+    for text in pq.read_table(DEMO_TEXTS)["text"].to_pylist()[:texts]:
+        words = [text[at : at + 20] for at in range(0, min(len(text), 1000), 20)]
+        for changed in (0, 0.02, 0.05, 0.15):
+            found.append("".join("" if rng.random() < changed else word for word in words))
+    rng.shuffle(found)
+    return [tuple(keys) for keys in lsh.sketch(pa.array(found), bands=BANDS, rows_per_band=8)["bands"].to_pylist()]
+
+
 @lru_cache
 def cases() -> list[Case]:
     """Well over a thousand small corpora."""
@@ -159,7 +173,7 @@ def cases() -> list[Case]:
     first = unique(rng)
     for page in mixed[1::3]:
         page[9] = first[9]
-    return [*many, *special, [tuple(first), *map(tuple, mixed)], [*chain(6, rng), *hot(50, rng)]]
+    return [*many, *special, real(60), [tuple(first), *map(tuple, mixed)], [*chain(6, rng), *hot(50, rng)]]
 
 
 def key(case: int, band: int, bucket: int) -> int:
@@ -361,9 +375,3 @@ def test_greedy_by_rounds_alone_is_the_same(
     monkeypatch.setattr(greedy, "MAX_ROWS", 0)
     short = [*cases()[:800], chain(9, random.Random(1))]
     assert check(spark, tmp_path, short, "greedy", prefer, min_similarity, partitions=2, bands_per_pass=4) > 500
-
-
-def test_greedy_keeps_every_second_page_of_a_chain_of_ninety_links(spark: SparkSession, tmp_path: Path) -> None:
-    sketches = frame(spark, [chain(91, random.Random(7))], seed=3, partitions=2)
-    _, groups = run(sketches, tmp_path, bands_per_pass=40, partitions=2, policy="greedy")
-    assert [row.doc_id for row in groups] == [doc_id(0, page) for page in range(0, 91, 2)]
