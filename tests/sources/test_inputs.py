@@ -37,7 +37,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def server(directory: Path) -> Iterator[str]:
     """The working directory by HTTP."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory))) as running:
-        thread = Thread(target=running.serve_forever)
+        thread = Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
