@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -60,6 +60,7 @@ def _version(
         raise typer.Exit
 
 
+_STOPPED: Final = 130
 _WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newer typers bring a click of their own
 
 
@@ -70,13 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop frees the lock as Ctrl-C does
     try:
         status = app(given or ["--help"], prog_name="swallow-spark", standalone_mode=False)
+        if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves
+            raise KeyboardInterrupt
     except _WrongCall as error:
         command = error.ctx.command_path if error.ctx else "swallow-spark"
         status = _complain(f"{error.format_message()} (see `{command} --help`)", 2)
     except SwallowSparkError as error:
         status = _complain(str(error), error.exit_status)
     except KeyboardInterrupt:
-        status = _complain("stopped; the same command again goes on with what is missing", 130)
+        status = _complain("stopped; the same command again goes on with what is missing", _STOPPED)
     except Exception as error:  # noqa: BLE001 - the last resort: what Spark raises is many kinds
         status = _complain(root_cause(error), 1)
     sys.exit(status or 0)

@@ -199,6 +199,18 @@ def test_a_corpus_in_use(place: Path) -> None:
     assert f"process {os.getpid()}" in said
 
 
+def test_a_stop_tells_how_to_go_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, or SIGTERM from a scheduler."""
+
+    def stopped(location: str) -> Corpus:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Corpus, "open", stopped)
+    ran = call("check", "--corpus", place)
+    assert ran.status == 130
+    assert ran.err == "swallow-spark: stopped; the same command again goes on with what is missing\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command(command: str) -> None:
     ran = call(command, "--help")
