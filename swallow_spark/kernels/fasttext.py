@@ -87,6 +87,7 @@ class Model:
         if len(table.output):
             logits = np.empty((len(texts), len(table.output)), means.dtype)
             dot_products(means, table.output, logits)
+        logits = logits[:, : table.num_logits]
         if table.loss == "hs":
             hierarchical_softmax(logits, self._children, result)
         elif table.loss != "softmax":
@@ -157,13 +158,14 @@ def _convert(path: Path, contents: ModelFile) -> Table:
         used = used[:-1]  # the last row belongs to no inner node
     folded = contents.loss in ("softmax", "hs") and len(used) <= arguments.dim
     width = len(used) if folded else arguments.dim
+    width = 4 if width in (2, 3) else width  # four columns are added at a time
     rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # and one of zeros
     start = 0
     for chunk in contents.input.chunks():
         if folded:
             _fold(chunk, used, rows[start : start + len(chunk)])
         else:
-            rows[start : start + len(chunk)] = chunk
+            rows[start : start + len(chunk), : arguments.dim] = chunk
         start += len(chunk)
     if not np.isfinite(rows).all():
         raise ModelError(f"{path}: the products of its matrices are not finite")
@@ -180,6 +182,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
         *index_entries(entries),
         np.zeros(0, np.int32) if contents.kept_buckets is None else contents.kept_buckets,
         rows,
+        len(used),
         np.zeros((0, 0), np.float32) if folded else used.astype(np.float32),
     )
 

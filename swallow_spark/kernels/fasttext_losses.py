@@ -20,11 +20,12 @@ SIGMOID_END: Final = 8
 
 @njit(cache=True, nogil=True)
 def dot_products(means: NDArray[Any], output: NDArray[np.float32], result: NDArray[Any]) -> None:
-    """result[i, k] = means[i] . output[k], one addition after the other in the type of `result`."""
+    """result[i, k] = means[i] . output[k], one addition after the other in the type of `result`; means may have further
+    columns."""
     for i in range(len(means)):
         for k in range(len(output)):
             result[i, k] = 0
-            for d in range(means.shape[1]):
+            for d in range(output.shape[1]):
                 result[i, k] += means[i, d] * output[k, d]
 
 

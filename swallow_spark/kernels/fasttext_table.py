@@ -35,9 +35,10 @@ class Table:
     kept: NDArray[np.int32]
     """Empty, or for each bucket its row after the words', -1 where it was pruned."""
     rows: NDArray[np.float32]
-    """(words + buckets + 1, width): the last one is 0."""
+    """(words + buckets + 1, width): the last one is 0, and so are columns beyond those needed."""
+    num_logits: int
     output: NDArray[np.float32]
-    """(logits, width), or (0, 0) where it has been multiplied into the rows."""
+    """(logits, dim), or (0, 0) where it has been multiplied into the rows."""
 
     def __post_init__(self) -> None:
         for array in _arrays(self).values():

@@ -86,8 +86,8 @@ def _add(
 ) -> None:
     """Adds the rows of `count` characters to `total`; `in_order`: one by one, as fastText does.
 
-    The widths of Swallow's classifiers keep their sums in registers, and 2-grams and 3-grams apart: an addition need
-    not wait for the one before.
+    The widths of Swallow's classifiers keep their sums in registers; of a single column 2-grams and 3-grams are added
+    apart, so that an addition need not wait for the one before.
     """
     if len(total) == 1 and not in_order:
         a, b = 0.0, 0.0
@@ -95,18 +95,15 @@ def _add(
             a += rows[numbers[2 * k], 0]
             b += rows[numbers[2 * k + 1], 0]
         total[0] += a + b
-    elif len(total) == 4 and not in_order:
-        a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    elif len(total) == 4:
+        s0, s1, s2, s3 = total[0], total[1], total[2], total[3]
         for i in range(2 * count):
-            row = numbers[i]
-            a += rows[row, 0]
-            b += rows[row, 1]
-            c += rows[row, 2]
-            d += rows[row, 3]
-        total[0] += a
-        total[1] += b
-        total[2] += c
-        total[3] += d
+            number = np.uint32(numbers[i])  # of no sign: so LLVM sees that the four lie side by side
+            s0 += rows[number, 0]
+            s1 += rows[number, 1]
+            s2 += rows[number, 2]
+            s3 += rows[number, 3]
+        total[0], total[1], total[2], total[3] = s0, s1, s2, s3
     else:
         for i in range(2 * count):
             row = numbers[i]

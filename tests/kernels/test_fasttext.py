@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ModelError
@@ -193,16 +193,27 @@ def small(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=8))
-def test_any_text_equals_the_naive_reference(small: Path, texts: list[str]) -> None:
-    whole = peer.load_model(str(small))
+@pytest.fixture(scope="module")
+def trigrams(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of Swallow's features, with words beside them."""
+    path = tmp_path_factory.mktemp("trigrams") / "model.bin"
+    train(examples, minn=2, maxn=3, dim=4, bucket=300).save_model(str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["small", "trigrams"])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=8))
+def test_any_text_equals_the_naive_reference(name: str, request: pytest.FixtureRequest, texts: list[str]) -> None:
+    path = request.getfixturevalue(name)
+    minn, maxn, word_ngrams = (1, 3, 2) if name == "small" else (2, 3, 1)
+    whole = peer.load_model(str(path))
     rows, output = whole.get_input_matrix().astype(float), whole.get_output_matrix().astype(float)
-    model = fasttext.load(small)
+    model = fasttext.load(path)
     got = model.probabilities(pa.array(texts, pa.string()))
     for text, probabilities in zip(texts, got, strict=True):
         found = naive_fasttext.features(
-            text, whole.get_words(), whole.get_labels(), buckets=300, minn=1, maxn=3, word_ngrams=2
+            text, whole.get_words(), whole.get_labels(), buckets=300, minn=minn, maxn=maxn, word_ngrams=word_ngrams
         )
         logits = output @ rows[found].mean(axis=0)
         exponentials = np.exp(logits - logits.max())
@@ -256,6 +267,14 @@ def test_slices_large_strings_nulls_and_batches_give_the_same(small: Path) -> No
     assert model.probabilities(pa.array([], pa.string())).shape == (0, 4)
 
 
+def test_texts_are_prepared_as_the_model_wants_them() -> None:
+    texts = pa.array(["ＡＢ\nｶﾞ　夏", None])
+    assert fasttext.Preparation().apply(texts) == texts
+    assert fasttext.Preparation("nothing").apply(texts).to_pylist() == ["ＡＢｶﾞ　夏", None]
+    assert fasttext.Preparation(nfkc=True).apply(texts).to_pylist() == ["AB\nガ 夏", None]
+    assert fasttext.Preparation("nothing", nfkc=True, lower_case=True).apply(texts).to_pylist() == ["abガ 夏", None]
+
+
 def test_a_text_without_features_scores_zero(examples: Path, tmp_path: Path) -> None:
     train(examples, minn=2, maxn=3, minCount=5000).save_model(str(tmp_path / "model.bin"))
     model = fasttext.load(tmp_path / "model.bin")
@@ -277,6 +296,20 @@ def test_expected_score_weighs_probabilities_without_the_artefact(small: Path) -
     assert score.max() <= 3
     everything = fasttext.expected_score(model, probabilities, dict.fromkeys(model.labels, 1.0))
     np.testing.assert_allclose(everything, 1.0, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["hs", "ova"])
+def test_scores_of_labels_that_exclude_each_other_stay_within_the_weights(
+    loss: str, examples: Path, tmp_path: Path
+) -> None:
+    train(examples, loss=loss, minn=2, maxn=3, lr=1.0, epoch=50).save_model(str(tmp_path / "model.bin"))
+    model = fasttext.load(tmp_path / "model.bin")
+    probabilities = model.probabilities(pa.array([kind * 20 for kind in "春夏秋冬"]))
+    score = fasttext.expected_score(model, probabilities, dict.fromkeys(model.labels, 2.0))
+    if loss == "hs":
+        assert score.max() == 2.0  # fastText's own 1e-5 for each branch would lead above it
+    else:
+        np.testing.assert_allclose(score, 2 * (probabilities - 1e-5).sum(axis=1), rtol=0, atol=1e-5)
 
 
 def test_an_unknown_label_is_an_error_that_lists_the_labels(small: Path) -> None:
