@@ -129,5 +129,9 @@ def test_train_and_evaluate(tmp_path: Path, task: str) -> None:
     assert list(tmp_path.glob("model.bin.card*"))
     measured = call("evaluate", "--task", task, "--model", model, "--input", few, "--json").json
     assert 0 <= measured["accuracy"] <= 1
+    told = call("evaluate", "--task", task, "--model", model, "--input", few).out.decode()
+    for part in (f"(Acc) {measured['accuracy']:.4f}", "Predicted class", "Calibration: expected error"):
+        assert part in " ".join(told.split())
     if task == "edu":
         assert measured.keys() >= {"accuracy_4", "rmse", "mae", "accuracy_2"}
+        assert all(name in told for name in ("(4-Acc)", "(RMSE)", "(MAE)", "(2-Acc)"))
