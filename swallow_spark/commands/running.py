@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -137,10 +138,16 @@ def _record(run: Run, standing: Config, run_id: str, command: str, started: date
     """Writes the run's manifest. `standing`: the configuration that later runs go on with; rules that were only tried
     (`decide --preset`) are no part of it."""
     corpus, progress = run.corpus, run.progress
-    of_this_run = [m for stage in COMPUTED_FROM for m in corpus.manifests(stage) if m.finished >= started]
+    stages = sorted({*COMPUTED_FROM, *chain(*COMPUTED_FROM.values())})
+    of_this_run = [m for stage in stages for m in corpus.manifests(stage) if m.finished >= started]
     python: dict[str, float] = {}
+    written: dict[str, dict[str, int]] = {}
     for manifest in of_this_run:
         python[manifest.stage] = round(python.get(manifest.stage, 0) + manifest.cpu_seconds, 3)
+        sums = written.setdefault(manifest.stage, {"units": 0, "rows": 0, "bytes": 0})
+        sums["units"] += 1
+        sums["rows"] += sum(file.rows for file in manifest.files)
+        sums["bytes"] += sum(file.bytes for file in manifest.files)
     content = {
         "command": command,
         "version": __version__,
@@ -151,6 +158,7 @@ def _record(run: Run, standing: Config, run_id: str, command: str, started: date
         "seconds": progress.seconds,
         "resources": progress.resources,
         "python_cpu_seconds": python,
+        "written": written,
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
         "summary": summary,
     }

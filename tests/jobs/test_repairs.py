@@ -30,6 +30,15 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
     lines = [json.loads(line) for line in ran.err.splitlines()]
     assert lines[-2]["summary"]["pages"] > 0
     assert {line["run"] for line in lines} == {lines[0]["run"]}
+    told = json.loads((corpus / "runs" / f"{lines[0]['run']}.json").read_text())
+    assert told["written"].keys() >= {"ingest", "sketch", "measure", "deduplicate", "decide", "score", "select"}
+    assert told["written"]["measure"] == {
+        "units": 1,
+        "rows": lines[-2]["summary"]["pages"],
+        "bytes": sum(path.stat().st_size for path in corpus.glob("features/*/*/*.parquet")),
+    }
+    assert told["resources"]["deduplicate"]["shuffle_write_bytes"] > 0
+    assert told["python_cpu_seconds"]["ingest"] > 0
     assert "is taken back, and `swallow-spark ingest` (or `build`) does it again" in ran.err
     same_tables(corpus, built)
     assert call("check", "--corpus", corpus, "--content").status == 0
