@@ -60,20 +60,17 @@ def _number(
 ) -> int:
     """The rows of the first `count` characters' n-grams, two for each, in fastText's order; returns how many of them
     are features. `word_rows` is negative inside a token; at its end it is the row of the word that follows."""
+    for k in range(count):  # first what needs no table: many at once
+        numbers[2 * k] = remainder(two[k], num_buckets)
+        numbers[2 * k + 1] = remainder(three[k], num_buckets)
     found = 0
     for k in range(count):
-        row2 = remainder(two[k], num_buckets)
-        row3 = remainder(three[k], num_buckets)
+        row2, row3 = numbers[2 * k], numbers[2 * k + 1]
         if len(kept):
-            row2, row3 = np.int64(kept[row2]), np.int64(kept[row3])
-            row2 = row2 + num_words if row2 >= 0 else zero_row
-            row3 = row3 + num_words if row3 >= 0 else zero_row
-        else:
-            row2 += num_words
-            row3 += num_words
-        word = np.int64(word_rows[k])
-        row2 = row2 if word < 0 else word
-        row3 = row3 if word & np.int64(word_rows[k + 1]) < 0 else zero_row
+            row2, row3 = kept[np.uint32(row2)], kept[np.uint32(row3)]
+        word = word_rows[k]
+        row2 = word if word >= 0 else zero_row if row2 < 0 else row2 + num_words
+        row3 = zero_row if word >= 0 or word_rows[k + 1] >= 0 or row3 < 0 else row3 + num_words
         numbers[2 * k] = row2
         numbers[2 * k + 1] = row3
         found += int(row2 != zero_row) + int(row3 != zero_row)
