@@ -1,5 +1,5 @@
 """A standalone cluster, a Master and two Workers from the pip package: its rows are those of local mode, also
-when executors are killed."""
+when an executor is killed in each stage, and a machine goes."""
 
 import contextlib
 import json
@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import pyspark
 import pytest
@@ -23,8 +24,24 @@ from pyspark.sql import SparkSession
 from swallow_spark import session
 
 SPARK_HOME = Path(pyspark.__file__).parent
-POLICIES = ("bucket", "greedy", "component")
-DONE = "manifests/deduplicate/corpus.json"
+POLICIES: Final = ("greedy", "component")  # `bucket` is that of the build
+DONE: Final = "manifests/deduplicate/corpus.json"
+AT_WORK: Final = {
+    "ingest": "pages/**/*.parquet",
+    "annotate": "sketches/**/*.parquet",
+    "deduplicate": "manifests/boundary/*.json",
+    "decide": "verdicts/**/*.parquet",
+    "score": "scores/**/*.parquet",
+    "select": "subsets/**/*.parquet",
+}
+"""What there is when a stage has begun to write."""
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+class Cluster(NamedTuple):
+    url: str
+    workers: list[subprocess.Popen[bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +61,8 @@ def environment(place: Path, built: Path) -> dict[str, str]:
         SPARK_LOG_DIR=str(place / "logs"),
         SPARK_LOCAL_DIRS=str(place / "scratch"),
         PYSPARK_PYTHON=sys.executable,
+        # Executors that start quickly rather than run fast for hours.
+        JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         PYTHONPATH=os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
     )
     return values
@@ -65,8 +84,8 @@ def num_workers(port: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster(environment: dict[str, str], place: Path) -> Iterator[str]:
-    """The Master's URL. Everything is stopped afterwards, whatever happens."""
+def cluster(environment: dict[str, str], place: Path) -> Iterator[Cluster]:
+    """Everything is stopped afterwards, whatever happens."""
     port, page = free_port(), free_port()
     url, spark_class = f"spark://127.0.0.1:{port}", str(SPARK_HOME / "bin" / "spark-class")
     package = "org.apache.spark.deploy"
@@ -87,7 +106,7 @@ def cluster(environment: dict[str, str], place: Path) -> Iterator[str]:
             assert time.monotonic() < deadline, logs
             assert all(process.poll() is None for process in started), logs
             time.sleep(0.2)
-        yield url
+        yield Cluster(url, started[1:])
     finally:
         for process in reversed(started):  # the workers first: they end their executors
             process.terminate()
@@ -99,28 +118,13 @@ def cluster(environment: dict[str, str], place: Path) -> Iterator[str]:
             process.wait()
 
 
-def submit(cluster: str, job: Path, *arguments: str) -> list[str]:
+def submit(cluster: Cluster, job: Path, *arguments: str) -> list[str]:
     """The call of spark-submit for a job."""
-    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", cluster]
+    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", cluster.url]
     command += ["--properties-file", str(REPOSITORY / "conf" / "spark-defaults.conf")]
     for setting in ("spark.executor.memory=1g", "spark.executor.cores=1", "spark.driver.memory=1g"):
         command += ["--conf", setting]
     return [*command, str(job), *arguments]
-
-
-def test_a_cluster_gives_the_same_rows(
-    cluster: str, environment: dict[str, str], place: Path, built: Path, warcs: list[Path], tmp_path: Path
-) -> None:
-    corpus = tmp_path / "corpus"
-    arguments = ["--corpus", str(corpus), "--config", "demo", "--crawl", "c"]
-    arguments += ["--set", "execution.files_per_batch=2", *map(str, warcs)]
-    command = submit(cluster, REPOSITORY / "jobs" / "build.py", *arguments)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    executors = {path.name for path in (place / "work").glob("app-*/*")}
-    assert len(executors) == 2, "both workers ran an executor"
-    assert len([name for name in manifests(corpus) if name.startswith("ingest/")]) == 2
-    same_tables(corpus, built)
 
 
 def kill_an_executor(work: Path) -> bool:
@@ -136,9 +140,8 @@ def kill_an_executor(work: Path) -> bool:
     return bool(found)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_executors_that_are_killed_in_the_middle_change_no_row(
-    cluster: str, environment: dict[str, str], place: Path, built: Path, spark: SparkSession, tmp_path: Path
+def test_executors_that_are_killed_in_the_middle_of_dedup_change_no_row(
+    cluster: Cluster, environment: dict[str, str], place: Path, built: Path, spark: SparkSession, tmp_path: Path
 ) -> None:
     assert (
         call("discard", "--corpus", shutil.copytree(built, tmp_path / "sketched"), "--stage", "deduplicate").status == 0
@@ -169,3 +172,37 @@ def test_executors_that_are_killed_in_the_middle_change_no_row(
     assert killed >= len(POLICIES)
     for policy in POLICIES:
         assert tables(tmp_path / policy) == expected[policy], policy
+
+
+def test_a_build_loses_an_executor_in_each_stage_and_a_machine_and_gives_the_same_rows(
+    cluster: Cluster, environment: dict[str, str], place: Path, built: Path, warcs: list[Path], tmp_path: Path
+) -> None:
+    """The last test: from `score` on the cluster has one Worker."""
+    corpus = tmp_path / "corpus"
+    arguments = ["--corpus", str(corpus), "--config", "demo", "--crawl", "c"]
+    arguments += ["--set", "execution.files_per_batch=2", "--set", "dedup.policy=bucket", *map(str, warcs)]
+    before = set((place / "work").glob("app-*/*"))
+    with (tmp_path / "log").open("wb") as log:
+        driver = subprocess.Popen(
+            submit(cluster, REPOSITORY / "jobs" / "build.py", *arguments), env=environment, stdout=log, stderr=log
+        )
+    lost = []
+    try:
+        for stage, written in AT_WORK.items():
+            while driver.poll() is None and not any(corpus.glob(written)):
+                time.sleep(0.02)
+            while driver.poll() is None and not kill_an_executor(place / "work"):  # the last one's place is taken soon
+                time.sleep(0.02)
+            if driver.poll() is None:
+                lost.append(stage)
+            if stage == "score":
+                os.killpg(cluster.workers[0].pid, signal.SIGKILL)  # with all that it has started
+        assert driver.wait(400) == 0, (tmp_path / "log").read_text()[-4000:]
+    finally:
+        driver.kill()
+        driver.wait()
+    assert lost == list(AT_WORK)
+    executors = {path.name for path in set((place / "work").glob("app-*/*")) - before}
+    assert len(executors) > len(lost), "those that were lost, and those that went on"
+    assert len([name for name in manifests(corpus) if name.startswith("ingest/")]) == 2
+    same_tables(corpus, built)
