@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial, reduce
 from math import gcd, lcm
+from operator import or_
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.kernels.cuts import Bin, Bins, Cut, Range, find, keys_of, num_cuts_above
+from swallow_spark.kernels.cuts import EVERYTHING, Bin, Bins, Cut, Range, find, keys_of, num_cuts_above, score_of
 
 _BINS: Final = ("range", "bin", "documents", "weight", "low", "high", "first", "last")  # columns, all of them long
 _ROWS_PER_PART: Final = 2 << 20
@@ -57,6 +58,8 @@ def cuts_after(rows: DataFrame, targets: Sequence[int]) -> list[Cut | None]:
 
 def _count(rows: DataFrame, ranges: list[Range], bins: int) -> list[list[Bin]]:
     schema = ", ".join(f"{name} long" for name in _BINS)
+    if ranges != [EVERYTHING]:
+        rows = rows.where(reduce(or_, map(_within, ranges)))  # most rows need not go to Python
     counted = rows.mapInArrow(partial(_count_task, ranges=ranges, bins=bins), schema).groupBy("range", "bin")
     sums = [F.sum(name).alias(name) for name in ("documents", "weight")]
     lowest = [F.min(name).alias(name) for name in ("low", "first")]
@@ -66,6 +69,15 @@ def _count(rows: DataFrame, ranges: list[Range], bins: int) -> list[list[Bin]]:
         tightest = Range(row.low, row.high, row.first, row.last)
         of[row.range].append(Bin(row.bin, row.documents, row.weight, tightest))
     return [sorted(of_range) for of_range in of]
+
+
+def _within(range_: Range) -> Column:
+    """Whether a document is in a range, whose bounds are those of documents."""
+    best, worst = score_of(range_.low), score_of(range_.high)
+    if worst == 0:
+        worst = -0.0  # one score with 0.0, but Parquet's filters would pass over files that have the negative one alone
+    there = (F.col("score") <= best) & (F.col("score") >= worst)
+    return there & F.col("doc_id").between(range_.first, range_.last) if range_.is_one_key else there
 
 
 def _count_task(batches: Iterator[pa.RecordBatch], ranges: list[Range], bins: int) -> Iterator[pa.RecordBatch]:

@@ -2,8 +2,10 @@
 
 import random
 from fractions import Fraction
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -49,6 +51,15 @@ def test_cuts_are_those_of_a_sort(spark: SparkSession, scores: list[float]) -> N
         assert (cut.documents, cut.score, cut.doc_id, cut.weight) == (number, score, doc_id, number)
         above = frame.where(stage.is_above(cut, F.col("score"), F.col("doc_id"))).select("doc_id").collect()
         assert sorted(row.doc_id for row in above) == sorted(row[0] for row in ranked[:number])
+
+
+def test_both_zeros_are_one_score_in_files_too(spark: SparkSession, tmp_path: Path) -> None:
+    """Parquet's own filters tell them apart."""
+    for number, zero in enumerate((-0.0, 0.0)):
+        rows = {"doc_id": range(number * 5, number * 5 + 5), "score": [zero] * 5}
+        pq.write_table(pa.table(rows, SCORES), tmp_path / f"{number}.parquet")
+    found = stage.cuts_after(spark.read.parquet(str(tmp_path)), [3, 7])
+    assert [cut and (cut.documents, cut.doc_id) for cut in found] == [(3, 2), (7, 6)]
 
 
 def test_cuts_by_weights_are_the_shortest_prefixes(spark: SparkSession) -> None:
