@@ -1,5 +1,6 @@
 """Taking pages out of a corpus for good, on request."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,9 @@ def remove(
     duplicates: Annotated[
         str | None,
         typer.Option(
-            "--duplicates", metavar="FILE", help="Where to list the pages that have the text of removed ones."
+            "--duplicates",
+            metavar="FILE",
+            help="Where to list the pages that have the text of removed ones, as JSON lines; may be given alone.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -37,7 +40,9 @@ def remove(
 ) -> None:
     """Removes pages by URL or host: later ingests pass them over, and subsets are written without them."""
     if not urls and not hosts and not duplicates:
-        raise UsageError("remove: give --urls, --hosts or both")
+        raise UsageError("remove: give --urls, --hosts or both; or --duplicates alone, to list what was found before")
+    if duplicates and ("://" in duplicates or not Path(duplicates).absolute().parent.is_dir()):
+        raise UsageError(f"--duplicates {duplicates}: the directory must be there, on this machine")
     listed: dict[Kind, list[str]] = {
         "url": [url for name in urls or () for url in parse("url", fetch(name))],
         "host": [host for name in hosts or () for host in parse("host", fetch(name))],

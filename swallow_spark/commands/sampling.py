@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from swallow_spark.commands.options import (
     ConfigOption,
@@ -176,7 +177,7 @@ def _console() -> Console:
 
 def _show(summary: dict[str, Any]) -> None:
     """The distribution of the labels, as Swallow Corpus v2's Table 5 shows it."""
-    table = Table(title=f"{summary['model']}, prompt {summary['prompt']}")
+    table = Table(title=Text(f"{summary['model']}, prompt {summary['prompt']}"))
     for column in ("score", "documents", "of the scored"):
         table.add_column(column, justify="right")
     for score, entry in summary["scores"].items():

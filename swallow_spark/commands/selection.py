@@ -9,6 +9,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from swallow_spark import pipeline
 from swallow_spark.commands.options import (
@@ -224,7 +225,7 @@ def _show_plan(planned: list[Planned], target: int, proxy: int | None, console: 
     for one in planned:
         cells = [_billions(Fraction(one.tokens)), f"{float(one.share):.2%}", _billions(one.target)]
         cells += [f"{float(one.epochs):.2f}", *([_billions(one.sample)] if proxy else [])]
-        table.add_row(f"{one.name}{' (external)' if one.external else ''}", *cells)
+        table.add_row(Text(f"{one.name}{' (external)' if one.external else ''}"), *cells)
     console.print(table)
     for warning in warnings(planned):
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)

@@ -78,6 +78,15 @@ def test_wrong_calls_are_told_before_any_work(
     assert not list(tmp_path.glob("labels*"))
 
 
+def test_the_name_of_a_model_is_no_markup(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"text": "本文"}\n')
+    with serving(answer) as server:
+        arguments = ["--from", tmp_path / "texts.jsonl", "--output", tmp_path / "labels.jsonl"]
+        shown = call("label", "--endpoint", server.url, *arguments, "--model", "/models/[x]/edu[/x]")
+    assert shown.status == 0
+    assert "/models/[x]/edu[/x]" in "".join(shown.err.split())
+
+
 def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "本文"}\n')
     with serving(lambda *_: None) as server:
