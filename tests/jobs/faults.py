@@ -1,0 +1,195 @@
+"""What chaos.py does to a build."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from disturbed import Fault, Round, send
+
+EXECUTORS: Final = ("--master", "local-cluster[2,1,1024]", "--set", "spark.spark.executor.memory=1g")
+"""Executors in processes of their own, which local mode has none of."""
+_EXECUTOR: Final = b"CoarseGrainedExecutorBackend"
+_WORKER: Final = b"pyspark.daemon"
+
+
+def kill_driver(round_: Round) -> str:
+    build = round_.build()
+    build.wait_for_a_moment_of(round_)
+    send(build.driver.pid, signal.SIGKILL)
+    build.end()
+    return _where(round_)
+
+
+def stop_driver(round_: Round) -> str:
+    """SIGTERM, to the driver alone or, as some schedulers do, to its JVM and workers as well."""
+    build, everybody = round_.build(), round_.chance.random() < 0.5
+    build.wait_for_a_moment_of(round_)
+    for pid in (build.driver.pid, *(build.processes() if everybody else ())):
+        send(pid, signal.SIGTERM)
+    status, text = build.end()
+    # Python that isn't up yet knows no signals; a run that was through is done.
+    assert status in (0, 130, -signal.SIGTERM), (status, text)
+    if status == 130:
+        assert "the same command again goes on" in text.splitlines()[-1], text
+        assert not (round_.corpus / "lock.json").exists()
+    return f"{'to all processes, ' if everybody else ''}exit status {status}, {_where(round_)}"
+
+
+def kill_workers(round_: Round) -> str:
+    """Of Python, as the system does where memory runs out: their tasks are done again."""
+    build, killed = round_.build(), 0
+    while build.runs and killed < 3:
+        time.sleep(round_.chance.uniform(1, 4))
+        killed += build.kill(_WORKER, round_.chance)
+    status, text = build.end()
+    assert status == 0, text
+    return f"{killed} killed"
+
+
+def kill_executors(round_: Round) -> str:
+    """Now and then, with what they had shuffled: that is computed again."""
+    build, killed = round_.build(*EXECUTORS), 0
+    while build.runs and killed < 3:
+        build.wait_for_files(1 + round_.chance.randrange(round_.num_files // 3))
+        killed += build.runs and build.kill(_EXECUTOR, round_.chance)
+    status, text = build.end()
+    assert status == 0, text
+    return f"{killed} killed"
+
+
+def speculate(round_: Round) -> str:
+    """Nearly every task is started twice, and one of the two loses."""
+    eager = {"": "true", ".multiplier": "0.01", ".quantile": "0.01", ".interval": "10ms", ".minTaskRuntime": "1ms"}
+    settings = [f"--set=spark.spark.speculation{name}={value}" for name, value in eager.items()]
+    status, text = round_.build(*EXECUTORS, *settings).end()
+    assert status == 0, text
+    return "every task twice"
+
+
+def too_little_memory(round_: Round) -> str:
+    """For what a Python worker needs: the run ends with an error, and goes on where there is enough."""
+    megabytes = round_.chance.randrange(300, 1200)
+    limit = f"--set=spark.spark.executor.pyspark.memory={megabytes}m"
+    status, text = round_.build("--set=spark.spark.python.worker.faulthandler.enabled=true", limit).end()
+    assert status in (0, 1), (status, text)
+    return f"{megabytes} MB, exit status {status}: {text.splitlines()[-1][:150] if status else 'enough'}"
+
+
+def full_disk(round_: Round) -> str:
+    """Under the corpus: what was there stays, and the run ends with the system's words for it."""
+    if round_.is_finished():
+        return "nothing to write"
+    with _small_disk(round_, round_.chance.randrange(20, round_.kilobytes)) as small:
+        if round_.corpus.exists():
+            subprocess.run(["mount", "-o", "remount,size=1g", str(small)], check=True)
+            shutil.copytree(round_.corpus, small / "corpus")
+            used = sum(path.stat().st_blocks for path in small.rglob("*")) // 2
+            size = used + round_.chance.randrange(20, max(21, round_.kilobytes - used))
+            subprocess.run(["mount", "-o", f"remount,size={size}k", str(small)], check=True)
+        whole, round_.corpus = round_.corpus, small / "corpus"
+        try:
+            status, text = round_.build().end()
+        finally:
+            round_.corpus = whole
+        assert status in (0, 1, 2), (status, text)
+        assert status == 0 or "No space left" in text.splitlines()[-1], text
+        assert not (small / "corpus" / "lock.json").exists()
+        shutil.rmtree(round_.corpus, ignore_errors=True)
+        shutil.copytree(small / "corpus", round_.corpus)
+    return f"exit status {status}, {_where(round_)}"
+
+
+def full_scratch(round_: Round) -> str:
+    """Under the shuffle and the broadcasts."""
+    with _small_disk(round_, round_.chance.randrange(20, 600)) as small:
+        status, text = round_.build(f"--set=spark.spark.local.dir={small}").end()
+    assert status in (0, 1), (status, text)
+    assert status == 0 or "No space left" in text.splitlines()[-1], text
+    return f"exit status {status}, {_where(round_)}"
+
+
+def two_at_once(round_: Round) -> str:
+    """One of them works, the other is told so."""
+    first = round_.build()
+    time.sleep(round_.chance.uniform(0, 6))
+    second = round_.build()
+    ended = sorted([first.end(), second.end()])
+    assert ended[0][0] == 0, ended
+    assert ended[1][0] in (0, 2), ended
+    assert ended[1][0] == 0 or "in use by another run" in ended[1][1], ended
+    return "one refused" if ended[1][0] else "one after the other"
+
+
+def changing_input(round_: Round) -> str:
+    """A WARC that is another one while the build runs, and the registered one again at the end."""
+    victim = round_.chance.choice(round_.warcs)
+    content = victim.read_bytes()
+    build = round_.build()
+    build.wait_for_files(1 + round_.chance.randrange(8))  # while it is read, or before
+    other = victim.with_suffix(".other")
+    for _ in range(3):
+        other.write_bytes(content + content[: round_.chance.randrange(1, len(content))])
+        other.replace(victim)
+        time.sleep(round_.chance.uniform(0, 3))
+    status, text = build.end()
+    other.write_bytes(content)
+    other.replace(victim)
+    assert status in (0, 1, 2), (status, text)
+    return f"exit status {status}"
+
+
+def damage(round_: Round) -> str:
+    """A file that is cut or gone, of a finished corpus: table or manifest. `check` tells."""
+    if not round_.is_finished():
+        round_.build().end()
+    files = [path for path in sorted(round_.corpus.rglob("*")) if path.suffix in (".parquet", ".json")]
+    files = [
+        path for path in files if path.relative_to(round_.corpus).parts[0] not in ("inputs", "runs", "corpus.json")
+    ]
+    victim = round_.chance.choice(files)
+    name = victim.relative_to(round_.corpus)
+    if round_.chance.random() < 0.5:
+        victim.unlink()
+        return f"deleted {name}"
+    victim.write_bytes(victim.read_bytes()[: round_.chance.randrange(victim.stat().st_size)])
+    return f"cut {name}"
+
+
+def _where(round_: Round) -> str:
+    """How far the corpus is."""
+    manifests = round_.corpus / "manifests"
+    stages = sorted(path.name for path in manifests.iterdir()) if manifests.exists() else []
+    return f"there are {', '.join(stages) or 'no units'}"
+
+
+@contextmanager
+def _small_disk(round_: Round, kilobytes: int) -> Iterator[Path]:
+    place = round_.scratch / f"disk-{random.getrandbits(32):x}"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+_FOR_ROOT: Final[tuple[Fault, ...]] = (full_disk, full_scratch)
+FAULTS: Final[tuple[Fault, ...]] = (
+    kill_driver,
+    stop_driver,
+    kill_workers,
+    kill_executors,
+    speculate,
+    too_little_memory,
+    two_at_once,
+    changing_input,
+    damage,
+    *(_FOR_ROOT if os.geteuid() == 0 else ()),
+)
