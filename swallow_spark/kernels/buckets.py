@@ -1,11 +1,13 @@
 """Buckets: from band keys to edges, each page to the first page of its bucket, in bounded memory.
 
-Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other. A bucket of
-n pages costs n rows; no pair of pages is ever formed. Of a hot bucket only the first page of each chunk is exchanged.
+Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other; `pack` and
+`unpack` make it an exchange of few large rows. A bucket of n pages costs n rows; no pair of pages is ever formed. Of a
+hot bucket only the first page of each chunk is exchanged.
 """
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -16,11 +18,19 @@ from numpy.typing import NDArray
 # A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
 # resolves what was thinned.
 HOT: Final = 16
-CHUNK_ROWS: Final = 4 << 20  # rows that a map task holds at once: some 200 MB with what sorting needs
+CHUNK_ROWS: Final = 4 << 20  # rows that a map task holds at once: some 500 MB with what sorting and packing need
 REDUCE_ROWS: Final = 16 << 20  # rows of a partition that are sorted in memory; more wait on disk
+
+PACKED_BYTES: Final = 1 << 20  # of a row of PACKED, at most
+_BATCH_BYTES: Final = 8 << 20
 
 KEYS: Final = pa.schema([("key", pa.int64()), ("doc_id", pa.int64()), ("band", pa.int32()), ("first", pa.int64())])
 """Rows to exchange by key; `first` is null but for thinned rows, whose chunk begins with that page."""
+PACKED: Final = pa.schema([("partition", pa.int32()), ("rows", pa.binary())])
+"""Many rows of KEYS for one partition as a single one: what an exchange costs is by the row, and a page has forty."""
+_ROW: Final = np.dtype([("key", "<i8"), ("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
+_NOT_THINNED: Final = np.iinfo(np.int64).min  # in the place of `first`
+
 EDGES: Final = pa.schema(
     [("doc_id", pa.int64()), ("first", pa.int64()), ("band", pa.int32()), ("key", pa.int64()), ("thinned", pa.bool_())]
 )
@@ -50,30 +60,78 @@ def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int) -> Rows:
 
 
 def thin(parts: Iterable[Rows]) -> Iterator[pa.RecordBatch]:
-    """Rows to exchange (KEYS), chunk by chunk."""
+    """Rows to exchange (KEYS), a batch for each chunk."""
     held: list[Rows] = []
     rows = 0
     for part in parts:
         held.append(part)
         rows += len(part.keys)
         if rows >= CHUNK_ROWS:
-            yield from _thin_chunk(held)
+            yield _thin_chunk(held)
             held, rows = [], 0
     if held:
-        yield from _thin_chunk(held)
+        yield _thin_chunk(held)
 
 
-def _thin_chunk(held: list[Rows]) -> Iterator[pa.RecordBatch]:
+def _thin_chunk(held: list[Rows]) -> pa.RecordBatch:
     keys, doc_ids, bands = Rows(*(np.concatenate(part) for part in zip(*held, strict=True))).in_order()
     starts, sizes = _runs(keys)
     is_first = np.zeros(len(keys), np.bool_)
     is_first[starts] = True
     thinned = np.repeat(sizes >= HOT, sizes) & ~is_first
     firsts = pa.array(np.repeat(doc_ids[starts], sizes), mask=~thinned)
-    yield from _batches([keys, doc_ids, bands, firsts], KEYS)
+    return pa.RecordBatch.from_arrays([*map(pa.array, (keys, doc_ids, bands)), firsts], schema=KEYS)
 
 
-def _runs(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pack(chunks: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
+    """KEYS as PACKED, each row in the partition that `reduce` needs it in: with its key's others, or if it is thinned,
+    anywhere, as a hot key's partition would have too many: by its page."""
+    for chunk in chunks:
+        keys, doc_ids, bands = (chunk.column(name).to_numpy() for name in ("key", "doc_id", "band"))
+        firsts = chunk.column("first").fill_null(_NOT_THINNED).to_numpy()
+        partition_of = _partition_of(np.where(firsts == _NOT_THINNED, keys, doc_ids), partitions)
+        order = np.argsort(partition_of, kind="stable")
+        partition_of = partition_of[order]
+        rows = np.empty(len(order), _ROW)
+        for name, values in zip(_ROW.names or (), (keys, doc_ids, firsts, bands), strict=True):
+            rows[name] = values[order]
+        cuts = np.arange(0, len(rows), PACKED_BYTES // _ROW.itemsize)
+        starts = np.union1d(_runs(partition_of)[0], cuts)
+        offsets = (np.append(starts, len(rows)) * _ROW.itemsize).astype(np.int32)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(rows.view(np.uint8))]
+        packed = pa.RecordBatch.from_arrays(
+            [
+                pa.array(partition_of[starts].astype(np.int32)),
+                pa.BinaryArray.from_buffers(pa.binary(), len(starts), buffers),
+            ],
+            schema=PACKED,
+        )
+        ends = np.searchsorted(offsets, np.arange(_BATCH_BYTES, offsets[-1] + _BATCH_BYTES, _BATCH_BYTES))
+        for start, end in pairwise([0, *ends.tolist()]):
+            yield packed.slice(start, end - start)
+
+
+def _partition_of(values: NDArray[np.int64], partitions: int) -> NDArray[np.uint32]:
+    """Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): its high bits, so that the low ones of a key,
+    by which `_Spill` parts, are free."""
+    high = values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
+    return (high * np.uint64(partitions) >> np.uint64(32)).astype(np.uint32)
+
+
+def unpack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """KEYS of PACKED, of which only `rows` is needed."""
+    for batch in batches:
+        if batch.num_rows:
+            packed = batch.column("rows")
+            _, offsets, data = packed.buffers()
+            ends = np.frombuffer(offsets, np.int32)[[packed.offset, packed.offset + len(packed)]]
+            rows = np.frombuffer(data, np.uint8)[slice(*ends)].view(_ROW)
+            firsts = pa.array(rows["first"], mask=rows["first"] == _NOT_THINNED)
+            columns = [*(pa.array(rows[name]) for name in ("key", "doc_id", "band")), firsts]
+            yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
+
+
+def _runs(keys: NDArray[np.int64] | NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Starts and sizes of the runs of equal values."""
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.int64)
     return starts, np.diff(np.r_[starts, len(keys)])
@@ -147,7 +205,7 @@ class _Spill:
         if not self._writers:
             self._writers = [pa.ipc.new_stream(self._path(part), KEYS) for part in range(self._PARTS)]
         for batch in batches:
-            # Partitions were made by another hash of the key, and keys are hash values themselves: low bits will do.
+            # Keys are hash values themselves, and partitions were made by high bits of another hash: low bits will do.
             part_of = batch.column("key").to_numpy() % self._PARTS
             for part in np.unique(part_of):
                 self._writers[part].write_batch(batch.filter(pa.array(part_of == part)))

@@ -15,4 +15,6 @@ class Execution(Section):
     )
     batches_in_flight: int = Field(default=2, ge=1, le=16)
     shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
-    bands_per_pass: int = Field(default=10, ge=1, description="bands of dedup that are shuffled together")
+    bands_per_pass: int = Field(
+        default=10, ge=1, description="bands of dedup that are shuffled together; more, where pages are few"
+    )

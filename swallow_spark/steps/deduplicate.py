@@ -21,6 +21,7 @@ from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHE
 _DOC_IDS: Final = pa.schema([PAGES.field("doc_id")])
 _LENGTHS: Final = pa.schema([PAGES.field("doc_id"), PAGES.field("num_chars")])
 _ROWS_PER_PARTITION: Final = 4 << 20
+_ROWS_PER_PASS: Final = 16 << 20  # if bands_per_pass asks for fewer: some 270 MB, and a pass's plans cost too
 _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_(), "binary": pa.binary()}
 
 
@@ -33,9 +34,10 @@ def deduplicate(run: Run) -> None:
         _forget_boundaries(run)
         return
     num_pages = sum(manifest.rows("sketches") for manifest in sketched)
+    per_pass = max(config.execution.bands_per_pass, _ROWS_PER_PASS // max(1, num_pages))
     parts = config.execution.shuffle_partitions or max(
         run.spark.sparkContext.defaultParallelism,
-        -(-num_pages * min(config.sketch.bands, config.execution.bands_per_pass) // _ROWS_PER_PARTITION),
+        -(-num_pages * min(config.sketch.bands, per_pass) // _ROWS_PER_PARTITION),
     )
     shipped: list[lookups.Lookups] = []
 
@@ -54,7 +56,7 @@ def deduplicate(run: Run) -> None:
         config.dedup.prefer,
         config.dedup.min_similarity,
         config.sketch.bands,
-        config.execution.bands_per_pass,
+        per_pass,
         parts,
     )
     with run.progress.stage("deduplicate"):

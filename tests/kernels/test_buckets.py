@@ -40,7 +40,7 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
         for page, buckets in enumerate(case)
     ]
     random.Random(len(case)).shuffle(rows)
-    exchanged: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
+    exchanged: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]  # rows of PACKED
     for task in range(map_tasks):
         own = rows[task::map_tasks]
         parts = [own[at : at + 3] for at in range(0, len(own), 3)]
@@ -52,17 +52,21 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
             )
             for part in parts
         ]
-        for batch in kernel.thin(exploded):
-            assert batch.schema.equals(kernel.KEYS)
+        chunks = list(kernel.thin(exploded))
+        assert all(chunk.schema.equals(kernel.KEYS) for chunk in chunks)
+        for batch in kernel.pack(chunks, partitions):
+            assert batch.schema.equals(kernel.PACKED)
             for row in batch.to_pylist():
-                target = row["key"] if row["first"] is None else row["doc_id"]
-                exchanged[target % partitions].append(row)
+                assert len(row["rows"]) <= kernel.PACKED_BYTES
+                exchanged[row["partition"]].append(row)
     found = []
     for part in exchanged:
-        batches = [
-            pa.RecordBatch.from_pylist(part[at : at + batch_rows], kernel.KEYS)
+        packed = [
+            pa.RecordBatch.from_pylist(part[at : at + batch_rows], kernel.PACKED).select(["rows"])
             for at in range(0, len(part), batch_rows)
         ]
+        batches = list(kernel.unpack(packed))
+        assert all(batch.schema.equals(kernel.KEYS) for batch in batches)
         for batch in kernel.reduce(batches):
             assert batch.schema.equals(kernel.EDGES)
             found.extend(batch.to_pylist())
@@ -93,6 +97,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "HOT", 3)
     monkeypatch.setattr(kernel, "CHUNK_ROWS", 40)
     monkeypatch.setattr(kernel, "REDUCE_ROWS", 10)
+    monkeypatch.setattr(kernel, "PACKED_BYTES", 84)
+    monkeypatch.setattr(kernel, "_BATCH_BYTES", 200)
 
 
 @pytest.mark.usefixtures("small")
@@ -122,3 +128,33 @@ def test_edges_of_any_case(case: Case, map_tasks: int, partitions: int, batch_ro
         patch.setattr(kernel, "CHUNK_ROWS", 12)
         patch.setattr(kernel, "REDUCE_ROWS", 5)
         check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows))
+
+
+def test_packed_rows_are_spread_over_partitions_and_cut_to_size() -> None:
+    """Those of a key lie in one partition; thinned ones of a hot key in all."""
+    rng = np.random.default_rng(1)
+    keys = np.r_[np.repeat(rng.integers(-(2**62), 2**62, 30_000), 3), np.full(30_000, 42)]
+    rows = kernel.Rows(keys, np.arange(len(keys)), np.zeros(len(keys), np.int32))
+    chunks = list(kernel.thin([rows]))
+    packed = list(kernel.pack(chunks, 7))
+    of_key: defaultdict[int, set[int]] = defaultdict(set)
+    sizes = np.zeros(7, np.int64)
+    thinned = np.zeros(7, np.int64)
+    found = []
+    for batch in packed:
+        assert batch.nbytes < kernel._BATCH_BYTES + kernel.PACKED_BYTES + 1000
+        for at in range(batch.num_rows):
+            partition = batch.column("partition")[at].as_py()
+            for own in kernel.unpack([batch.slice(at, 1)]):
+                found.append(own)
+                is_thinned = np.asarray(own.column("first").is_valid())
+                sizes[partition] += own.num_rows
+                thinned[partition] += is_thinned.sum()
+                for one in set(own.column("key").to_numpy()[~is_thinned].tolist()):
+                    of_key[one].add(partition)
+    by_page = [("doc_id", "ascending")]
+    assert pa.Table.from_batches(found).sort_by(by_page).equals(pa.Table.from_batches(chunks).sort_by(by_page))
+    assert all(len(partitions) == 1 for partitions in of_key.values())
+    assert thinned.sum() == 29_999
+    assert min(thinned) > 4_000
+    assert max(sizes) < 1.1 * len(keys) / 7

@@ -67,8 +67,14 @@ class Work:
     def _edges_by_pass(self) -> Iterator[tuple[str, DataFrame]]:
         for start, stop in self._passes(self.settings.bands_per_pass):
             lists = self.sketches("doc_id", "bands").select("doc_id", F.slice("bands", start + 1, stop - start))
-            explode = partial(_explode, copies=self.copies, translate=self.order.translation(), start=start)
-            rows = lists.mapInArrow(explode, from_arrow_schema(buckets.KEYS))
+            explode = partial(
+                _explode,
+                copies=self.copies,
+                translate=self.order.translation(),
+                start=start,
+                partitions=self.settings.partitions,
+            )
+            rows = lists.mapInArrow(explode, from_arrow_schema(buckets.PACKED))
             # Both ends are in the name: a run that goes on may cut the passes otherwise.
             name = f"{start}-{stop}"
             yield name, resolved(self.boundary(f"edges-{name}", self._exchanged(rows, self.settings.partitions)))
@@ -81,7 +87,8 @@ class Work:
         found = []
         for start, stop in self._passes(bands):
             members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
-            thinned = members.mapInArrow(_thin_again, from_arrow_schema(buckets.KEYS))
+            thin = partial(_thin_again, partitions=partitions)
+            thinned = members.mapInArrow(thin, from_arrow_schema(buckets.PACKED))
             found.append(self.boundary(f"{name}-{start}-{stop}", self._exchanged(thinned, partitions)))
         return resolved(reduce(DataFrame.unionAll, found))
 
@@ -90,10 +97,9 @@ class Work:
         return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
 
     def _exchanged(self, rows: DataFrame, partitions: int) -> DataFrame:
-        """buckets.EDGES of rows of buckets.KEYS."""
-        # A thinned row has no business with its key's partition, which would be hot: it is spread by its page.
-        by = F.when(F.col("first").isNull(), F.col("key")).otherwise(F.col("doc_id"))
-        return rows.repartition(partitions, by).mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
+        """buckets.EDGES of rows of buckets.PACKED."""
+        exchanged = rows.repartitionById(partitions, "partition").select("rows")
+        return exchanged.mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
         """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
@@ -132,6 +138,7 @@ def _explode(
     copies: Lookups,
     translate: Callable[[NDArray[np.int64]], NDArray[np.int64]],
     start: int,
+    partitions: int,
 ) -> Iterator[pa.RecordBatch]:
     def rows() -> Iterator[buckets.Rows]:
         for batch in batches:
@@ -141,16 +148,17 @@ def _explode(
                 lists = batch.column(1).filter(pa.array(fresh))
                 yield buckets.explode(translate(doc_ids[fresh]), lists, start)
 
-    return buckets.thin(rows())
+    return buckets.pack(buckets.thin(rows()), partitions)
 
 
-def _thin_again(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _thin_again(batches: Iterator[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
     names = ("key", "doc_id", "band")
-    return buckets.thin(buckets.Rows(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
+    rows = (buckets.Rows(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
+    return buckets.pack(buckets.thin(rows), partitions)
 
 
 def _reduce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    return buckets.reduce(batches)
+    return buckets.reduce(buckets.unpack(batches))
 
 
 def resolved(edges: DataFrame) -> DataFrame:
