@@ -1,6 +1,6 @@
 """Wikipedia: the articles of some categories, as training text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -16,12 +16,21 @@ from swallow_spark.tables import TEXTS
 TABLE = "articles"
 LICENSE = "CC-BY-SA-4.0"
 POSITIVES = TEXTS.append(pa.field("label", pa.string(), nullable=False))
+TITLES = pa.schema([("title", pa.string())])
+SUBCATEGORIES = pa.schema([("category", pa.string()), ("title", pa.string())])
+
+
+def in_namespace(elements: DataFrame, namespace: int) -> DataFrame:
+    """The pieces (value) of a dump that are pages of a namespace, with their page_id: found in the XML without parsing
+    it, since most pages are not wanted. Markup in texts is escaped, so it can't be taken for such an element."""
+    there = elements.where(F.col("value").contains(f"<ns>{namespace}</ns>"))
+    return there.select("value", F.regexp_extract("value", r"<id>(\d+)</id>", 1).cast("long").alias("page_id"))
 
 
 def pages(elements: DataFrame, with_text: bool) -> DataFrame:
     """Pages of a dump (page_id, namespace, title, redirect, and wikitext if asked for) from its pieces (value)."""
     schema = "page_id long, namespace int, title string, redirect boolean, wikitext string"
-    return elements.mapInArrow(partial(_parse_pages, with_text=with_text), schema)
+    return elements.select("value").mapInArrow(partial(_parse_pages, with_text=with_text), schema)
 
 
 def _parse_pages(batches: Iterator[pa.RecordBatch], with_text: bool) -> Iterator[pa.RecordBatch]:
@@ -57,17 +66,25 @@ def _parse_rows(
             yield pa.RecordBatch.from_arrays([pa.array(values, pa.string()) for values in found], names)
 
 
-def below(roots: DataFrame, links: DataFrame, categories: DataFrame, depth: int) -> DataFrame:
-    """The titles (title) of the root categories and of those below them, down to a depth.
+def subcategories(links: DataFrame, categories: DataFrame) -> DataFrame:
+    """(category, title): what lies directly below each category.
 
     links: page_id, category, type; categories: page_id, title of the pages that describe categories.
     """
-    subcategories = links.where(F.col("type") == "subcat").join(categories, "page_id").select("category", "title")
+    return links.where(F.col("type") == "subcat").join(categories, "page_id").select(*SUBCATEGORIES.names)
+
+
+def below(
+    roots: DataFrame, subcategories: DataFrame, depth: int, keep: Callable[[DataFrame, pa.Schema], DataFrame]
+) -> DataFrame:
+    """The titles (title) of the root categories and of those below them, down to a depth. `keep` writes a level down:
+    each follows from the one before."""
     found = level = roots.select("title").distinct()
     for _ in range(depth):
-        level = subcategories.join(level.select(F.col("title").alias("category")), "category", "left_semi")
-        level = level.select("title").distinct()
-        found = found.union(level).distinct()
+        above = level.select(F.col("title").alias("category"))
+        level = subcategories.join(above, "category", "left_semi").select("title").distinct()
+        level = keep(level.join(found, "title", "left_anti"), TITLES)
+        found = found.union(level)
     return found
 
 

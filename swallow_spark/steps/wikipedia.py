@@ -5,17 +5,21 @@ import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.kernels import wikipedia
-from swallow_spark.outputs import Outputs
+from swallow_spark.outputs import Outputs, write
+from swallow_spark.scan import read_files
 from swallow_spark.stages import wikipedia as stage
 from swallow_spark.storage import Root
 
 _HEAD_BYTES = 1 << 16  # of an SQL dump, where the table's columns stand
+_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,10 @@ def write_positives(
     if dump.pages.suffix == ".parquet":
         found, number = _from_parquet(spark, dump.pages, roots), len(set(categories))
     else:
-        found, number = _from_dump(spark, dump, roots, depth)
+        found, number = _from_dump(spark, dump, roots, depth, root)
     outputs = Outputs(root, {stage.TABLE: stage.POSITIVES}, {stage.TABLE: {0: "."}})
     written = stage.write_articles(found, min_chars, outputs).collect()
+    root.delete(_UNFINISHED)
     listed = {row["path"].removeprefix("./") for row in written}
     for path in root.files(""):
         if path.removeprefix("./") not in listed:  # of an attempt that failed
@@ -85,8 +90,14 @@ def _from_parquet(spark: SparkSession, path: Path, roots: DataFrame) -> DataFram
     return named.join(F.broadcast(wanted.select("page_id").distinct()), "page_id", "left_semi")
 
 
-def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int) -> tuple[DataFrame, int]:
+def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, root: Root) -> tuple[DataFrame, int]:
+    """The articles, and the number of their categories. What is used more than once is written below `root`."""
     assert dump.categorylinks
+
+    def keep(found: DataFrame, schema: pa.Schema) -> DataFrame:
+        outputs = Outputs(root, {"kept": schema}, {"kept": {0: f"{_UNFINISHED}/{uuid4().hex[:12]}"}})
+        return read_files(spark, root, [row["path"] for row in write(found, "kept", outputs)], schema)
+
     elements = spark.read.text(str(dump.pages.absolute()), lineSep="</page>")
     columns = _columns(dump.categorylinks)
     target = "cl_to" if "cl_to" in columns else "cl_target_id"
@@ -100,11 +111,14 @@ def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int) ->
         targets = targets.where(F.col("lt_namespace") == str(wikipedia.CATEGORY)).select("lt_id", "lt_title")
         links = links.join(targets, F.col("category") == F.col("lt_id"))
         links = links.select("page_id", F.col("lt_title").alias("category"), "type")
-    categories = stage.pages(elements, with_text=False).where(F.col("namespace") == wikipedia.CATEGORY)
-    wanted = stage.below(roots, links, categories.select("page_id", "title"), depth)
-    articles = stage.pages(elements, with_text=True)
-    articles = articles.where((F.col("namespace") == wikipedia.ARTICLE) & ~F.col("redirect"))
-    found = articles.join(F.broadcast(stage.members(links, wanted)), "page_id", "left_semi")
+    below = roots
+    if depth:
+        categories = stage.pages(stage.in_namespace(elements, wikipedia.CATEGORY), with_text=False)
+        below = keep(stage.subcategories(links, categories.select("page_id", "title")), stage.SUBCATEGORIES)
+    wanted = stage.below(roots, below, depth, keep)
+    articles = stage.in_namespace(elements, wikipedia.ARTICLE)
+    chosen = articles.join(F.broadcast(stage.members(links, wanted)), "page_id", "left_semi")
+    found = stage.pages(chosen, with_text=True).where(~F.col("redirect"))
     return found.withColumn("text", F.lit("")), wanted.count()
 
 

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,11 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.stages import wikipedia as stage
 from swallow_spark.steps.wikipedia import Dump, check, read_categories, write_positives
 from swallow_spark.storage import Root
 from swallow_spark.training.examples import WIKI, read_examples
-
-pytest.importorskip("mwparserfromhell")
 
 PAGES = [  # id, namespace, title, redirect, categories
     (1, 0, "物理学", False, ["物理学"]),
@@ -48,7 +48,9 @@ def write_dump(directory: Path, new: bool) -> Dump:
     elements = "".join(
         f"  <page>\n    <title>{title}</title>\n    <ns>{ns}</ns>\n    <id>{number}</id>\n"
         + ('    <redirect title="力学" />\n' if redirect else "")
-        + f"    <revision>\n      <id>9{number}</id>\n      <text>{text(title)}</text>\n    </revision>\n  </page>\n"
+        + f"    <revision>\n      <id>9{number}</id>\n      <text>{text(title)}</text>\n    </revision>\n"
+        + ("    <upload>&none;</upload>\n" if title == "野球" else "")  # no XML: nobody wants it, so nobody parses it
+        + "  </page>\n"
         for number, ns, title, redirect, _ in PAGES
     )
     head = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="ja">\n  <siteinfo></siteinfo>\n'
@@ -96,6 +98,25 @@ def test_articles_of_categories_and_those_below(new: bool, depth: int, spark: Sp
     assert row["text"] == "力学\n" + "力学は学問の一分野である。" * 20
     assert (row["doc_id"], row["license"], row["label"]) == (2, "CC-BY-SA-4.0", "positive")
     assert len(read_examples(WIKI, [output])) == len(expected)
+    assert [path for path in output.iterdir() if path.suffix != ".parquet"] == []
+
+
+def test_pieces_of_a_dump_that_are_read_by_several_tasks(spark: SparkSession, tmp_path: Path) -> None:
+    """Blocks of bzip2 are read side by side; where one ends, no page is lost or read twice."""
+    pages = "".join(
+        f"<page><title>{i}</title><ns>{14 * (i % 2)}</ns><id>{i}</id><revision><id>{i + 1}</id>"
+        f"<text>{text}&lt;ns&gt;14&lt;/ns&gt;</text></revision></page>\n"
+        for i, text in enumerate(random.Random(i).randbytes(2000).hex() for i in range(400))
+    )
+    (tmp_path / "dump.xml.bz2").write_bytes(bz2.compress(f"<mediawiki><siteinfo/>{pages}</mediawiki>".encode(), 1))
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "128k")
+    try:
+        elements = spark.read.text(str(tmp_path / "dump.xml.bz2"), lineSep="</page>")
+        assert elements.rdd.getNumPartitions() > 4
+        found = stage.in_namespace(elements, 14).select("page_id").collect()
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert sorted(row.page_id for row in found) == list(range(1, 400, 2))
 
 
 def test_articles_of_a_parquet_file(spark: SparkSession, tmp_path: Path) -> None:
