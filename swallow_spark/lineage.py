@@ -220,13 +220,28 @@ class Lineage:
         print_ = fingerprint(self.config.meaning(), {"report": version})
         return Due(Unit("report", "index"), print_, {}, lineage(everything))
 
-    def subsets(self, pages: Manifest, cuts: Manifest, removed: Manifest | None) -> Due:
-        """`removed`: that of `remove` for these pages. Of it counts which ones are removed: where none is, the subsets
-        stay as they are. Which lines repeat on a host follows from the accepted pages, and these are in the lineage of
-        the cuts."""
+    def subsets(self, pages: Manifest, cuts: Manifest, scored: Iterable[Manifest], removed: Manifest | None) -> Due:
+        """`scored`: those of `score` for these pages. Of the cuts counts where they are, and no more: where thresholds
+        that are given make them, a new crawl leaves the subsets of old ones as they are. But ranks, and which lines
+        repeat on a host, are of the whole corpus, whose accepted pages are in the lineage of the cuts.
+
+        `removed`: that of `remove` for these pages. Of it counts which ones are removed: where none is, the subsets
+        stay as they are."""
         counts = removed.counts if removed else {}
         which = [f"removed {counts['removed']} {counts['mixed']}"] if counts.get("removed") else []
-        return Due(Unit("select", pages.unit), self.prints.select, {}, lineage([pages, cuts], *which))
+        if any(ranking.ranks for ranking in self.config.plan.rankings.values()) or self.config.cleanup.host_lines:
+            upstream = lineage([pages, cuts], *which)
+        else:
+            edges = [
+                [
+                    cut["ranking"],
+                    cut["band"],
+                    *((at and [at["score"], at["doc_id"]]) for at in (cut["upper"], cut["lower"])),
+                ]
+                for cut in cuts.details["cuts"]
+            ]
+            upstream = lineage([pages, *scored], fingerprint({"cuts": edges}, {}), *which)
+        return Due(Unit("select", pages.unit), self.prints.select, {}, upstream)
 
     def host_lines(self, pages: Manifest, decided: Manifest) -> Due:
         unit = Unit("host_lines", pages.unit)

@@ -52,6 +52,9 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
 
     if config.subsets:
         cuts = corpus.manifests("select", "cuts")
+        of_batch: dict[str, list[Manifest]] = {}
+        for manifest in scores:
+            of_batch.setdefault(manifest.unit.partition("/")[2], []).append(manifest)
         if config.plan.counts("tokens"):
             scores.extend(corpus.manifests("tokens", "accepted/"))
         found.append(_stage("select: cuts", cuts, [lineage.cuts(scores)]))
@@ -64,7 +67,11 @@ def stages(corpus: Corpus, config: Config, files_pending: int) -> tuple[Stage, .
             found.append(_stage("host_lines", corpus.manifests("host_lines"), due, len(ingested)))
         subsets = corpus.manifests("select", "crawl=")
         removed = {manifest.unit: manifest for manifest in corpus.manifests("remove")}
-        due = [lineage.subsets(pages, one, removed.get(pages.unit)) for pages in ingested for one in cuts]
+        due = [
+            lineage.subsets(pages, one, of_batch.get(pages.unit, ()), removed.get(pages.unit))
+            for pages in ingested
+            for one in cuts
+        ]
         found.append(_stage("select: subsets", subsets, due, len(ingested)))
     return tuple(found)
 

@@ -66,20 +66,30 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
             f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(there) or 'none'})"
         )
     cuts, tombs = corpus.manifest(Unit("select", "cuts")), corpus.manifests("tombstones")
-    scores = [manifest for name in plan.classifiers for manifest in scored(run, name)]
+    scores = {name: scored(run, name) for name in plan.classifiers}
+    of_batch = _by_batch(scores)
     counted = corpus.manifests("tokens", f"{ACCEPTED}/") if plan.counts("tokens") else []
     if (
         not cuts
-        or not run.lineage.cuts([*scores, *counted]).is_done(corpus)
+        or not run.lineage.cuts([*(m for manifests in scores.values() for m in manifests), *counted]).is_done(corpus)
         or (tombs and not all(run.lineage.remove(pages, tombs).is_done(corpus) for pages in corpus.manifests("ingest")))
-        or not all(_due(run, pages, cuts).is_done(corpus) for pages in corpus.manifests("ingest"))
+        or not all(_due(run, pages, cuts, of_batch).is_done(corpus) for pages in corpus.manifests("ingest"))
     ):
         raise UsageError(f"{corpus.root.location}: the subsets first need `swallow-spark select`")
     return cuts
 
 
-def _due(run: Run, pages: Manifest, cuts: Manifest) -> Due:
-    return run.lineage.subsets(pages, cuts, run.corpus.manifest(Unit("remove", pages.unit)))
+def _by_batch(scores: Scores) -> dict[str, list[Manifest]]:
+    """The units of all classifiers' scores by that of the pages."""
+    found: dict[str, list[Manifest]] = {}
+    for manifest in (manifest for manifests in scores.values() for manifest in manifests):
+        found.setdefault(manifest.unit.partition("/")[2], []).append(manifest)
+    return found
+
+
+def _due(run: Run, pages: Manifest, cuts: Manifest, scores: Mapping[str, Sequence[Manifest]]) -> Due:
+    """`scores`: by the unit of the pages."""
+    return run.lineage.subsets(pages, cuts, scores[pages.unit], run.corpus.manifest(Unit("remove", pages.unit)))
 
 
 def _forget_subsets(run: Run) -> None:
@@ -204,8 +214,9 @@ def _as_values(cut: Cut | None, by: str) -> dict[str, Any] | None:
 
 
 def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> None:
-    corpus = run.corpus
-    pending = [pages for pages in corpus.manifests("ingest") if not _due(run, pages, cuts).is_done(corpus)]
+    corpus, of_batch = run.corpus, _by_batch(scores)
+    due = {pages.unit: _due(run, pages, cuts, of_batch) for pages in corpus.manifests("ingest")}
+    pending = [pages for pages in corpus.manifests("ingest") if not due[pages.unit].is_done(corpus)]
     tables = [f"subsets/{subset.name}" for subset in plan.subsets]
     if pending:
         for pages in pending:  # those of other cuts first: nobody shall read a mixture
@@ -219,9 +230,12 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
         section = run.config.cleanup.host_lines
         repeated = ship_repeated(run, section) if section else None
         with run.progress.stage("select"):
-            members = _members(run, plan, cuts, scores, rows)
-            shipped = lookups.ship(members, corpus.root, "members", _num_scored(scores))
-            in_flight(run, partial(_write_batch, run, cuts, shipped, repeated, tables, plan.classifiers), pending)
+            own = {
+                name: [manifest for manifest in manifests if manifest.unit.partition("/")[2] in replaced]
+                for name, manifests in scores.items()
+            }
+            shipped = lookups.ship(_members(run, plan, cuts, own, rows), corpus.root, "members", _num_scored(own))
+            in_flight(run, partial(_write_batch, run, due, shipped, repeated, tables, plan.classifiers), pending)
         for lookup in (shipped, repeated):
             if lookup:
                 corpus.root.delete(lookup.directory)
@@ -231,7 +245,8 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
 
 
 def _members(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> DataFrame:
-    """doc_id, score_<classifier>…, and `subsets`, where bit i tells whether the page is in the i-th subset."""
+    """doc_id, score_<classifier>…, and `subsets`, where bit i tells whether the page is in the i-th subset: of the
+    pages that have these scores."""
     columns = [f"score_{classifier}" for classifier in plan.classifiers]
     frames = [
         _read_scores(run, scores, classifier).select("doc_id", F.col("score").alias(column))
@@ -265,14 +280,14 @@ def _cut(values: dict[str, Any] | None) -> Cut | None:
 
 def _write_batch(
     run: Run,
-    cuts: Manifest,
+    of: Mapping[str, Due],
     members: lookups.Lookups,
     repeated: lookups.Lookups | None,
     tables: list[str],
     classifiers: Sequence[str],
     pages: Manifest,
 ) -> None:
-    corpus, due = run.corpus, _due(run, pages, cuts)
+    corpus, due = run.corpus, of[pages.unit]
     outputs = corpus.outputs(due.unit, dict.fromkeys(tables, writing.subset_schema(classifiers)), crawl_of(run, pages))
     rows = corpus.read(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
