@@ -31,7 +31,8 @@ def follow(corpus: Path, *stages: str) -> None:
 def test_a_new_crawl_leaves_verdicts_and_scores_of_old_ones(
     spark: SparkSession, copy: Path, built: Path, texts: Path
 ) -> None:
-    """And when it is taken out, all is as before; added again, all is as with it."""
+    """And when it is taken out, all is as before; added again, all is as with it, and by given thresholds, the subsets
+    of old ones stay too."""
     old, subsets = ids(copy, *EARLY, "decide", "score"), snapshot(copy / "subsets")
     assert call("import", "--corpus", copy, "--crawl", "d", texts).status == 0
     follow(copy, "annotate", "deduplicate")
@@ -58,6 +59,21 @@ def test_a_new_crawl_leaves_verdicts_and_scores_of_old_ones(
     assert old.items() <= ids(copy, *EARLY, "decide", "score").items()
     same_tables(copy, built)
 
+    # By the bar of this corpus: what it has stays as it is, and the new crawl's pages are measured by it.
+    thresholds = copy / "subsets" / "thresholds.json"
+    assert call("select", "--corpus", copy, "--thresholds", thresholds).status == 0
+    bar = json.loads(thresholds.read_text())["edu"]
+    units, subsets = ids(copy, "select"), snapshot(copy / "subsets", "thresholds.json")
     assert call("import", "--corpus", copy, "--crawl", "d", texts).status == 0
     follow(copy, "annotate", "deduplicate", "decide", "score", "select")
-    assert tables(copy) == both, "with the same numbers"
+    assert {name: id_ for name, id_ in units.items() if "crawl=" in name}.items() <= ids(copy, "select").items()
+    assert subsets.items() <= snapshot(copy / "subsets", "thresholds.json").items()
+    again = tables(copy)
+    assert [again[table] == found for table, found in both.items() if not table.startswith("subsets/")].count(
+        False
+    ) == 0
+    scores = {row["doc_id"]: row["score"] for row in again["scores/classifier=edu"]}
+    top = {row["doc_id"] for row in again["subsets/edu-top10"]}
+    middle = {row["doc_id"] for row in again["subsets/edu-top10-30"]}
+    assert top == {doc_id for doc_id, score in scores.items() if score >= bar["top10"]["score"]}
+    assert top | middle == {doc_id for doc_id, score in scores.items() if score >= bar["top10-30"]["score"]}
