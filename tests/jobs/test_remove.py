@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from commands import call
 from corpora import ids, rows, snapshot
 from pyspark.sql import SparkSession
@@ -57,11 +58,22 @@ def test_removed_pages_leave_the_subsets_and_do_not_come_back(
     assert call(*arguments, "--json").json["removal"] == {**first, "urls_added": 0, "hosts_added": 0}
     assert snapshot(copy, "runs") == again
 
+    # What leaves the corpus is without them too: subsets wait for `select`, samples don't.
+    subset = min(before[by_url])
+    export = ["export", "--corpus", copy, "--subset", subset, "--output", tmp_path / "out", "--json"]
+    assert "the subsets first need `swallow-spark select`" in call(*export).complaint
+    sampled = tmp_path / "sample.parquet"
+    assert call("sample", "--corpus", copy, "--sample", "10000", "--of", "pages", "--output", sampled).status == 0
+    assert {*pq.read_table(sampled)["doc_id"].to_pylist()} == pages.keys() - removed
+
     decisions = ids(copy, "ingest", "sketch", "measure", "deduplicate", "decide", "score")
     summary = call("select", "--corpus", copy, "--json").json
     assert summary["removed"]["pages"] == len(removed)
     assert subset_pages(copy) == {doc_id: names for doc_id, names in before.items() if doc_id not in removed}
     assert ids(copy, "ingest", "sketch", "measure", "deduplicate", "decide", "score") == decisions
+    assert call(*export).status == 0
+    exported = {*pq.read_table(tmp_path / "out" / subset)["doc_id"].to_pylist()}
+    assert exported == {doc_id for doc_id, names in before.items() if subset in names} - removed
     explained = call("explain", "--corpus", copy, "--doc-id", str(by_url), "--json").json
     assert explained["removed"] is True
     assert explained["subsets"] == []
@@ -84,5 +96,8 @@ def test_removed_pages_leave_the_subsets_and_do_not_come_back(
 
 
 def test_nothing_to_remove_is_wrong_usage(built: Path) -> None:
-    assert "--urls" in call("remove", "--corpus", built).complaint
+    assert "--urls, --hosts or both; or --duplicates alone" in call("remove", "--corpus", built).complaint
+    for nowhere in ("/nowhere/listed.jsonl", "s3://bucket/listed.jsonl"):
+        complaint = call("remove", "--corpus", built, "--duplicates", nowhere).complaint
+        assert f"--duplicates {nowhere}: the directory must be there" in complaint
     assert "nowhere" in call("remove", "--corpus", built, "--urls", "/nowhere/urls").complaint
