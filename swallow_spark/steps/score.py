@@ -58,7 +58,8 @@ def _ship_model(run: Run, name: str) -> stage.Model:
     classifier, root = run.config.classifiers[name], run.corpus.root
     path = f"models/{classifier.content}-{fasttext.VERSION}.arrow"
     if not root.exists(path):
-        root.make_directory("models")
+        if root.is_local:  # other stores need no directories
+            root.make_directory("models")
         with tempfile.TemporaryDirectory() as scratch:
             written = Path(scratch) / "model"
             fasttext.load(model_file(classifier)).share(written)

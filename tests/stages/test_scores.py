@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,20 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "edu.txt").write_text("".join(lines))
     kinds = {"__label__0": "__label__neg", "__label__3": "__label__pos"}
     (directory / "wiki.txt").write_text("".join(kinds[x[:10]] + x[10:] for x in lines if x[:10] in kinds))
-    settings: dict[str, Any] = {"minn": 2, "maxn": 3, "minCount": 5000, "bucket": 5000, "thread": 1, "verbose": 0}
-    peer.train_supervised(str(directory / "wiki.txt"), dim=100, **settings).save_model(str(directory / "wiki.bin"))
-    edu = peer.train_supervised(str(directory / "edu.txt"), dim=100, lr=0.5, **settings)
+    settings: dict[str, Any] = {"minn": 2, "maxn": 3, "minCount": 5000, "bucket": 2000, "thread": 1, "verbose": 0}
+    peer.train_supervised(str(directory / "wiki.txt"), dim=20, **settings).save_model(str(directory / "wiki.bin"))
+    edu = peer.train_supervised(str(directory / "edu.txt"), dim=20, lr=0.5, **settings)
     edu.save_model(str(directory / "llm_llama.bin"))
     edu.quantize(str(directory / "edu.txt"), qnorm=True, verbose=0)
     edu.save_model(str(directory / "llm_llama.ftz"))
     return directory
 
 
+loaded = cache(peer.load_model)
+
+
 def expected(model: Path, text: str, weights: dict[str, float]) -> float:
-    (labels,), (values,) = peer.load_model(str(model)).predict([text.replace("\n", " ")], k=-1)
+    (labels,), (values,) = loaded(str(model)).predict([text.replace("\n", " ")], k=-1)
     return sum(weights.get(label, 0) * value for label, value in zip(labels, values, strict=True))
 
 
@@ -75,7 +79,7 @@ def test_released_models_score_as_fasttext_does_and_are_loaded_once(
     tables = {stage.table_of(name): SCORES for name in models}
     outputs = run.corpus.outputs(Unit("score", "crawl=c/0"), tables, {0: "c"})
     before = counts_of_loads(spark)
-    written = stage.score(pages.repartition(8), accepted, models, outputs).collect()
+    written = stage.score(pages.repartition(4), accepted, models, outputs).collect()
     opened = {worker: counts[0] - before.get(worker, (0, 0))[0] for worker, counts in counts_of_loads(spark).items()}
     assert max(opened.values()) == len(models)  # by some tasks, each with several batches of pages
     assert set(opened.values()) <= {0, len(models)}
