@@ -6,6 +6,9 @@
 A step does what is not done yet (steps/run.py tells how that is known), by a stage: a function on DataFrames.
 """
 
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from swallow_spark.report.report import VERSION as REPORT_VERSION
@@ -22,6 +25,7 @@ from swallow_spark.steps.score import score
 from swallow_spark.steps.select import select
 
 __all__ = [
+    "Until",
     "annotate",
     "build",
     "decide",
@@ -37,16 +41,35 @@ __all__ = [
 _REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "remove", "tokens", "select")
 
 
-def build(run: Run, crawl: str, selection: Selection | None = None) -> None:
-    """From a crawl's registered inputs to the subsets of the whole corpus."""
-    ingest(run, crawl, selection)  # WARC records -> Japanese pages, failures, ledger
-    annotate(run)  # text -> sketches and features, in one scan
-    deduplicate(run)  # sketches -> duplicates, groups: over all pairs that share a bucket
-    decontaminate(run)  # where benchmarks are configured: text of what dedup keeps -> shares of their questions
-    decide(run)  # features, hosts -> verdicts on what dedup keeps
-    score(run)  # text of the accepted -> scores of all classifiers, in one scan
-    select(run)  # scores -> top-k% subsets, with text
-    report(run)  # everything so far -> one page of HTML
+class Until(StrEnum):
+    """Where `build` may stop."""
+
+    INGEST = "ingest"
+    ANNOTATE = "annotate"
+    DEDUPLICATE = "deduplicate"
+    DECIDE = "decide"
+    SCORE = "score"
+    SELECT = "select"
+    REPORT = "report"
+
+
+def build(run: Run, crawl: str, selection: Selection | None = None, until: Until = Until.REPORT) -> None:
+    """From a crawl's registered inputs to the subsets of the whole corpus; or no further than a stage, and then only
+    what that needs: dedup no features."""
+    steps: dict[str, Callable[[Run], None]] = {
+        "ingest": partial(ingest, crawl=crawl, selection=selection),  # WARC records -> Japanese pages, failures, ledger
+        "annotate": partial(annotate, measure=until != Until.DEDUPLICATE),  # text -> sketches and features, in one scan
+        "deduplicate": deduplicate,  # sketches -> duplicates, groups: over all pairs that share a bucket
+        "decontaminate": decontaminate,  # where benchmarks are configured: text -> shares of their questions
+        "decide": decide,  # features, hosts -> verdicts on what dedup keeps
+        "score": score,  # text of the accepted -> scores of all classifiers, in one scan
+        "select": select,  # scores -> top-k% subsets, with text
+        "report": report,  # everything so far -> one page of HTML
+    }
+    for name, step in steps.items():
+        step(run)
+        if name == until:
+            return
 
 
 def report(run: Run) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from swallow_spark.pipeline import Until
+
 DEFAULT_CONFIG: Final = "swallow-v2"
 
 CorpusOption = Annotated[str, typer.Option("--corpus", metavar="DIR", help="The corpus: a directory or a URI.")]
@@ -62,6 +64,11 @@ HostsOption = Annotated[
 UrlsOption = Annotated[
     list[str] | None,
     typer.Option("--urls", metavar="PATTERN", help="As in 'https://*/blog/*'; repeatable; with --hosts, both hold."),
+]
+
+UntilOption = Annotated[
+    Until,
+    typer.Option("--until", metavar="STAGE", help=f"Go no further, and do only what that needs: {', '.join(Until)}."),
 ]
 
 

@@ -19,6 +19,7 @@ from swallow_spark.commands.options import (
     JsonOption,
     MasterOption,
     SetOption,
+    UntilOption,
     UrlsOption,
 )
 from swallow_spark.commands.running import running, with_rules
@@ -47,6 +48,7 @@ def build(
     index: IndexOption = None,
     hosts: HostsOption = None,
     urls: UrlsOption = None,
+    until: UntilOption = pipeline.Until.REPORT,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
@@ -55,7 +57,7 @@ def build(
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
     with running("build", corpus, config, overrides, master, as_json, register=warcs(name, inputs, files)) as run:
-        pipeline.build(run, name, selection)
+        pipeline.build(run, name, selection, until)
 
 
 @app.command()
@@ -87,14 +89,16 @@ def import_(
         list[str], typer.Argument(metavar="INPUT...", help="Files of .jsonl, .jsonl.gz, .jsonl.zst or .parquet.")
     ],
     config: ConfigOption = None,
+    until: UntilOption = pipeline.Until.INGEST,
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`."""
+    """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`, and on to the stage of
+    `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
     with running("import", corpus, config, set_, master, as_json, register=found) as run:
-        pipeline.ingest(run, crawl)
+        pipeline.build(run, crawl, until=until)
 
 
 def with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:

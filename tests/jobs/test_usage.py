@@ -159,6 +159,7 @@ def test_names_that_no_crawl_can_have(place: Path, command: str, name: str) -> N
         (["build", "--corpse", "x"], "No such option: --corpse"),
         (["build", "--corpus", "x"], "Missing"),
         (["build", "--corpus", "x", "--config", "demo"], "Missing argument 'INPUT...'"),
+        (["build", "--corpus", "x", "--config", "demo", "--until", "sketch", str(WARC)], "'sketch' is not one of"),
         (["ingest", "--corpus", "x", "a.warc.gz"], "Missing option '--crawl'"),
         (["explain", "--corpus", "x"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--url", "u", "--doc-id", "1"], "explain: give either --url or --doc-id"),
