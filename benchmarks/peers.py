@@ -6,7 +6,7 @@ Run: .venv/bin/python -m benchmarks.peers --peers OTHER_VENV/bin/python [--docum
 OTHER_VENV has `pip install datatrove[processing] text-dedup`: they ask for other versions than ours. The documents are
 those of benchmarks/near_duplicates.py. All make shingles of five characters and 40 bands of 20 values:
 
-* ours: `import`, `sketch` and `deduplicate`, each a process with a JVM of its own;
+* ours: `import --until deduplicate`, the start of Spark included;
 * datatrove: signatures, buckets, clusters; not the filter that writes the kept texts;
 * text-dedup: its `minhash` with its faster hash (XXH3 of 32 bits). It knows words only, so it is given the characters
   with spaces between; it leaves characters out that are no letters or digits.
@@ -16,11 +16,11 @@ need for more documents is computed from it and said to be computed.
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -35,6 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.near_duplicates import read_texts, write
+from benchmarks.watch import Spent, family
 from swallow_spark.corpus import Corpus, Unit
 
 HERE = Path(__file__).resolve().parent
@@ -47,25 +48,33 @@ class Cost(NamedTuple):
 
 
 def run(command: list[str], log: Path) -> Cost:
-    """What a program costs, with all that it starts. Orphans become our children, so that none is missed."""
+    """What a program costs, with all that it starts, orphans included: they become our children."""
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {
         **os.environ,
         "TOKENIZERS_PARALLELISM": "false",
         "HF_DATASETS_OFFLINE": "1",
         "PYTHONPATH": str(HERE.parent),
     }
-    with log.open("ab") as sink:
-        subprocess.run(command, check=True, stdout=sink, stderr=sink, env=environment)
-    seconds = time.monotonic() - started
-    try:
-        while True:
-            os.waitpid(-1, 0)
-    except ChildProcessError:
-        pass
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, seconds)
+    spent, started, own = Spent(), time.monotonic(), time.process_time()
+    before = spent.seconds()
+    with log.open("ab") as sink, subprocess.Popen(command, stdout=sink, stderr=sink, env=environment) as program:
+        while program.poll() is None or len(family()) > 1:
+            spent.seconds()
+            time.sleep(0.1)
+            if program.returncode is not None:
+                _reap()
+    if program.returncode:
+        raise subprocess.CalledProcessError(program.returncode, command)
+    own = time.process_time() - own
+    return Cost(spent.seconds() - before - own, time.monotonic() - started)
+
+
+def _reap() -> None:
+    """Takes leave of orphans that have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def ours(inputs: Path, scratch: Path, cores: int, policy: str = "bucket") -> tuple[Cost, set[int]]:
@@ -73,10 +82,10 @@ def ours(inputs: Path, scratch: Path, cores: int, policy: str = "bucket") -> tup
     program = [sys.executable, "-m", "swallow_spark.cli"]
     common = ["--corpus", str(scratch / "corpus"), "--config", "swallow-v2", "--master", f"local[{cores}]"]
     common += ["--set", f"dedup.policy={policy}"]
-    commands = [["import", *common, "--crawl", "one", *files], ["sketch", *common], ["deduplicate", *common]]
+    command = ["import", *common, "--crawl", "one", "--until", "deduplicate", *files]
     if (scratch / "corpus").exists():  # another policy over the same sketches
-        commands = commands[2:]
-    costs = [run(program + command, scratch / "log") for command in commands]
+        command = ["deduplicate", *common]
+    cost = run(program + command, scratch / "log")
     names: dict[int, str] = {}
     for path in (scratch / "corpus/pages").rglob("*.parquet"):
         table = pq.read_table(path, columns=["doc_id", "url"], partitioning=None)
@@ -87,7 +96,7 @@ def ours(inputs: Path, scratch: Path, cores: int, policy: str = "bucket") -> tup
         if file.table == "groups":
             doc_ids = pq.read_table(scratch / "corpus" / file.path, columns=["doc_id"], partitioning=None)["doc_id"]
             kept.update(int(names[doc_id].rpartition("/")[2]) for doc_id in doc_ids.to_pylist())
-    return Cost(*np.sum(costs, axis=0)), kept
+    return cost, kept
 
 
 def datatrove(python: str, inputs: Path, scratch: Path, cores: int) -> tuple[Cost, set[int]]:

@@ -45,6 +45,7 @@ class Watch:
 
     def __init__(self, *directories: Path) -> None:
         self.directories = directories
+        self._spent = Spent()
         self.steps: list[Step] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -62,23 +63,38 @@ class Watch:
         """What comes from here on is spent in the step of this name."""
         self._close()
         self.steps.append(Step(name))
-        self._since = time.monotonic(), cpu_seconds()
+        self._since = time.monotonic(), self._spent.seconds()
 
     def _close(self) -> None:
         if self.steps:
             self.steps[-1].seconds = time.monotonic() - self._since[0]
-            self.steps[-1].cpu = cpu_seconds() - self._since[1]
+            self.steps[-1].cpu = self._spent.seconds() - self._since[1]
 
     def _look(self) -> None:
         while not self._over.wait(0.5):
+            self._spent.seconds()
             if self.steps:
                 self.steps[-1].peaks.raise_to(Peaks(*_memory(), sum(map(disk_bytes, self.directories))))
 
 
-def cpu_seconds() -> float:
-    """Of this process and its descendants, those included that have ended and were waited for."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    return sum(sum(map(int, fields[11:15])) for fields in _family().values()) / ticks
+class Spent:
+    """CPU seconds of this process and all its descendants.
+
+    What the kernel adds up for a parent lacks children that ended while nobody waited for them, and Spark's Python
+    workers are such. So each process is remembered as it was last seen: the more often one looks, the less is missed.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, str], float] = {}  # process id and when it started -> CPU seconds
+        self._lock = threading.Lock()
+
+    def seconds(self) -> float:
+        """A look: what was spent so far."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        now = {(pid, of[19]): (int(of[11]) + int(of[12])) / ticks for pid, of in family().items()}
+        with self._lock:
+            self._seen |= now
+            return sum(self._seen.values())
 
 
 def disk_bytes(directory: Path) -> int:
@@ -93,7 +109,7 @@ def disk_bytes(directory: Path) -> int:
     return total
 
 
-def _family() -> dict[int, list[str]]:
+def family() -> dict[int, list[str]]:
     """/proc/PID/stat behind the name, of this process and its descendants."""
     found: dict[int, list[str]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -110,7 +126,7 @@ def _family() -> dict[int, list[str]]:
 def _memory() -> tuple[int, int, int]:
     """RssAnon in bytes of the JVM, of the largest Python worker, and of all processes of the family."""
     jvm = worker = everything = 0
-    for pid in _family():
+    for pid in family():
         try:
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError):

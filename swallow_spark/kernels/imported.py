@@ -110,8 +110,13 @@ def _checked(number: int, values: Any, length: int) -> Row:
 
 
 def _string(value: Any) -> str | None:
-    # Lone surrogates come through JSON escapes, and are no Unicode text.
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates come through JSON escapes, and are no Unicode text
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 def _date(value: Any) -> datetime | None:
