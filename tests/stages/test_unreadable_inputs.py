@@ -46,9 +46,7 @@ def test_files_that_break_off_are_tried_again_whole(web: Web, make_run: MakeRun,
     run.corpus.register("c", expand([f"{web.url}/{name}.warc.gz" for name in "abc"]))
     for path in ("/a.warc.gz", "/c.warc.gz"):
         web.orders[path] = breaking_off(web, path)
-    with pytest.raises(
-        SwallowSparkError, match=r"2 of 3 files can't be read, and 1 may .*/a.warc.gz, .*/c.warc.gz;"
-    ):
+    with pytest.raises(SwallowSparkError, match=r"2 of 3 files can't be read, and 1 may .*/a.warc.gz, .*/c.warc.gz;"):
         ingest(run, "c")
     assert web.orders["/a.warc.gz"] == web.orders["/c.warc.gz"] == []
     pages = table(run, "pages", "ingest")
