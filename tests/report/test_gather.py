@@ -132,6 +132,7 @@ def finished(directory: Path, config: Config) -> Corpus:
     ]
     groups = [{"doc_id": IDS[n], "num_duplicates": {0: 2, 3: 1}.get(n, 0)} for n in (0, 3, 5, 6, 7, 8, 9)]
     rows = {"duplicates": (DUPLICATES, duplicates, {}), "groups": (GROUPS, groups, {})}
+    rows["groups"][2].update(rounds=1, exact_copies=1, kept_before_dropped_now=2, dropped_before_kept_now=0)
     kept = commit(corpus, due.deduplicate([sketches]), rows, details={"kept": {"c": "7"}})
     reasons = {5: ["num_letters:low"], 6: ["num_letters:low"], 7: ["num_letters:low", "hiragana_fraction:high"]}
     verdicts = [
@@ -157,7 +158,7 @@ def finished(directory: Path, config: Config) -> Corpus:
         own = [{key: page(n)[key] for key in SUBSETS.names} for n in numbers]
         rows[f"subsets/{name}"] = (SUBSETS, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
     rows["subsets/long-top50"][2]["both:subsets/wiki-top50:subsets/long-top50"] = 1
-    commit(corpus, due.subsets(pages, found, None), rows)
+    commit(corpus, due.subsets(pages, found, [scored], None), rows)
     corpus.root.write_atomically(
         "runs/1.json",
         json.dumps(
@@ -213,6 +214,8 @@ def test_groups_by_size_and_similarity(found: Contents) -> None:
     assert counts == {49: 1, 46: 1, 42: 1}
     assert [(group.page.doc_id, group.num_duplicates) for group in found.dedup.largest] == [(IDS[0], 2), (IDS[3], 1)]
     assert found.dedup.needs.lookups == 8 * 10
+    assert (found.dedup.duplicates, found.dedup.exact_copies) == (3, 1)
+    assert found.dedup.changes == {"kept_before_dropped_now": 2, "dropped_before_kept_now": 0}
 
 
 def test_scores_with_their_cuts(found: Contents) -> None:
