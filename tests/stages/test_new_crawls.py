@@ -61,7 +61,7 @@ def interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     config = run.config.model_copy(update={"execution": execution})
     with monkeypatch.context() as patched:
         patched.setattr(steps, "write", write)
-        patched.setattr(steps, "_ROWS_PER_PASS", 1, raising=False)  # few pages go together else
+        patched.setattr(steps, "_ROWS_PER_PASS", 1)  # few pages go together else
         with pytest.raises(KeyboardInterrupt):
             deduplicate(replace(run, config=config))
     assert len(run.corpus.manifests("boundary")) == 4
