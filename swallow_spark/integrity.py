@@ -83,12 +83,10 @@ def repair(corpus: Corpus, found: Stored, crawl: str | None, say: Callable[[str]
 
 
 def _lost_with(unit: Unit, found: Stored) -> list[Unit]:
-    """Of pages that are read again, perhaps in batches of other names, nothing that was made of them may stay."""
-    return (
-        [other for other in found.units if other.manifest.endswith(f"/{unit.name}.json")]
-        if unit.stage == "ingest"
-        else [unit]
-    )
+    """Of pages that are read again, perhaps in batches of other names, nothing that was made of them may stay. The unit
+    itself is the last one: who is interrupted finds the damage again."""
+    made_of = [other for other in found.units if other != unit and other.manifest.endswith(f"/{unit.name}.json")]
+    return [*made_of, unit] if unit.stage == "ingest" else [unit]
 
 
 def _again(unit: Unit) -> str:

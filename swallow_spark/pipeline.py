@@ -52,6 +52,10 @@ class Until(StrEnum):
     SELECT = "select"
     REPORT = "report"
 
+    @property
+    def scores(self) -> bool:
+        return self in (Until.SCORE, Until.SELECT, Until.REPORT)
+
 
 def build(run: Run, crawl: str, selection: Selection | None = None, until: Until = Until.REPORT) -> None:
     """From a crawl's registered inputs to the subsets of the whole corpus; or no further than a stage, and then only

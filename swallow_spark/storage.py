@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ def machine_cache() -> Path:
     """This user's directory for copies of what is elsewhere, one for all processes of a machine."""
     cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
+    found = cache.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise InputError(f"{cache}: has to be a directory of ours that nobody else writes to; have it taken away")
     return cache
 
 

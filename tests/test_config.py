@@ -23,7 +23,7 @@ def write(directory: Path, text: str, name: str = "mine.toml") -> Path:
 
 @pytest.mark.parametrize("name", packaged_names())
 def test_packaged_configurations_load(name: str) -> None:
-    check_config(load(name))
+    check_config(load(name), models=True)
 
 
 def test_packaged_names() -> None:
@@ -249,7 +249,7 @@ def test_files_count_by_content(tmp_path: Path) -> None:
 )
 def test_checks_before_any_work(override: str, parts: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_config(load("demo", [override]))
+        check_config(load("demo", [override]), models=True)
     assert all(part in str(caught.value) for part in parts)
     assert "\n" not in str(caught.value)
 

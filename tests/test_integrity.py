@@ -149,6 +149,24 @@ def test_damaged_pages_are_only_read_again_with_the_inputs_of_their_crawl(corpus
     assert len(told) == 2
 
 
+def test_a_repair_that_is_interrupted_is_gone_on_with(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    path_of(corpus, UNITS[2]).unlink()
+    forget, lost = Corpus.forget, []
+
+    def interrupted(self: Corpus, unit: Unit) -> None:
+        forget(self, unit)
+        lost.append(unit)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Corpus, "forget", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            repaired(corpus, "c", [])
+    assert lost == [UNITS[0]]
+    repaired(corpus, "c", [])
+    assert [unit for unit in UNITS if corpus.manifest(unit)] == [UNITS[1]]
+
+
 # ---- what a run reads of manifests
 
 

@@ -42,7 +42,7 @@ def try_(
 ) -> None:
     """Features and verdict of one text, without Spark."""
     settings = load(config, set_ or (), fetch)
-    check_config(settings)
+    check_config(settings, models=False)
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
     trial = try_rules(settings, text, url)

@@ -41,16 +41,18 @@ def running(
     register: tuple[str, Callable[[Config], list[InputFile]]] | None = None,
     preset: str | None = None,
     also: dict[str, Any] | None = None,
+    scores: bool = False,
 ) -> Iterator[Run]:
-    """Everything around a step: checks first, then the lock, the session, and at the end the summary, and what the step
-    has put into `also`. Where the configuration says so, whoever waits is told how it ended."""
+    """Everything around a step: checks first, of the models too if it `scores`; then the lock, the session, and at the
+    end the summary, and what the step has put into `also`. Where the configuration says so, whoever waits is told how
+    it ended."""
     if register:
         check_crawl(register[0])
     there = Corpus.open(location) if not register or Corpus.is_at(location) else None
     standing = settings = configuration(there, config, () if preset else overrides)
     if preset:
         settings = with_rules(standing, preset, overrides)
-    check_config(settings)
+    check_config(settings, models=scores)
     inputs = register[1](settings) if register else []
     corpus = there or Corpus.open_or_create(location)
     started = datetime.now(UTC)

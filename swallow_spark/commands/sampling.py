@@ -165,7 +165,7 @@ def _settings(location: str | None, config: str | None, overrides: list[str] | N
 def _locked(corpus: Corpus | None, settings: Config, command: str, master: str | None) -> Iterator[Run]:
     """The corpus, while pages are chosen and read; not while an LLM is asked."""
     assert corpus
-    check_config(settings)
+    check_config(settings, models=False)
     progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
     with corpus.lock():
         yield Run(corpus, settings, progress)

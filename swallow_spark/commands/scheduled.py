@@ -59,7 +59,7 @@ def add_crawl(
         if not _CRAWL.fullmatch(name):
             raise UsageError(f"add-crawl {name}: write CC-MAIN-YYYY-WW, or latest")
         register = warcs(name, [f"cc:{name}"], files)
-        with running("add-crawl", corpus, config, overrides, master, False, register=register) as run:
+        with running("add-crawl", corpus, config, overrides, master, False, register=register, scores=True) as run:
             pipeline.build(run, name, selection_of(index, hosts, urls))
             settings = run.config
             outcome["summary"] = summarise(

@@ -56,7 +56,8 @@ def build(
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
-    with running("build", corpus, config, overrides, master, as_json, register=warcs(name, inputs, files)) as run:
+    found = warcs(name, inputs, files)
+    with running("build", corpus, config, overrides, master, as_json, register=found, scores=until.scores) as run:
         pipeline.build(run, name, selection, until)
 
 
@@ -97,7 +98,7 @@ def import_(
     """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`, and on to the stage of
     `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running("import", corpus, config, set_, master, as_json, register=found) as run:
+    with running("import", corpus, config, set_, master, as_json, register=found, scores=until.scores) as run:
         pipeline.build(run, crawl, until=until)
 
 
@@ -133,7 +134,7 @@ def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:
         master: MasterOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        with running(name, corpus, config, set_, master, as_json) as run:
+        with running(name, corpus, config, set_, master, as_json, scores=name == "score") as run:
             work(run)
 
     app.command(name, help=text)(command)
@@ -166,7 +167,7 @@ def decide(
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
         if second:
-            check_config(second.config)
+            check_config(second.config, models=False)
         pipeline.decide(run)
         if second:
             pipeline.decide(second)

@@ -55,11 +55,14 @@ class ConfinedReader:
         try:
             _send(child.stdin, [record.offset, record.length, record.headers], record.block)
             (kind, *values), _ = _receive(child.stdout)
+            answer: Page | PassedOver | Failure = _ANSWERS[kind](*values)
+            if isinstance(answer, Page) and answer.date:
+                return answer._replace(date=datetime.fromisoformat(values[Page._fields.index("date")]))
         except (EOFError, BrokenPipeError):
             return self._failure()
-        answer: Page | PassedOver | Failure = _ANSWERS[kind](*values)
-        if isinstance(answer, Page) and answer.date:
-            return answer._replace(date=datetime.fromisoformat(values[Page._fields.index("date")]))
+        except (KeyError, TypeError, ValueError):  # the page has taken it over
+            child.kill()
+            return self._failure()
         return answer
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -74,7 +77,7 @@ class ConfinedReader:
         try:
             _send(child.stdin, asdict(self._limits))
             ready, _ = _receive(child.stdout)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, BrokenPipeError, ValueError):
             ready = None
         if ready != _READY:
             raise RuntimeError(f"the child process for reading pages did not start (exit status {self._end()})")
@@ -131,12 +134,16 @@ def _send(stream: IO[bytes], value: Any, block: bytes = b"") -> None:
 
 
 def _receive(stream: IO[bytes]) -> tuple[Any, bytes]:
-    """The next value, and the bytes behind it. Raises EOFError where the other side has ended."""
+    """The next value, and the bytes behind it. Raises EOFError where the other side has ended, ValueError where it
+    writes nonsense."""
     sizes = stream.read(_SIZES.size)
     if len(sizes) < _SIZES.size:
         raise EOFError
-    data, block = (stream.read(size) for size in _SIZES.unpack(sizes))
+    data_bytes, block_bytes = _SIZES.unpack(sizes)
+    if max(data_bytes, block_bytes) > MEMORY_BYTES:
+        raise ValueError("more than a page can have")
+    data, block = stream.read(data_bytes), stream.read(block_bytes)
     try:
         return json.loads(data), block
-    except ValueError:
-        raise EOFError from None  # cut
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -126,7 +126,10 @@ def load(path: str | Path) -> Model:
 
 
 def open_shared(path: Path) -> Model:
-    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once."""
+    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once.
+
+    Raises ModelError where the file is damaged.
+    """
     return Model(path, map_table(path))
 
 

@@ -1,9 +1,12 @@
 """A classifier as a file that processes map: its arrays lie in it as they are used, so a machine holds them once.
 
-The file is an Arrow IPC file of one row, a list for each array; the rest is in the metadata of its schema.
+The file is an Arrow IPC file of one row, a list for each array; the rest is in the metadata of its schema, with a sum
+of the arrays: a file in no manifest has to tell by itself that it is whole.
 """
 
 import json
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from swallow_spark.errors import ModelError
 
 _DESCRIPTION: Final = b"swallow_spark.classifier"
 
@@ -54,7 +59,10 @@ def write_table(table: Table, path: Path) -> None:
     """Writes the file that `map_table` opens."""
     arrays = _arrays(table)
     rest = {field.name: getattr(table, field.name) for field in fields(table) if field.name not in arrays}
-    description = rest | {"shapes": {name: array.shape for name, array in arrays.items()}}
+    description = rest | {
+        "shapes": {name: array.shape for name, array in arrays.items()},
+        "crc32": _sum(arrays.values()),
+    }
     columns = []
     for array in arrays.values():
         values = pa.array(array.ravel())
@@ -66,12 +74,26 @@ def write_table(table: Table, path: Path) -> None:
 
 
 def map_table(path: Path) -> Table:
-    """The table in a file, whose pages are shared by all processes that map it."""
-    with pa.memory_map(str(path)) as file:
-        batch = pa.ipc.open_file(file).get_batch(0)
-    description = json.loads(batch.schema.metadata[_DESCRIPTION])
-    shapes = description.pop("shapes")
-    arrays = {
-        name: batch.column(name).values.to_numpy(zero_copy_only=True).reshape(shape) for name, shape in shapes.items()
-    }
+    """The table in a file, whose pages are shared by all processes that map it. Raises ModelError for a damaged one."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            batch = pa.ipc.open_file(file).get_batch(0)
+        description = json.loads(batch.schema.metadata[_DESCRIPTION])
+        shapes, expected = description.pop("shapes"), description.pop("crc32")
+        arrays = {
+            name: batch.column(name).values.to_numpy(zero_copy_only=True).reshape(shape)
+            for name, shape in shapes.items()
+        }
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged; delete it, and score again: {error}") from None
+    if _sum(arrays.values()) != expected:
+        raise ModelError(f"{path}: damaged (its sum is another one); delete it, and score again")
     return Table(**description, **arrays)
+
+
+def _sum(arrays: Iterable[NDArray[Any]]) -> int:
+    found = 0
+    for array in arrays:
+        if array.size:
+            found = zlib.crc32(memoryview(array.ravel().view(np.uint8)), found)
+    return found

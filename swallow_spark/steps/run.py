@@ -41,9 +41,9 @@ class Run:
         return Lineage(self.config)
 
 
-def check_config(config: Config) -> None:
-    """Finds what can't work before any work starts: rules on features that don't exist, broken models. Raises
-    ConfigError, ModelError, or InputError where a model can't be fetched."""
+def check_config(config: Config, *, models: bool) -> None:
+    """Finds what can't work before any work starts: rules on features that don't exist and, with `models`, classifiers
+    that can't be fetched or read. Raises ConfigError, ModelError, InputError."""
     for feature in config.rules.bounds:
         if feature not in features.SCHEMA.names:
             known = ", ".join(features.SCHEMA.names)
@@ -55,7 +55,7 @@ def check_config(config: Config) -> None:
         if named:
             ngwords.expressions(*named)
     contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
-    for name, classifier in config.classifiers.items():
+    for name, classifier in config.classifiers.items() if models else ():
         model = fasttext.load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from swallow_spark import lookups
 from swallow_spark.corpus import Manifest, Unit
+from swallow_spark.errors import ModelError
 from swallow_spark.kernels import fasttext
 from swallow_spark.lineage import Due
+from swallow_spark.sections.section import sha256_of
 from swallow_spark.stages import score as stage
 from swallow_spark.steps.models import model_file
 from swallow_spark.steps.run import Run, crawl_of, in_flight, verdicts
+from swallow_spark.storage import Root
 from swallow_spark.tables import PAGES, SCORES, VERDICTS
 
 
@@ -57,13 +60,28 @@ def _ship_model(run: Run, name: str) -> stage.Model:
     """Puts a model below the corpus root, in the form that workers map."""
     classifier, root = run.config.classifiers[name], run.corpus.root
     path = f"models/{classifier.content}-{fasttext.VERSION}.arrow"
-    if not root.exists(path):
+    if not _is_whole(root, path):
         if root.is_local:  # other stores need no directories
             root.make_directory("models")
         with tempfile.TemporaryDirectory() as scratch:
-            written = Path(scratch) / "model"
-            fasttext.load(model_file(classifier)).share(written)
+            written, file = Path(scratch) / "model", model_file(classifier)
+            fasttext.load(file).share(written)
+            if sha256_of(file) != classifier.content:
+                raise ModelError(f"{file}: another file than when the run began; start it again")
             root.upload(written, f"{path}.tmp")  # the lock is ours: nobody else writes it
         root.move(f"{path}.tmp", path)
     preparation = fasttext.Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
     return stage.Model(path, dict(classifier.weights), preparation)
+
+
+def _is_whole(root: Root, path: str) -> bool:
+    """Whether a model is there, and as it was written: it is in no manifest, so nothing else tells."""
+    if not root.exists(path):
+        return False
+    copy = root.local_copy(path)
+    try:
+        fasttext.open_shared(copy)
+    except ModelError:
+        copy.unlink()  # or this machine's copy would be taken again
+        return False
+    return True

@@ -105,3 +105,27 @@ def test_a_child_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_passed_over() -> None:
     with ConfinedReader(Limits()) as reader:
         assert reader.read_page(Record(0, 0, {"warc-type": "request"}, b"")) == PassedOver("not_a_response")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\xff" * 16,  # sizes beyond all memory
+        (2).to_bytes(8, "little") + bytes(8) + b"[]",
+        (8).to_bytes(8, "little") + bytes(8) + b'["Shell"]',
+        (10).to_bytes(8, "little") + bytes(8) + b'["Failure"',
+        (200_000).to_bytes(8, "little") + bytes(8) + b"[" * 200_000,
+    ],
+)
+def test_a_child_that_answers_nonsense_costs_that_page_only(answer: bytes, tmp_path: Path) -> None:
+    nonsense = tmp_path / "answer"
+    nonsense.write_bytes(answer)
+    with ConfinedReader(Limits()) as reader:
+        assert isinstance(reader.read_page(record()), Page)
+        child = reader._child
+        assert child
+        assert child.stdout
+        child.stdout.close()
+        child.stdout = nonsense.open("rb")
+        assert reader.read_page(record()) == Failure("crashed", "parsing ended the process (signal SIGKILL)")
+        assert isinstance(reader.read_page(record()), Page)

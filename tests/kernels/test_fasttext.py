@@ -111,6 +111,18 @@ def assert_equals_peer(path: Path, texts: list[str] = EDGE_CASES) -> None:
     assert (again.probabilities(pa.array(texts)) == got).all()
 
 
+def test_a_shared_table_that_is_damaged_is_refused(examples: Path, tmp_path: Path) -> None:
+    train(examples, minn=2, maxn=3).save_model(str(tmp_path / "model.bin"))
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    fasttext.load(tmp_path / "model.bin").share(whole)
+    data = whole.read_bytes()
+    zeroed = data[: len(data) // 2] + bytes(len(data) // 8) + data[len(data) // 2 + len(data) // 8 :]
+    for wrong in (b"", data[:-100], data[: len(data) // 2], zeroed, b"PAR1" + data):
+        damaged.write_bytes(wrong)
+        with pytest.raises(ModelError, match="damaged"):
+            fasttext.open_shared(damaged)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_dense_models_equal_fasttext(variant: str, examples: Path, tmp_path: Path) -> None:
     train(examples, **VARIANTS[variant]).save_model(str(tmp_path / "model.bin"))
