@@ -95,5 +95,5 @@ def _sum(arrays: Iterable[NDArray[Any]]) -> int:
     found = 0
     for array in arrays:
         if array.size:
-            found = zlib.crc32(memoryview(array.ravel().view(np.uint8)), found)
+            found = zlib.crc32(array.ravel().view(np.uint8).data, found)
     return found
