@@ -25,7 +25,9 @@ _APPENDIX: Final = re.compile(
 _NAMESPACE: Final = re.compile(
     r"^\s*:?(?:ファイル|画像|File|Image|Category|カテゴリ|[a-z]{2,3}(?:-[a-z]+)*)\s*:", re.IGNORECASE
 )
-_TEMPLATE: Final = re.compile(r"(?<!\{)\{\{[^{}]*\}\}(?!\})")
+_NOWIKI: Final = r"(<nowiki\b[^<>]*>.*?</nowiki>)"  # there, braces and comments are text
+_COMMENT: Final = re.compile(rf"{_NOWIKI}|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_TEMPLATE: Final = re.compile(rf"{_NOWIKI}|(?<!\{{)\{{\{{[^{{}}]*\}}\}}(?!\}})", re.DOTALL | re.IGNORECASE)
 _NESTED: Final = 20  # templates in templates
 _UNREAD: Final = frozenset(("table", "gallery", "ref", "timeline", "math", "score"))
 
@@ -109,9 +111,10 @@ def plain_text(title: str, wikitext: str) -> str:
     appendix = _APPENDIX.search(wikitext)
     body = wikitext[: appendix.start()] if appendix else wikitext
     # Most markup is in templates, and parsing it would take most of the time; what braces stand inside of is left.
+    body = _COMMENT.sub(_left, body)
     for _ in range(_NESTED):
-        body, number = _TEMPLATE.subn("", body)
-        if not number:
+        before, body = body, _TEMPLATE.sub(_left, body)
+        if body == before:
             break
     text = _readable(mwparserfromhell.parse(body, skip_style_tags=True)).replace("'''", "").replace("''", "")
     lines = [line.strip() for line in text.splitlines()]
@@ -119,11 +122,15 @@ def plain_text(title: str, wikitext: str) -> str:
     return f"{title.replace('_', ' ')}\n{body}" if body else ""
 
 
+def _left(match: re.Match[str]) -> str:
+    return match[1] or ""
+
+
 def _readable(code: Any) -> str:
     """What a reader sees of parsed wikitext. Its own `strip_code`, after what is unread was taken out, gives the same:
     each node that is taken out is looked for in the whole tree."""
     from mwparserfromhell.definitions import is_visible
-    from mwparserfromhell.nodes import Tag, Wikilink
+    from mwparserfromhell.nodes import ExternalLink, Heading, Tag, Wikilink
 
     found = []
     for node in code.nodes:
@@ -134,6 +141,8 @@ def _readable(code: Any) -> str:
             name = str(node.tag)
             if node.contents and name.strip().lower() not in _UNREAD and is_visible(name):
                 found.append(_readable(node.contents))
+        elif isinstance(node, Heading) or (isinstance(node, ExternalLink) and node.brackets):
+            found.append(_readable(node.title) if node.title else "")
         else:
             found.append(str(node.__strip__(normalize=True, collapse=True) or ""))
     return "".join(found).strip("\n")

@@ -70,6 +70,14 @@ http://a.b
 ⏎#番号
 ⏎;語:説明
 ⏎==見出し==⏎
+⏎==節<ref>脚注</ref>==⏎
+⏎==[[ファイル:a.png]]図==⏎
+[http://a.b [[ファイル:a.png|thumb]]題]
+[http://a.b]
+<!-- {{ -->
+<!-- }} -->
+<nowiki>{{x}}</nowiki>
+<nowiki><!-- y --></nowiki>
 ⏎{|⏎!表{{a}}⏎|-⏎|b⏎|}⏎
 """.splitlines()
 
