@@ -23,7 +23,7 @@ from swallow_spark.tables import BYTES_PER_FILE_NO, SUBSETS, pack_doc_id
 MANIFEST: Final = "manifest.json"
 _STATE: Final = "export.json"
 _LEAST_SHARD: Final = 1 << 20
-_MOST_SHARD: Final = 1 << 30  # a task holds a shard's texts
+_MOST_SHARD: Final = 1 << 30  # where row groups overlap each other, a task holds a shard's texts
 
 
 class Item(NamedTuple):
