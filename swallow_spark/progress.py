@@ -138,7 +138,7 @@ class Progress:
         if self._exporter:
             self._exporter.tell(name, figures, now=True)
         if self._log == "json":
-            self.say(f"{name}: done", name, **figures, **found)
+            self.say(f"{name}: done", name, **{**figures, **found})
 
     def tell_end(self, *, failed: bool) -> str | None:
         """The last figures for Prometheus; what went wrong with telling any, or None."""

@@ -25,10 +25,13 @@ def test_json_lines_have_run_and_stage(spark: SparkSession) -> None:
     progress = Progress(lambda: spark, Console(file=out, width=20), log="json", run_id="r1")
     with progress.stage("annotate", total=3) as tick:
         spark.range(0, 4, 1, 4).foreach(lambda row: tick(1, 10))
+    with progress.stage("decide"):  # told by tasks
+        spark.range(0, 4, 1, 4).foreach(lambda row: None)
     progress.say("done\x1b[0m")
     entries = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [entry["run"] for entry in entries] == ["r1"] * len(entries)
-    *_, end, last = entries
+    *_, end, by_tasks, last = entries
+    assert (by_tasks["stage"], by_tasks["tasks"]) == ("decide", 4)
     assert (end["stage"], end["files_done"], end["pages"], end["tasks"]) == ("annotate", 4, 40, 4)
     assert last["message"] == "done\x1b[0m"
     assert "\x1b" not in out.getvalue()
