@@ -180,6 +180,7 @@ LABELS: Final = pa.schema(  # an LLM's scores of such texts
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("outcome", pa.string(), nullable=False),  # scored, refused, unparsable or failed
         *(field for field in TEXTS if field.name != "doc_id"),
+        pa.field("stratum", pa.string()),  # of a sample by score: "0.3 to 0.6"
     ]
 )
 

@@ -20,19 +20,31 @@ Rows = list[dict[str, Any]]
 
 
 def read_texts(path: Path) -> Iterator[Rows]:
-    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst), some at a time: the columns of TEXTS, null where
-    the file has none; `text` is null where a row gives a doc_id alone. Raises InputError for what can't be read."""
+    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst), some at a time: the columns of TEXTS and `stratum`,
+    null where the file has none; `text` is null where a row gives a doc_id alone. Raises InputError for what can't be
+    read."""
+    for rows in _read(path, [*TEXTS.names, "stratum"]):
+        yield [_checked(path, row) for row in rows]
+
+
+def read_labels(path: Path) -> Iterator[Rows]:
+    """The rows (tables.LABELS) of a file that LabelWriter wrote, some at a time."""
+    yield from _read(path, LABELS.names)
+
+
+def _read(path: Path, names: list[str]) -> Iterator[Rows]:
     try:
-        yield from _parquet(path) if path.suffix == ".parquet" else _json_lines(path)
+        for rows in _parquet(path, names) if path.suffix == ".parquet" else _json_lines(path):
+            yield [{name: row.get(name) for name in names} for row in rows]
     except (OSError, EOFError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these texts: {error}") from error
 
 
-def _parquet(path: Path) -> Iterator[Rows]:
+def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
     with pq.ParquetFile(path) as file:
-        columns = [name for name in TEXTS.names if name in file.schema_arrow.names]
+        columns = [name for name in names if name in file.schema_arrow.names]
         for batch in file.iter_batches(_ROWS, columns=columns):
-            yield [_checked(path, row) for row in batch.to_pylist()]
+            yield batch.to_pylist()
 
 
 def _json_lines(path: Path) -> Iterator[Rows]:
@@ -45,7 +57,7 @@ def _json_lines(path: Path) -> Iterator[Rows]:
                 raise InputError(f"{path}: line {number}: {error}") from None
             if not isinstance(row, dict):
                 raise InputError(f"{path}: line {number}: no JSON object")
-            rows.append(_checked(path, row))
+            rows.append(row)
             if len(rows) == _ROWS:
                 yield rows
                 rows = []
@@ -66,11 +78,10 @@ def _open_lines(path: Path) -> Iterator[Iterator[bytes]]:
 
 
 def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: row.get(name) for name in TEXTS.names}
-    doc_id, text = kept["doc_id"], kept["text"]
+    doc_id, text, stratum = row["doc_id"], row["text"], row["stratum"]
     if not (type(doc_id) is int or (doc_id is None and text is not None)) or not isinstance(text, str | None):
         raise InputError(f"{path}: each row needs a text, or the doc_id of a page")
-    return kept
+    return row | {"stratum": None if stratum is None else str(stratum)}
 
 
 class LabelWriter:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -25,7 +25,7 @@ from swallow_spark.stages import sample as stage
 from swallow_spark.stages.score import table_of
 from swallow_spark.steps.remove import find_removed, removed
 from swallow_spark.steps.run import Run, deduplicated, scored, verdicts
-from swallow_spark.tables import GROUPS, PAGES, SCORES, TEXTS, VERDICTS
+from swallow_spark.tables import GROUPS, PAGES, SCORES, VERDICTS
 
 Of = Literal["pages", "survivors", "accepted"]
 By = Literal["uniform", "host", "score"]
@@ -68,7 +68,7 @@ def check(sample: Sample, config: Config) -> Sample:
 
 
 def write_sample(run: Run, sample: Sample, target: Path) -> int:
-    """Writes the sample to a Parquet file (tables.TEXTS, ascending by doc_id); the number of its pages. A file that
+    """Writes the sample to a Parquet file (stages.sample.COLUMNS, by doc_id); the number of its pages. A file that
     holds this very sample of this corpus is left as it is. Only under the corpus lock.
 
     Raises UsageError where the stage that the sample is taken from is not finished.
@@ -84,12 +84,15 @@ def write_sample(run: Run, sample: Sample, target: Path) -> int:
         if run.corpus.manifests("tombstones"):
             rows = rows.join(removed(run), "doc_id", "left_anti")
         chosen = stage.choose(rows, sample.number, sample.seed, group)
-        return _write(run, chosen, sample.number, target, meaning, sample.label)
+        if sample.by != "score":
+            return _write(run, chosen.select("doc_id"), sample.number, target, meaning, sample.label)
+        strata = stage.stratum_names(sample.strata, *_range(run, sample))
+        return _write(run, chosen, sample.number, target, meaning, sample.label, strata)
 
 
 def write_pages(run: Run, doc_ids: Collection[int], target: Path) -> int:
-    """Writes the texts of these pages to a Parquet file (tables.TEXTS, ascending by doc_id); their number. Only under
-    the corpus lock. Raises UsageError where the corpus has no such page."""
+    """Writes the texts of these pages to a Parquet file (as write_sample does); their number. Only under the corpus
+    lock. Raises UsageError where the corpus has no such page."""
     with run.progress.stage("sample"):
         wanted = pa.table({"doc_id": pa.array(sorted(set(doc_ids)), pa.int64())})
         number = _write(run, run.spark.createDataFrame(wanted), len(wanted), target, "", None)
@@ -109,6 +112,13 @@ def _population(run: Run, sample: Sample) -> list[Manifest]:
     return [deduplicated(run)] if sample.of == "survivors" else list(verdicts(run).values())
 
 
+def _range(run: Run, sample: Sample) -> tuple[float, float]:
+    """Between what the scores of the sample's classifier lie."""
+    assert sample.classifier
+    weights = [*run.config.classifiers[sample.classifier].weights.values(), 0.0]  # 0: of labels without a weight
+    return min(weights), max(weights)
+
+
 def _rows(
     run: Run, sample: Sample, manifests: list[Manifest], pages: list[Manifest]
 ) -> tuple[DataFrame, Column | None]:
@@ -116,9 +126,8 @@ def _rows(
     corpus, spark = run.corpus, run.spark
     if sample.by == "score":
         assert sample.classifier
-        weights = [*run.config.classifiers[sample.classifier].weights.values(), 0.0]  # 0: of labels without a weight
         scores = corpus.read(spark, table_of(sample.classifier), SCORES, manifests)
-        return scores, stage.stratum(F.col("score"), sample.strata, min(weights), max(weights))
+        return scores, stage.stratum(F.col("score"), sample.strata, *_range(run, sample))
     hosts = corpus.read(spark, "pages", PAGES, pages).select("doc_id", "host")
     if sample.of == "pages":
         rows = hosts
@@ -132,15 +141,23 @@ def _rows(
     return rows if sample.of == "pages" else rows.join(hosts, "doc_id"), F.coalesce("host", F.lit(""))
 
 
-def _write(run: Run, chosen: DataFrame, number: int, target: Path, meaning: str, label: str | None) -> int:
+def _write(
+    run: Run,
+    chosen: DataFrame,
+    number: int,
+    target: Path,
+    meaning: str,
+    label: str | None,
+    strata: Sequence[str] = (),
+) -> int:
     """Tasks write the chosen texts below the corpus root; the driver copies them into one file, some at a time."""
     corpus = run.corpus
     directory = f"samples/texts-{uuid4().hex[:12]}"
     shipped = lookups.ship(chosen, corpus.root, "sample", number)
     try:
-        outputs = Outputs(corpus.root, {stage.TABLE: TEXTS}, {stage.TABLE: {0: directory}})
+        outputs = Outputs(corpus.root, {stage.TABLE: stage.COLUMNS}, {stage.TABLE: {0: directory}})
         pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
-        written = stage.write_texts(pages, shipped, corpus.crawls(), outputs).collect()
+        written = stage.write_texts(pages, shipped, strata, corpus.crawls(), outputs).collect()
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=target.parent) as scratch:
             for row in written:
                 with (
@@ -156,9 +173,9 @@ def _write(run: Run, chosen: DataFrame, number: int, target: Path, meaning: str,
 
 def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int:
     """Writes the rows of all parts in the order of their doc_ids: which task wrote what may differ from run to run."""
-    rows = ds.dataset(parts, TEXTS, format="parquet")
+    rows = ds.dataset(parts, stage.COLUMNS, format="parquet")
     doc_ids = np.sort(rows.to_table(["doc_id"])["doc_id"].to_numpy())
-    schema = TEXTS if label is None else TEXTS.append(pa.field("label", pa.string(), nullable=False))
+    schema = stage.COLUMNS if label is None else stage.COLUMNS.append(pa.field("label", pa.string(), nullable=False))
     schema = schema.with_metadata({_META: meaning.encode()})
     fresh = parts / "whole"
     with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:

@@ -15,6 +15,7 @@ from swallow_spark.errors import InputError, UsageError
 from swallow_spark.labelling import endpoint as endpoint_module
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label, log_path
+from swallow_spark.labelling.texts import read_labels
 from swallow_spark.sections.label import Label
 from swallow_spark.tables import LABELS
 
@@ -68,6 +69,18 @@ def test_each_wording_is_asked_once_and_every_row_gets_its_label(suffix: str, te
     assert {row["model"] for row in found} == {"tiny"}
     assert found[3]["text"] == "本文3番。"
     assert found[3]["answer"] == "理由。\nEducational score: 3"
+
+
+def test_a_stratum_of_the_sample_goes_with_the_label(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text(
+        '{"text": "本文2番", "stratum": "0.3 to 0.6"}\n{"text": "本文3番", "stratum": 7}\n'
+    )
+    for name in ("labels.parquet", "labels.jsonl"):
+        with serving(by_number) as server:
+            run(server, tmp_path / "texts.jsonl", tmp_path / name)
+        (found,) = read_labels(tmp_path / name)
+        assert found == rows(tmp_path / name)
+        assert [(row["score"], row["stratum"]) for row in found] == [(2, "0.3 to 0.6"), (3, "7")]
 
 
 def test_as_many_questions_are_open_as_configured(texts: Path, tmp_path: Path) -> None:

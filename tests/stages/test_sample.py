@@ -34,6 +34,7 @@ def test_a_uniform_sample_is_nested_ordered_and_the_pages_own_text(built: Built,
     for row in large:
         assert (row["text"], row["url"]) == (pages[row["doc_id"]]["text"], pages[row["doc_id"]]["url"])
         assert row["source"] == f"c: {row['url']}"
+        assert row["stratum"] is None
     assert len(taken(run, tmp_path / "all.parquet", 10_000)) == len(accepted)
 
 
@@ -67,6 +68,9 @@ def test_hosts_and_strata_take_turns(built: Built, tmp_path: Path) -> None:
     chosen = Counter(min(3, int(scores[row["doc_id"]] / 3 * 4)) for row in found)
     most = max(chosen.values())
     assert all(chosen[s] >= most - 1 or chosen[s] == strata[s] for s in strata)
+    for row in found:
+        low, high = map(float, row["stratum"].split(" to "))
+        assert low <= scores[row["doc_id"]] < high or scores[row["doc_id"]] == high == 3
 
 
 def test_a_sample_does_not_depend_on_partitions(spark: SparkSession) -> None:
