@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,10 +25,12 @@ from swallow_spark.commands.running import configuration
 from swallow_spark.config import Config
 from swallow_spark.corpus import Corpus
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.labelling.endpoint import Endpoint
+from swallow_spark.labelling.answers import SCORES
+from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
-from swallow_spark.labelling.texts import check_output, read_texts
+from swallow_spark.labelling.texts import check_output, read_labels, read_texts
 from swallow_spark.progress import Progress
+from swallow_spark.report.labels import gather, render_labels
 from swallow_spark.session import open_session
 from swallow_spark.steps.run import Run, check_config
 from swallow_spark.steps.sample import Sample, check, write_pages, write_sample
@@ -139,10 +142,24 @@ def label(
                 write_pages(run, doc_ids, texts)
         else:
             texts = chosen
-    summary = label_texts(texts, output, server, model, section, lambda line: _console().print(line, markup=False))
+    try:
+        summary = label_texts(texts, output, server, model, section, lambda line: _console().print(line, markup=False))
+    except EndpointError:
+        _write_page(output)  # what was answered before is written
+        raise
+    _write_page(output)
     if as_json:
         print_json(summary)
     _show(summary)
+
+
+def _write_page(labels: Path) -> None:
+    """The page of a file of labels, beside it; it is there whole or not at all."""
+    page = labels.with_name(f"{labels.name}.html")
+    fresh = page.with_name(f".{page.name}.tmp")
+    found = gather(labels.name, chain.from_iterable(read_labels(labels)), SCORES)
+    fresh.write_text(render_labels(found), encoding="utf-8", errors="replace")
+    fresh.replace(page)
 
 
 def _doc_ids(chosen: Path) -> list[int]:
@@ -186,7 +203,8 @@ def _show(summary: dict[str, Any]) -> None:
         table.add_row(name, f"{summary[name]:,}", "")
     console = _console()
     console.print(table)
-    said = f"{summary['labelled']:,} labels in {summary['output']}; {summary['requests']:,} requests, "
+    said = f"{summary['labelled']:,} labels in {summary['output']}, shown in {summary['output']}.html; "
+    said += f"{summary['requests']:,} requests, "
     said += f"{summary['tokens']:,} tokens"
     if summary["stopped"]:
         said += f"; stopped at label.{summary['stopped']}: the same command goes on"

@@ -6,7 +6,7 @@ Ito, which people with any kind of colour vision can tell apart. Text stays text
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib
@@ -234,3 +234,17 @@ def scores(found: Scores) -> str:
         (_COLUMN, 3.0 + 0.1 * len(found.cuts)),
         paint,
     )
+
+
+def labels(scores: Mapping[int, int]) -> str:
+    """Texts by the score that an LLM gave them."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        total = max(1, sum(scores.values()))
+        said = [f"{number:,} · {100 * number / total:.1f} %" for number in scores.values()]
+        _bars(axes, [str(score) for score in scores], list(scores.values()), said, _MAIN)
+        axes.set(xlabel="texts", ylabel="score", xlim=(0, 1.35 * max([1, *scores.values()])))
+        _counts(axes.xaxis)
+
+    return _draw("labels", "Texts by score", (_COLUMN, 0.9 + 0.42 * len(scores)), paint)

@@ -37,12 +37,13 @@ PASSED_OVER: Final = {
 
 def render(contents: Contents) -> str:
     """The report as HTML. The same contents give the same page."""
-    return _environment().get_template("report.html.j2").render(c=contents, passed_over_words=PASSED_OVER)
+    return environment().get_template("report.html.j2").render(c=contents, passed_over_words=PASSED_OVER)
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, with the filters and plots that they use."""
+    made = Environment(
         loader=PackageLoader("swallow_spark.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -50,12 +51,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     for one in (clean, duration, formula, link, number, percent, place, pretty, plots.short):
-        environment.filters[one.__name__] = one
-    environment.globals["plot"] = {name: _as_markup(getattr(plots, name)) for name in _PLOTS}
-    return environment
+        made.filters[one.__name__] = one
+    made.globals["plot"] = {name: _as_markup(getattr(plots, name)) for name in _PLOTS}
+    return made
 
 
-_PLOTS: Final = ("funnel", "outcomes", "rules", "group_sizes", "similarities", "scores")
+_PLOTS: Final = ("funnel", "outcomes", "rules", "group_sizes", "similarities", "scores", "labels")
 
 
 def _as_markup(draw: Any) -> Any:

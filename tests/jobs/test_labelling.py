@@ -26,6 +26,7 @@ def test_a_sample_is_labelled_once(built: Path, tmp_path: Path) -> None:
         shown = call(*arguments, "--sample", "6")
         assert shown.status == 0
         assert "of the scored" in shown.err
+        assert ">6</b>" in (tmp_path / "labels.parquet.html").read_text()
         assert len(server.asked) == 6
 
         rows = pq.read_table(output).to_pylist()
@@ -85,6 +86,7 @@ def test_the_name_of_a_model_is_no_markup(tmp_path: Path) -> None:
         shown = call("label", "--endpoint", server.url, *arguments, "--model", "/models/[x]/edu[/x]")
     assert shown.status == 0
     assert "/models/[x]/edu[/x]" in "".join(shown.err.split())
+    assert "/models/[x]/edu[/x]" in (tmp_path / "labels.jsonl.html").read_text()
 
 
 def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
@@ -94,3 +96,4 @@ def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
         ended = call("label", "--endpoint", server.url, *arguments, "--set", "label.attempts=1")
     assert ended.status == 1
     assert "no text was answered" in ended.err
+    assert "No text was answered yet." in (tmp_path / "labels.jsonl.html").read_text()
