@@ -109,7 +109,6 @@ def test_a_corpus_in_the_place_of_a_file(tmp_path: Path) -> None:
         ("sketch.bands=0", "sketch.bands: input should be greater than or equal to 1 (it is 0)"),
         ("sketch.bands=many", "sketch.bands: input should be a valid integer"),
         ("classifiers.wiki.path=nothing.bin", "classifiers.wiki.path: no such file: "),
-        ("classifiers.wiki.weights={__label__no=1}", "has no label __label__no (it has "),
         ("rules.bounds.num_leters={min=1,source='x'}", "rules.bounds.num_leters: no such feature (there are: "),
         ("rules.bounds.num_letters={source='x'}", "a rule needs one of min, max, below"),
         ("subsets=[{classifier='wiki',bands=['best']}]", "'best' is no band: write top10"),
@@ -121,6 +120,13 @@ def test_a_corpus_in_the_place_of_a_file(tmp_path: Path) -> None:
 def test_configuration_that_cannot_be_used(place: Path, command: str, override: str, said: str) -> None:
     arguments = ("--corpus", place / "corpus", "--config", "demo", "--crawl", "c", "--set", override, WARC)
     assert said in call(command, *arguments).complaint
+    assert not any(place.iterdir())
+
+
+def test_models_are_looked_into_before_commands_that_score(place: Path) -> None:
+    override = "classifiers.wiki.weights={__label__no=1}"
+    ran = call("build", "--corpus", place / "corpus", "--config", "demo", "--crawl", "c", "--set", override, WARC)
+    assert "has no label __label__no (it has " in ran.complaint
     assert not any(place.iterdir())
 
 
