@@ -9,6 +9,11 @@ from pyspark.sql import SparkSession
 from swallow_spark.session import open_session
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernels first: what they compile is there when the sessions of all processes need it at the same time."""
+    items.sort(key=lambda item: "kernels" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def event_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the session writes down what it runs: tests/stages/test_no_text_shuffle.py reads the plans there."""

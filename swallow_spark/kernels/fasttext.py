@@ -35,7 +35,7 @@ from swallow_spark.kernels.fasttext_table import Table, map_table, write_table
 from swallow_spark.kernels.fasttext_trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.utf8 import utf8_buffers
 
-VERSION: Final = 3  # of the results, and of the files that `Model.share` writes
+VERSION: Final = 4  # of the results, and of the files that `Model.share` writes
 
 
 class Preparation(NamedTuple):
