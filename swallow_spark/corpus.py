@@ -287,7 +287,8 @@ class Corpus:
             details=dict(details or {}),
             cpu_seconds=round(cpu_seconds, 3),
             version=__version__,
-            finished=datetime.now(UTC),
+            # In the order of commits, also where the clock was set back.
+            finished=max([datetime.now(UTC), *(other.finished for other in self.manifests(unit.stage))]),
         )
         listed = {file.path for file in files}
         for directory in manifest.directories:

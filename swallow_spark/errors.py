@@ -1,6 +1,8 @@
 """Exceptions, by what the user must do about them. The command line turns each into one line and an exit status."""
 
+import errno
 import re
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -46,11 +48,54 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\u3000" else c.encode("unicode_escape").decode() for c in text)
 
 
+def is_shortage(error: BaseException) -> bool:
+    """Whether this machine lacks memory, room on a disk or open files: no fault of what is read or written."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
+
+
+_SHORTAGES: Final = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_AGAIN: Final = "the same command then goes on with what is missing"
+_HEAP: Final = f"Java's heap is full: raise spark.executor.memory (in local mode spark.driver.memory); {_AGAIN}"
+_PYTHON: Final = (
+    "Python workers had too little memory: raise spark.executor.memoryOverhead (and spark.executor.pyspark.memory, if "
+    f"it is set), or give an executor fewer cores (in local mode --master local[N]); {_AGAIN}"
+)
+_REMEDIES: Final = (
+    (
+        r"IOException.*(No space left on device|Disk quota exceeded)|Failed to create (any |a )?local dir",
+        "the disk is full where Spark keeps what it shuffles: make room there, or name another place by "
+        f"spark.local.dir (on a cluster by SPARK_LOCAL_DIRS of the workers); {_AGAIN}",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        f"the disk is full under the corpus or the temporary directory (TMPDIR): make room; {_AGAIN}",
+    ),
+    (r"OutOfMemoryError|exited with code 52\b", _HEAP),  # SparkExitCode.OOM
+    (r"MemoryError\b|Cannot allocate memory|realloc of size|malloc of size", _PYTHON),
+    # What containers end by SIGKILL, and YARN's statuses for those that took too much.
+    (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
+    (
+        r"Python worker exited unexpectedly",
+        f"a worker crashed, or the system ended it for want of memory; if so (dmesg tells), {_PYTHON}",
+    ),
+    (
+        r"ConnectionRefusedError|Py4JNetworkError|Answer from Java side is empty",
+        "Spark's JVM has ended: it may have said why above; the system may have ended it for want of memory (dmesg "
+        f"tells), or spark.local.dir can't be written; {_AGAIN}",
+    ),
+)
+
+
 def root_cause(error: Exception) -> str:
-    """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback."""
+    """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback. Where a machine
+    lacked something, that, and what to do."""
     if isinstance(error, ValidationError):
         return f"{error}"
-    lines = [line.strip() for line in str(error).splitlines()]
-    causes = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Full|Exit)\b|Caused by:)", line)]
     kind = type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines()]
+    for sign, remedy in _REMEDIES:
+        if shortages := [line for line in lines or [""] if re.search(sign, f"{kind}: {line}")]:
+            what = re.sub(r"^(Caused by|Suppressed):\s*", "", shortages[-1])
+            return f"{f'{what} ({kind})' if what else kind}: {remedy}"
+    causes = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Full|Exit)\b|Caused by:)", line)]
     return f"{causes[-1].removeprefix('Caused by:').strip() if causes else lines[0] if lines else kind} ({kind})"

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swallow_spark.corpus import Corpus, Manifest, Stored, Unit
-from swallow_spark.errors import CorpusError
+from swallow_spark.errors import CorpusError, is_shortage
 from swallow_spark.lineage import DUPLICATES_OF_REMOVED
 
 _READERS: Final = 8
@@ -113,5 +113,7 @@ def _read(corpus: Corpus, unit: Unit, path: str, rows: int) -> Damage | None:
             file = pq.ParquetFile(stream, page_checksum_verification=True)
             read: Any = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
     except (OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
         return Damage(unit, path, f"can't be read: {error}")
     return None if read == rows else Damage(unit, path, f"{read:,} rows, not {rows:,}")

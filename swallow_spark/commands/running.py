@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
 from swallow_spark.config import Config, load
-from swallow_spark.corpus import Corpus, check_crawl
+from swallow_spark.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.errors import printable, root_cause
 from swallow_spark.integrity import repair
 from swallow_spark.lineage import COMPUTED_FROM
@@ -79,9 +79,11 @@ def running(
         if register:
             corpus.register(register[0], inputs)
         run = Run(corpus, settings, progress, inputs)
+        before = {manifest.id for manifest in _units(corpus)}
         yield run
         summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
-        _record(run, standing, run_id, command, started, summary)
+        of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
+        _record(run, standing, run_id, command, started, summary, of_this_run)
         outcome["summary"] = summary
     if as_json:
         print_json({**summary, **(also or {})})
@@ -136,12 +138,24 @@ def _next_number(corpus: Corpus) -> int:
     return max((int(number[1]) for number in numbers if number), default=0) + 1
 
 
-def _record(run: Run, standing: Config, run_id: str, command: str, started: datetime, summary: dict[str, Any]) -> None:
+def _units(corpus: Corpus) -> Iterator[Manifest]:
+    """All finished units."""
+    for stage in sorted({*COMPUTED_FROM, *chain(*COMPUTED_FROM.values())}):
+        yield from corpus.manifests(stage)
+
+
+def _record(
+    run: Run,
+    standing: Config,
+    run_id: str,
+    command: str,
+    started: datetime,
+    summary: dict[str, Any],
+    of_this_run: Sequence[Manifest],
+) -> None:
     """Writes the run's manifest. `standing`: the configuration that later runs go on with; rules that were only tried
-    (`decide --preset`) are no part of it."""
+    (`decide --preset`) are no part of it. `of_this_run`: its units."""
     corpus, progress = run.corpus, run.progress
-    stages = sorted({*COMPUTED_FROM, *chain(*COMPUTED_FROM.values())})
-    of_this_run = [m for stage in stages for m in corpus.manifests(stage) if m.finished >= started]
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}
     for manifest in of_this_run:

@@ -24,7 +24,9 @@ __all__ = ["ConfinedReader"]
 MEMORY_BYTES: Final = 1 << 30  # that a page may add to those of a child at rest
 _SIZES: Final = struct.Struct("<QQ")
 _ANSWERS: Final = {kind.__name__: kind for kind in (Page, PassedOver, Failure)}
+_PROGRAM: Final = "from swallow_spark.kernels import confined; confined.serve()"
 _READY: Final = "ready"
+_TOO_LITTLE: Final = "too little memory"
 _WARM_UP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html lang=ja><p>\xe3\x81\x82</p></html>"
 
 
@@ -47,7 +49,7 @@ class ConfinedReader:
     def read_page(self, record: Record) -> Page | PassedOver | Failure:
         """As `page.read_page`; Failure `crashed` or `timed_out` where the page ended the child.
 
-        Raises RuntimeError where the child can't be started.
+        Raises RuntimeError where the child can't be started, MemoryError where it can't have what pages may take.
         """
         child = self._child or self._start()
         assert child.stdin
@@ -67,9 +69,7 @@ class ConfinedReader:
 
     def _start(self) -> subprocess.Popen[bytes]:
         # The path travels as an argument: a worker's modules may come from archives that only sys.path knows.
-        program = (
-            f"import sys; sys.path[:] = {sys.path!r}; from swallow_spark.kernels import confined; confined.serve()"
-        )
+        program = f"import sys; sys.path[:] = {sys.path!r}; {_PROGRAM}"
         child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert child.stdin
         assert child.stdout
@@ -79,6 +79,9 @@ class ConfinedReader:
             ready, _ = _receive(child.stdout)
         except (EOFError, BrokenPipeError, ValueError):
             ready = None
+        if ready == _TOO_LITTLE:
+            self._end()
+            raise MemoryError("spark.executor.pyspark.memory leaves no page the memory that it may take")
         if ready != _READY:
             raise RuntimeError(f"the child process for reading pages did not start (exit status {self._end()})")
         return child
@@ -112,7 +115,11 @@ def serve() -> None:
     if sys.platform == "linux":
         with open("/proc/self/statm") as sizes:
             at_rest = int(sizes.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (at_rest + MEMORY_BYTES,) * 2)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (at_rest + MEMORY_BYTES,) * 2)
+        except ValueError:  # only root may raise the worker's own limit (spark.executor.pyspark.memory)
+            _send(answers, _TOO_LITTLE)  # else what becomes of a page would depend on it
+            return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _send(answers, _READY)
     while True:
@@ -120,7 +127,10 @@ def serve() -> None:
             (offset, length, headers), block = _receive(records)
         except EOFError:
             return
-        answer = read_page(Record(offset, length, headers, block), limits)
+        try:
+            answer = read_page(Record(offset, length, headers, block), limits)
+        except MemoryError:
+            answer = Failure("crashed", f"parsing took more than {MEMORY_BYTES >> 20} MiB of memory")
         values = [value.isoformat() if isinstance(value, datetime) else value for value in answer]
         _send(answers, [type(answer).__name__, *values])
 

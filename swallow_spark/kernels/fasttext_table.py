@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from swallow_spark.errors import ModelError
+from swallow_spark.errors import ModelError, is_shortage
 
 _DESCRIPTION: Final = b"swallow_spark.classifier"
 
@@ -85,6 +85,8 @@ def map_table(path: Path) -> Table:
             for name, shape in shapes.items()
         }
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        if is_shortage(error):
+            raise
         raise ModelError(f"{path}: damaged; delete it, and score again: {error}") from None
     if _sum(arrays.values()) != expected:
         raise ModelError(f"{path}: damaged (its sum is another one); delete it, and score again")

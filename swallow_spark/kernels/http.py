@@ -164,6 +164,8 @@ def _decoded(data: bytes, encoding: str, max_bytes: int, ratio_bytes: int) -> by
                 limit = min(max_bytes, ratio_bytes)
                 raise TooLargeError(reason, f"over {limit} bytes once decoded ({encoding}, {len(data)} stored)")
             parts.append(part)
+    except MemoryError:  # Arrow's is an ArrowException as well
+        raise
     except (zlib.error, OSError, pa.ArrowException):
         # Cut, damaged, or never encoded: what came out before is kept, if anything did and the data is no HTML itself.
         if not size or _LOOKS_LIKE_HTML.match(data):

@@ -90,7 +90,10 @@ class Failure(NamedTuple):
 
 
 def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
-    """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear."""
+    """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear.
+
+    Raises MemoryError, whatever takes the memory.
+    """
     if not record.holds_http_response:
         return _NOT_A_RESPONSE
     if seen := skim.skim(record, limits.max_inflated_bytes):
@@ -116,6 +119,8 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return PassedOver("not_html")
     try:
         return _japanese_page(record, response, body, limits)
+    except MemoryError:  # it may be others that took the memory: `confined` tells
+        raise
     except Exception as error:  # noqa: BLE001  # whatever a parser makes of hostile HTML costs that page only
         return Failure("parse_error", f"{type(error).__name__}: {error}")
 

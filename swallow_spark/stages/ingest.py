@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.download import Access, HttpClient, Version
-from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowSparkError
+from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowSparkError, is_shortage
 from swallow_spark.kernels import imported, warc
 from swallow_spark.kernels.confined import ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
@@ -240,6 +240,8 @@ def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Any
     try:
         return opening(source.path, web=web, expected=source.version)
     except (InputError, OSError) as error:
+        if is_shortage(error):
+            raise
         raise _UnreadableError(error) from error
 
 
@@ -248,6 +250,8 @@ def _reading(items: Iterable[Item]) -> Iterator[Item]:
     try:
         yield from items
     except (InputError, OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
         raise _UnreadableError(error) from error
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from swallow_spark import tables
-from swallow_spark.kernels import html, japanese
+from swallow_spark.kernels import html, http, japanese
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import Record, read
 
@@ -232,6 +232,22 @@ def test_parser_that_fails_costs_that_page_only(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(html, "extract", fail)
     assert read_page(record(BODY.encode()), Limits()) == Failure("parse_error", "RecursionError: too deep")
+
+
+@pytest.mark.parametrize("kind", [MemoryError, pa.ArrowMemoryError])
+@pytest.mark.parametrize("header", ["Content-Encoding: zstd", "Content-Type: text/html"])
+def test_memory_that_a_machine_lacks_is_no_fault_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception], header: str
+) -> None:
+    """The task fails, and is tried again."""
+
+    def fail(*_: object) -> None:
+        raise kind
+
+    monkeypatch.setattr(html, "extract", fail)
+    monkeypatch.setitem(http._DECODERS, "zstd", fail)  # type: ignore[arg-type]
+    with pytest.raises(MemoryError):
+        read_page(record(BODY.encode(), header), Limits())
 
 
 def test_truth_about_the_demo_pages() -> None:
