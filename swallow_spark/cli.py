@@ -4,7 +4,6 @@ Results for programs go to standard output (`--json`), everything for people to 
 1 the run failed, 2 wrong usage or configuration, found before any work starts.
 """
 
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from swallow_spark.commands import (
     wikipedia,
 )
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
+from swallow_spark.session import stop_on_signals
 
 app = typer.Typer(
     name="swallow-spark",
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Errors become one line on standard error and an exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop frees the lock as Ctrl-C does
+        stop_on_signals()
     try:
         status = app(given or ["--help"], prog_name="swallow-spark", standalone_mode=False)
         if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves

@@ -3,13 +3,16 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 from uuid import uuid4
 
 import pyarrow as pa
@@ -49,9 +52,38 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         for key, value in own_settings(master or LOCAL_MASTER, settings or {}).items():
             builder = builder.config(key, value)
+    interrupted = signal.getsignal(signal.SIGINT)
     session = builder.getOrCreate()
+    if submitted:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupted)  # Spark has set its own
+        _stop_before(session._jvm)
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def stop_on_signals() -> None:
+    """SIGINT and SIGTERM stop this program by a KeyboardInterrupt, which frees locks on its way."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ctrl-C and a JVM that ends say so twice: once is enough
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _stop_before(jvm: Any) -> None:
+    """Lets spark-submit's JVM, when it is told to end, pass SIGTERM on to this program and wait until that is gone.
+
+    Schedulers know the JVM alone. Left to itself it ends at once: the program sees a broken connection, has nowhere to
+    say how to go on, and in a container, whose first process the JVM is, is killed with the lock in its hand.
+    """
+    runnable = jvm.java.lang.Class.forName("java.lang.Runnable")
+    program = jvm.java.lang.ProcessHandle.of(os.getpid()).get()
+    for target, method in ((program, "destroy"), (program.onExit(), "join")):  # the JVM runs all its hooks at once
+        hook = jvm.java.lang.Thread(jvm.java.beans.EventHandler.create(runnable, target, method))
+        jvm.java.lang.Runtime.getRuntime().addShutdownHook(hook)
 
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:

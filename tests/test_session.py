@@ -223,6 +223,7 @@ except KeyboardInterrupt:
 def test_a_jvm_that_is_stopped_stops_the_program_and_waits_for_it(tmp_path: Path) -> None:
     """As spark-submit's, where that is all a scheduler knows of."""
     environment = {k: v for k, v in os.environ.items() if k != "PYSPARK_GATEWAY_PORT"}
+    environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     with subprocess.Popen(
         [sys.executable, "-c", _STOPPED, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
     ) as program:
@@ -230,9 +231,10 @@ def test_a_jvm_that_is_stopped_stops_the_program_and_waits_for_it(tmp_path: Path
         java = int(program.stdout.readline())
         assert list(tmp_path.iterdir())
         os.kill(java, signal.SIGTERM)
-        said, _ = program.communicate(timeout=30)
-    assert said.split()[0] == "state"
-    assert said.split()[1] != "Z", "the JVM is there yet"
+        assert program.wait(30) == 0
+        said = program.stdout.read().split()
+    assert said[0] == "state"
+    assert said[1] != "Z", "the JVM is there yet"
     assert list(tmp_path.iterdir()) == []
 
 
