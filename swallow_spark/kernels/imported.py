@@ -25,6 +25,7 @@ class Row(NamedTuple):
     values: dict[str, Any]
     length: int  # bytes in the input, as far as known
     problem: tuple[str, str] | None = None
+    utf8: bytes = b""  # of the text: encoded once for all that is made of it
 
 
 def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
@@ -38,7 +39,7 @@ def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
 def page_columns(row: Row) -> dict[str, Any] | None:
     """The row as columns of tables.PAGES, without doc_id; None where there is no text."""
     text = row.values["text"]
-    if not text.strip():
+    if not text or text.isspace():
         return None
     url = row.values.get("url")
     return {
@@ -46,12 +47,12 @@ def page_columns(row: Row) -> dict[str, Any] | None:
         "host": host_of(url) if url else None,
         "date": row.values.get("date"),
         "title": row.values.get("title"),
-        "text": text,
+        "text": row.utf8,
         "charset": "utf-8",
-        "language_score": language_score(text),
+        "language_score": language_score(row.utf8),
         "num_chars": len(text),
         "record_length": row.length,
-        "payload_sha1": hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
+        "payload_sha1": hashlib.sha1(row.utf8, usedforsecurity=False).hexdigest(),
         "robots": None,
     }
 
@@ -62,7 +63,8 @@ def _parquet(stream: Any) -> Iterator[Row]:
     number = 0
     for batch in file.iter_batches(batch_size=256, columns=present):
         for values in batch.to_pylist():
-            yield _checked(number, values, len(str(values.get("text") or "").encode(errors="replace")))
+            row = _checked(number, values, 0)
+            yield row._replace(length=len(row.utf8))
             number += 1
 
 
@@ -105,18 +107,22 @@ def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
 def _checked(number: int, values: Any, length: int) -> Row:
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         return Row(number, {}, length, ("no_text_column", "a row needs a string `text`"))
-    strings = {name: _string(values.get(name)) for name in ("text", "url", "title")}
-    return Row(number, {**strings, "date": _date(values.get("date"))}, length)
+    text, utf8 = _unicode(values["text"])
+    strings = {name: _string(values.get(name)) for name in ("url", "title")}
+    return Row(number, {"text": text, **strings, "date": _date(values.get("date"))}, length, utf8=utf8)
+
+
+def _unicode(value: str) -> tuple[str, bytes]:
+    """A string, and it as UTF-8."""
+    try:
+        return value, value.encode()
+    except UnicodeEncodeError:  # lone surrogates come through JSON escapes, and are no Unicode text
+        utf8 = value.encode("utf-8", "replace")
+        return utf8.decode(), utf8
 
 
 def _string(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # lone surrogates come through JSON escapes, and are no Unicode text
-        return value.encode("utf-8", "replace").decode()
-    return value
+    return _unicode(value)[0] if isinstance(value, str) else None
 
 
 def _date(value: Any) -> datetime | None:

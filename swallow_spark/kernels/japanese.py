@@ -46,50 +46,54 @@ _LETTER_CLASSES: Final = _letter_classes()
 
 @njit(cache=True, nogil=True)
 def _count_letters(utf8: np.ndarray, classes: np.ndarray) -> tuple[int, int, int]:
-    """(letters, Chinese characters, kana) of well-formed UTF-8."""
+    """(letters, Chinese characters, kana) of well-formed UTF-8, of less than 4 GiB."""
     letters = han = kana = 0
-    i = 0
-    n = utf8.size
+    n = np.uint32(utf8.size)  # places that have no sign aren't looked at for being negative
+    i = np.uint32(0)
     while i < n:
-        b = utf8[i]
+        b = np.uint32(utf8[i])
         if b < 0x80:
             letters += classes[b]
-            i += 1
+            i += np.uint32(1)
             continue
+        second = np.uint32(utf8[i + np.uint32(1)]) & np.uint32(0x3F)
         if b < 0xE0:
-            codepoint = (np.int64(b) & 0x1F) << 6 | (np.int64(utf8[i + 1]) & 0x3F)
-            i += 2
+            codepoint = (b & np.uint32(0x1F)) << np.uint32(6) | second
+            i += np.uint32(2)
         elif b < 0xF0:
-            codepoint = (
-                (np.int64(b) & 0x0F) << 12 | (np.int64(utf8[i + 1]) & 0x3F) << 6 | (np.int64(utf8[i + 2]) & 0x3F)
-            )
-            i += 3
+            third = np.uint32(utf8[i + np.uint32(2)]) & np.uint32(0x3F)
+            codepoint = (b & np.uint32(0x0F)) << np.uint32(12) | second << np.uint32(6) | third
+            i += np.uint32(3)
         else:
             # Above the BMP: Chinese characters are planes 2 and 3 (F0 A0 to F0 BF); the rest is mostly emoji.
-            if b == 0xF0 and utf8[i + 1] >= 0xA0:
+            if b == 0xF0 and second >= 0x20:
                 letters += 1
                 han += 1
-            i += 4
+            i += np.uint32(4)
             continue
-        c = classes[codepoint]
-        if c != 0:
-            letters += 1
-            if c == 2:
-                han += 1
-            elif c == 3:
-                kana += 1
+        c = classes[codepoint]  # no branches: kana and Chinese characters take turns as no processor can foretell
+        letters += c != 0
+        han += c == 2
+        kana += c == 3
     return letters, han, kana
 
 
 @lru_cache(maxsize=2)  # of a page's main text and of all its text, which are asked for one by one
 def _letters(text: str) -> tuple[int, int, int]:
-    utf8 = text.encode("utf-8", "replace")  # a lone surrogate is no letter
-    return _count_letters(np.frombuffer(utf8, dtype=np.uint8), _LETTER_CLASSES)
+    return _counted(text.encode("utf-8", "replace"))  # a lone surrogate is no letter
 
 
-def language_score(text: str) -> float:
-    """The share of kana (half-width ones included) among a text's letters: 0.0 to 1.0; 0.0 where there are none."""
-    letters, _, kana = _letters(text)
+def _counted(utf8: bytes) -> tuple[int, int, int]:
+    counted: tuple[int, int, int] = _count_letters(np.frombuffer(utf8, dtype=np.uint8), _LETTER_CLASSES)
+    return counted
+
+
+def language_score(text: str | bytes) -> float:
+    """The share of kana (half-width ones included) among a text's letters: 0.0 to 1.0; 0.0 where there are none.
+
+    text: or its UTF-8, where that is at hand.
+    """
+    letters, _, kana = _letters(text) if isinstance(text, str) else _counted(text)
     return kana / letters if letters else 0.0
 
 

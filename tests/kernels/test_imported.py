@@ -197,7 +197,7 @@ def test_columns_of_a_page(tmp_path: Path) -> None:
         "host": "example.jp",
         "date": datetime(2025, 1, 1, 18, 4, 5, tzinfo=UTC),
         "title": "題",
-        "text": "一つ目",
+        "text": "一つ目".encode(),
         "charset": "utf-8",
         "language_score": language_score("一つ目"),
         "num_chars": 3,

@@ -99,6 +99,7 @@ def slow_language_score(text: str) -> float:
 @given(st.text(st.sampled_from("あンｶﾞーヽゞヿ・、漢々字ａaé9Ж가한𠮷😀 \n")))
 def test_language_score_equals_the_slow_one(text: str) -> None:
     assert language_score(text) == pytest.approx(slow_language_score(text))
+    assert language_score(text.encode("utf-8", "replace")) == language_score(text)
 
 
 def test_language_score() -> None:
