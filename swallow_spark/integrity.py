@@ -1,6 +1,6 @@
 """Whether what the manifests of a corpus list is there and whole, and how what isn't is done again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +54,15 @@ def damages(corpus: Corpus, found: Stored, *, content: bool = False) -> list[Dam
         with ThreadPoolExecutor(_READERS) as pool:
             result += [damage for damage in pool.map(lambda entry: _read(corpus, *entry), listed) if damage]
     return result
+
+
+def confirmed(corpus: Corpus, found: Sequence[Damage], *, content: bool = False) -> list[Damage]:
+    """Those that a second look at their units finds as well: a run that replaced a unit during the first one had its
+    old files in one place and its new ones in the other."""
+    units, paths = {damage.unit for damage in found}, {damage.path for damage in found}
+    now = corpus.stored()
+    again = now._replace(units={unit: manifest for unit, manifest in now.units.items() if unit in units})
+    return [damage for damage in damages(corpus, again, content=content) if damage.path in paths]
 
 
 def repair(corpus: Corpus, found: Stored, crawl: str | None, say: Callable[[str], None]) -> None:

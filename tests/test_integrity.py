@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from swallow_spark.commands import upkeep
 from swallow_spark.corpus import Corpus, Unit, unlisted_directories
 from swallow_spark.errors import CorpusError
-from swallow_spark.integrity import Damage, damages, repair
+from swallow_spark.integrity import Damage, confirmed, damages, repair
 from swallow_spark.storage import Root
 from swallow_spark.tables import SKETCHES, InputFile
 
@@ -21,12 +21,16 @@ UNITS = (Unit("sketch", "crawl=c/0"), Unit("sketch", "crawl=c/1"), Unit("ingest"
 def corpus(tmp_path: Path) -> Corpus:
     made = Corpus.open_or_create(str(tmp_path / "corpus"))
     for unit in UNITS:
-        outputs = made.outputs(unit, {"sketches": SKETCHES}, {1: "c"})
-        row = {"doc_id": 1, "bands": list(range(40)), "sketch": bytes(range(100)), "text_hash": 7}
-        with outputs.open(0) as opened:
-            opened.write("sketches", pa.RecordBatch.from_pylist([row] * 100, SKETCHES))
-            made.commit(unit, "f", {}, "u", opened.written().to_pylist(), counts={"records": 0})
+        write(made, unit)
     return made
+
+
+def write(corpus: Corpus, unit: Unit) -> None:
+    outputs = corpus.outputs(unit, {"sketches": SKETCHES}, {1: "c"})
+    row = {"doc_id": 1, "bands": list(range(40)), "sketch": bytes(range(100)), "text_hash": 7}
+    with outputs.open(0) as opened:
+        opened.write("sketches", pa.RecordBatch.from_pylist([row] * 100, SKETCHES))
+        corpus.commit(unit, "f", {}, "u", opened.written().to_pylist(), counts={"records": 0})
 
 
 def found_in(corpus: Corpus, *, content: bool = False) -> list[Damage]:
@@ -64,6 +68,18 @@ def test_files_that_are_gone_or_cut_are_found(corpus: Corpus) -> None:
     assert found.keys() == set(UNITS[:2])
     assert found[UNITS[0]] == "missing"
     assert "bytes, not" in found[UNITS[1]]
+
+
+def test_a_unit_that_is_replaced_while_it_is_looked_at_is_no_damage(corpus: Corpus) -> None:
+    path_of(corpus, UNITS[1]).unlink()
+    listed = corpus.stored()
+    corpus.forget(UNITS[0])
+    write(corpus, UNITS[0])
+    seen = damages(corpus, listed._replace(units=corpus.stored().units))
+    assert {damage.unit for damage in seen} == set(UNITS[:2]), "its new files are not in the old listing"
+    assert [damage.unit for damage in confirmed(corpus, seen)] == [UNITS[1]]
+    corpus.forget(UNITS[1])
+    assert confirmed(corpus, seen) == []
 
 
 def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:

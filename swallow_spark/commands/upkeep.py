@@ -11,7 +11,7 @@ from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOptio
 from swallow_spark.commands.running import configuration
 from swallow_spark.corpus import Corpus, unlisted_directories
 from swallow_spark.errors import UsageError
-from swallow_spark.integrity import damages
+from swallow_spark.integrity import confirmed, damages
 from swallow_spark.lineage import COMPUTED_FROM, taken_back
 from swallow_spark.lock import holder, take_away
 from swallow_spark.report.state import stages
@@ -68,7 +68,8 @@ def check(
     opened = Corpus.open(corpus)
     stored = opened.stored()
     opened = opened.as_found(stored)
-    found = damages(opened, stored, content=content)
+    if found := damages(opened, stored, content=content):
+        found = confirmed(opened, found, content=content)
     result: dict[str, Any] = {
         "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],
         "unlisted": unlisted_directories(stored),
