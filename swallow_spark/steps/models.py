@@ -13,6 +13,8 @@ from swallow_spark.sections.section import sha256_of
 from swallow_spark.storage import machine_cache, open_input
 
 _CHUNK_BYTES: Final = 1 << 20
+_MAX_BYTES: Final = 16 << 30
+"""A server that never ends would fill the disk. The largest models that fastText's authors publish have 7 GB."""
 
 
 def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
@@ -33,6 +35,8 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
                 while chunk := stream.read(_CHUNK_BYTES):
                     found.update(chunk)
                     size += copy.write(chunk)
+                    if size > _MAX_BYTES:
+                        raise InputError(f"{shown(classifier.path)}: more than {_MAX_BYTES >> 30} GiB: no model")
         except OSError as error:
             raise InputError(f"{shown(classifier.path)}: can't be copied to {fresh}: {error}") from None
         if found.hexdigest() != classifier.content:

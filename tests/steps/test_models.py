@@ -12,6 +12,7 @@ from swallow_spark.config import load
 from swallow_spark.download import Access, HttpClient
 from swallow_spark.errors import ConfigError, InputError
 from swallow_spark.sections.score import Classifier
+from swallow_spark.steps import models
 from swallow_spark.steps.models import model_file
 
 MODEL = Path(__file__).parents[2] / "conf" / "models" / "demo-wiki.ftz"
@@ -76,6 +77,13 @@ def test_what_is_not_the_model_is_an_error_and_no_copy(orders: list[Answer], mes
         with pytest.raises(InputError, match=message) as raised:
             model_file(classifier(f"{web.url}/m.bin"), impatient())
         assert f"{web.url}/m.bin" in str(raised.value)
+    assert cached(tmp_path) == []
+
+
+def test_what_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_MAX_BYTES", len(CONTENT) - 1)
+    with serving(Web(files={"/m.bin": CONTENT})) as web, pytest.raises(InputError, match="more than .* no model"):
+        model_file(classifier(f"{web.url}/m.bin"), impatient())
     assert cached(tmp_path) == []
 
 
