@@ -229,9 +229,20 @@ class Lineage:
         stay as they are."""
         counts = removed.counts if removed else {}
         which = [f"removed {counts['removed']} {counts['mixed']}"] if counts.get("removed") else []
-        if any(ranking.ranks for ranking in self.config.plan.rankings.values()) or self.config.cleanup.host_lines:
+        if self._selects_by_the_corpus:
             upstream = lineage([pages, cuts], *which)
         else:
+            upstream = lineage([pages, *scored], self._where(cuts), *which)
+        return Due(Unit("select", pages.unit), self.prints.select, {}, upstream)
+
+    @cached_property
+    def _selects_by_the_corpus(self) -> bool:
+        ranks = any(ranking.ranks for ranking in self.config.plan.rankings.values())
+        return ranks or bool(self.config.cleanup.host_lines)
+
+    def _where(self, cuts: Manifest) -> str:
+        """Identifies the places of the cuts."""
+        if cuts.id not in self._places:
             edges = [
                 [
                     cut["ranking"],
@@ -240,8 +251,13 @@ class Lineage:
                 ]
                 for cut in cuts.details["cuts"]
             ]
-            upstream = lineage([pages, *scored], fingerprint({"cuts": edges}, {}), *which)
-        return Due(Unit("select", pages.unit), self.prints.select, {}, upstream)
+            self._places[cuts.id] = fingerprint({"cuts": edges}, {})
+        return self._places[cuts.id]
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        """By the id of the cuts' manifest, which thousands of batches are asked about."""
+        return {}
 
     def host_lines(self, pages: Manifest, decided: Manifest) -> Due:
         unit = Unit("host_lines", pages.unit)

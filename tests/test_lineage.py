@@ -36,7 +36,7 @@ def test_subsets_follow_from_where_the_cuts_are(overrides: list[str], by_place: 
     before = lineage.subsets(pages, cuts("1", 1.5, 10), scores, None)
     later = lineage.subsets(pages, cuts("2", 1.5, 20), scores, None)
     assert (later == before) == by_place, "another unit of cuts, with the same scores as bars"
-    assert lineage.subsets(pages, cuts("1", 1.25, 10), scores, None) != before or not by_place
+    assert lineage.subsets(pages, cuts("3", 1.25, 10), scores, None) != before or not by_place
     others = [scores[0], manifest("score", scores[1].unit, "2")]
     assert (lineage.subsets(pages, cuts("1", 1.5, 10), others, None) != before) == by_place
     removed = manifest("remove", pages.unit, counts={"removed": 1, "mixed": 2})
