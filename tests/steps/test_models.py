@@ -82,7 +82,7 @@ def test_what_is_not_the_model_is_an_error_and_no_copy(orders: list[Answer], mes
 
 def test_what_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "_MAX_BYTES", len(CONTENT) - 1)
-    with serving(Web(files={"/m.bin": CONTENT})) as web, pytest.raises(InputError, match="more than .* no model"):
+    with serving(Web(files={"/m.bin": CONTENT})) as web, pytest.raises(InputError, match=r"more than .* no model"):
         model_file(classifier(f"{web.url}/m.bin"), impatient())
     assert cached(tmp_path) == []
 
