@@ -1,0 +1,115 @@
+"""How whoever waits is told that a run has ended: a real server, a file, and what keeps either from hearing it."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from rich.console import Console
+
+from swallow_spark.commands.running import _telling
+from swallow_spark.config import load
+from swallow_spark.errors import UsageError
+from swallow_spark.notify import notify
+from swallow_spark.progress import Progress
+
+OUTCOME = {"run": "r1", "status": "done", "crawl": "日本"}
+SECRET = "?token=secret"
+
+
+class Hook(HTTPServer):
+    """Keeps what it is sent, and answers with `status`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 204
+        self.got: list[tuple[str, str | None, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook{SECRET}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with Hook() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_webhook_gets_one_object(hook: Hook) -> None:
+    assert notify(hook.url, OUTCOME) is None
+    assert hook.got == [(f"/hook{SECRET}", "application/json", OUTCOME)]
+
+
+def test_a_webhook_that_refuses_is_told_without_its_address(hook: Hook) -> None:
+    hook.status = 500
+    assert notify(hook.url, OUTCOME) == "the notification was answered by HTTP status 500"
+    assert len(hook.got) == 1, "sent again, it might be taken for another run's"
+
+
+def test_nobody_there_is_told_without_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib3.Retry, "sleep", lambda *_: None)
+    with socket.socket() as deaf:  # bound, so that nobody else listens there
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/hook{SECRET}"
+        assert notify(url, OUTCOME) == "the notification can't be sent (MaxRetryError)"
+
+
+def test_a_file_gets_a_line_for_each_run(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes"
+    for _ in range(2):
+        assert notify(str(file), OUTCOME) is None
+    assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == [OUTCOME, OUTCOME]
+    assert notify(str(tmp_path / "nowhere" / "file"), OUTCOME) == "the notification can't be sent (FileNotFoundError)"
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        (None, {"status": "done"}),
+        (KeyboardInterrupt(), {"status": "stopped"}),
+        (UsageError("no\x1b[0m"), {"status": "failed", "error": "no\\x1b[0m (UsageError)"}),
+    ],
+)
+def test_every_end_of_a_run_is_told(hook: Hook, ends: BaseException | None, told: dict[str, str]) -> None:
+    settings = load("demo", [f"monitoring.notify={hook.url}"])
+    progress = Progress(lambda: pytest.fail("no session is needed"), Console(file=StringIO()))
+    with suppress(KeyboardInterrupt, UsageError), _telling("build", "/corpus", "r1", settings, progress):
+        if ends:
+            raise ends
+    ((_, _, sent),) = hook.got
+    assert sent == {"run": "r1", "command": "build", "corpus": "/corpus", **told}
+
+
+def test_a_notification_that_fails_fails_no_run(tmp_path: Path) -> None:
+    said = StringIO()
+    settings = load("demo", [f"monitoring.notify={tmp_path / 'nowhere' / 'file'}"])
+    progress = Progress(lambda: pytest.fail("no session is needed"), Console(file=said))
+    with _telling("build", "/corpus", "r1", settings, progress):
+        pass
+    assert said.getvalue() == "the notification can't be sent (FileNotFoundError)\n"
