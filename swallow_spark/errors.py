@@ -39,6 +39,10 @@ class LedgerError(SwallowSparkError):
     """The records read are not the sum of pages, records passed over and failures: a bug, and the run stops."""
 
 
+class VersionError(SwallowSparkError):
+    """Executors with another version of this package than the driver: give them the driver's."""
+
+
 class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
 
@@ -75,7 +79,7 @@ _REMEDIES: Final = (
     # What containers end by SIGKILL, and YARN's statuses for those that took too much.
     (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
     (
-        r"Python worker exited unexpectedly",
+        r"Python worker exited unexpectedly|Python worker failed to connect back|pyspark.daemon's stdout",
         f"a worker crashed, or the system ended it for want of memory; if so (dmesg tells), {_PYTHON}",
     ),
     (
@@ -92,7 +96,7 @@ def root_cause(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return f"{error}"
     kind = type(error).__name__
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines()]  # Py4J's second line begins so
     for sign, remedy in _REMEDIES:
         if shortages := [line for line in lines or [""] if re.search(sign, f"{kind}: {line}")]:
             what = re.sub(r"^(Caused by|Suppressed):\s*", "", shortages[-1])

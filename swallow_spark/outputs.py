@@ -5,6 +5,7 @@ So one scan can fill several tables, text never crosses from Python to the JVM, 
 """
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from swallow_spark import __version__
+from swallow_spark.errors import VersionError
 from swallow_spark.storage import Root
 from swallow_spark.tables import CRAWL_SHIFT
 
@@ -46,8 +49,16 @@ class Outputs:
     root: Root
     schemas: Mapping[str, pa.Schema]
     directories: Mapping[str, Mapping[int, str]]
+    version: str = __version__
+    """Of the package in the driver."""
 
     def open(self, task: int) -> "OpenOutputs":
+        """The files of a task. Raises VersionError in an executor whose package is another one than the driver's."""
+        if self.version != __version__:
+            raise VersionError(
+                f"swallow-spark {__version__} on {socket.gethostname()}, and {self.version} in the driver: "
+                "executors need the driver's version (PYSPARK_PYTHON, or the archive of --archives)"
+            )
         return OpenOutputs(self, task)
 
     def write_all(self, table: str, batches: Iterable[pa.RecordBatch], task: int) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """Tables written inside tasks: what is listed is there, whole, and where it belongs."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from swallow_spark import __version__
 from swallow_spark import outputs as module
+from swallow_spark.errors import VersionError
 from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.storage import Root
 from swallow_spark.tables import pack_doc_id
@@ -98,6 +101,14 @@ def test_attempts_write_files_of_their_own_and_a_failed_one_lists_none(tmp_path:
     attempt(fails=False)
     assert len(root.files("t")) == 2  # what the first left behind is there, and on no list
     assert rows(root, listed) == {"t": [1, 2]}
+
+
+def test_executors_of_another_version_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = pickle.dumps(Outputs(Root(str(tmp_path)), {"t": SCHEMA}, {"t": CRAWLS}))
+    monkeypatch.setattr(module, "__version__", "0.0.9")
+    with pytest.raises(VersionError, match=rf"swallow-spark 0\.0\.9 on .*, and {__version__} in the driver"):
+        pickle.loads(sent).open(0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_written_is_no_file(tmp_path: Path) -> None:
