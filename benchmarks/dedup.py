@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark import __version__ as spark_version
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from benchmarks.watch import Peaks, Watch
 from swallow_spark import lookups
+from swallow_spark.outputs import Kernel
 from swallow_spark.session import open_session
 from swallow_spark.stages.deduplicate import Settings, deduplicate
 from swallow_spark.storage import Root
@@ -125,7 +127,8 @@ def run(
     exchanged = [shuffled(spark)]
     with Watch(local) as watch:
 
-        def boundary(name: str, df: DataFrame) -> DataFrame:
+        def boundary(name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame:
+            df = df.mapInArrow(by.work, from_arrow_schema(by.schema)) if by else df
             path = str(scratch / "boundaries" / name)
             watch.step(name)
             df.write.parquet(path)
@@ -137,7 +140,7 @@ def run(
 
         sketches = spark.read.parquet(str(scratch / "sketches"))
         partitions = max(2, -(-documents * bands_per_pass // ROWS_PER_PARTITION))
-        settings = Settings(policy, "oldest", None, BANDS, bands_per_pass, partitions)
+        settings = Settings(policy, "oldest", None, BANDS, bands_per_pass, partitions, documents)
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
         found = deduplicate(sketches.select, lengths, settings, boundary, ship)
         boundary("duplicates", found.duplicates)

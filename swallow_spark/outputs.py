@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import numpy as np
@@ -168,11 +168,24 @@ class _File:
             self._stream.close()
 
 
+class Kernel(NamedTuple):
+    """What makes the rows of a table from a frame's, in the task that writes them; so that no second worker of Python,
+    nor the JVM, has to hand them on."""
+
+    work: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+    schema: pa.Schema
+
+
 def write(
-    df: DataFrame, table: str, outputs: Outputs, sums: Callable[[pa.RecordBatch], dict[str, int]] | None = None
+    df: DataFrame,
+    table: str,
+    outputs: Outputs,
+    sums: Callable[[pa.RecordBatch], dict[str, int]] | None = None,
+    by: Kernel | None = None,
 ) -> list[Any]:
-    """Writes a frame as a table; the rows of what was written (outputs.WRITTEN), one a file."""
-    work = partial(_write_task, table=table, outputs=outputs, sums=sums)
+    """Writes a frame as a table, or what `by` makes of it; the rows of what was written (outputs.WRITTEN), one a
+    file."""
+    work = partial(_write_task, table=table, outputs=outputs, sums=sums, by=by)
     return df.mapInArrow(work, from_arrow_schema(WRITTEN)).collect()
 
 
@@ -181,10 +194,11 @@ def _write_task(
     table: str,
     outputs: Outputs,
     sums: Callable[[pa.RecordBatch], dict[str, int]] | None,
+    by: Kernel | None,
 ) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
+        for batch in by.work(batches) if by else batches:
             if batch.num_rows:
                 opened.write(table, batch, sums(batch) if sums else None)
         yield opened.written()

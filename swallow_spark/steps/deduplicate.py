@@ -13,7 +13,7 @@ from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.errors import LedgerError
 from swallow_spark.kernels import lookup
 from swallow_spark.lineage import Due
-from swallow_spark.outputs import write
+from swallow_spark.outputs import Kernel, write
 from swallow_spark.stages import deduplicate as stage
 from swallow_spark.steps.run import Run, complete
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
@@ -44,8 +44,8 @@ def deduplicate(run: Run) -> None:
     def sketches(*names: str) -> DataFrame:
         return corpus.read(run.spark, "sketches", pa.schema([SKETCHES.field(name) for name in names]), sketched)
 
-    def boundary(name: str, df: DataFrame) -> DataFrame:
-        return _boundary(run, name, df, due)
+    def boundary(name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame:
+        return _boundary(run, name, df, by, due)
 
     def ship(df: DataFrame) -> lookups.Lookups:
         shipped.append(lookups.ship(df, corpus.root, "copies", num_pages))
@@ -58,6 +58,7 @@ def deduplicate(run: Run) -> None:
         config.sketch.bands,
         per_pass,
         parts,
+        num_pages,
     )
     with run.progress.stage("deduplicate"):
         lengths = corpus.read(run.spark, "pages", _LENGTHS, corpus.manifests("ingest"))
@@ -123,12 +124,14 @@ def _forget_boundaries(run: Run) -> None:
         run.corpus.forget(Unit("boundary", part.unit))
 
 
-def _boundary(run: Run, name: str, df: DataFrame, of: Due) -> DataFrame:
-    """A narrow frame, written and read back. A run that was interrupted behind it does not compute it again."""
+def _boundary(run: Run, name: str, df: DataFrame, by: Kernel | None, of: Due) -> DataFrame:
+    """A narrow frame, or what a kernel makes of it, written and read back. A run that was interrupted behind it does
+    not compute it again."""
     corpus, due = run.corpus, of._replace(unit=Unit("boundary", name), meaning={})
-    schema = pa.schema([(field.name, _ARROW_TYPES[field.dataType.simpleString()]) for field in df.schema])
+    types = [(field.name, _ARROW_TYPES[field.dataType.simpleString()]) for field in df.schema] if by is None else []
+    schema = by.schema if by else pa.schema(types)
     if not due.is_done(corpus):
         outputs = corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
-        corpus.commit(*due, write(df, "boundaries", outputs))
+        corpus.commit(*due, write(df, "boundaries", outputs, by=by))
     manifest = corpus.manifest(due.unit)
     return corpus.read(run.spark, "boundaries", schema, [manifest] if manifest else [])

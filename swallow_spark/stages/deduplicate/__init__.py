@@ -16,17 +16,24 @@ each page of a bucket but its first (kernels/buckets.py).
 """
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from swallow_spark.kernels import chains
+from swallow_spark.outputs import Kernel
 from swallow_spark.stages.deduplicate.order import Boundary, Order, Shipping
 from swallow_spark.stages.deduplicate.policies import bucket, components, greedy
 from swallow_spark.stages.deduplicate.work import Columns, Settings, Work, estimate
 from swallow_spark.tables import DUPLICATES
 
 __all__ = ["Boundary", "Columns", "Deduplicated", "Settings", "Shipping", "deduplicate"]
+
+_WITNESSES: Final = pa.schema([("doc_id", pa.int64()), ("witness", pa.int64())])
+_REPRESENTATIVES: Final = pa.schema([("doc_id", pa.int64()), ("representative", pa.int64())])
 
 
 class Deduplicated(NamedTuple):
@@ -52,7 +59,7 @@ def deduplicate(
     found = order.to_doc_ids(found, "doc_id", "first").withColumnRenamed("first", "witness")
     falls = boundary("falls", _with_copies(found, copies))
     if settings.policy == "bucket":
-        ends = representatives(falls, boundary)
+        ends = representatives(falls, boundary, settings.num_pages)
     else:  # witnesses are kept
         ends = falls.select("doc_id", F.col("witness").alias("representative"))
     duplicates = with_similarity(falls.join(ends, "doc_id"), sketches).withColumn("policy", F.lit(settings.policy))
@@ -82,9 +89,13 @@ def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
     return falls.unionAll(of_copies)
 
 
-def representatives(falls: DataFrame, boundary: Boundary) -> DataFrame:
-    """(doc_id, representative): the end of each page's chain of witnesses, by pointer jumping: a round doubles what a
-    pointer spans, so a chain of n links takes log2(n) rounds, and one more to see that all have arrived."""
+def representatives(falls: DataFrame, boundary: Boundary, num_pages: int) -> DataFrame:
+    """(doc_id, representative): the end of each page's chain of witnesses. Of few pages one task finds them; of more,
+    pointer jumping: a round doubles what a pointer spans, so a chain of n links takes log2(n) rounds, and one more to
+    see that all have arrived."""
+    if num_pages <= chains.MAX_ROWS:
+        followed = falls.select("doc_id", "witness").coalesce(1)
+        return boundary("ends", followed, by=Kernel(_follow, _REPRESENTATIVES))
     ends = falls.select("doc_id", F.col("witness").alias("end"))
     for number in itertools.count():
         onward = ends.select(F.col("doc_id").alias("end"), F.col("end").alias("onward"))
@@ -95,6 +106,13 @@ def representatives(falls: DataFrame, boundary: Boundary) -> DataFrame:
         if ends.where("moved").isEmpty():
             break
     return ends.select("doc_id", F.col("end").alias("representative"))
+
+
+def _follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    rows = pa.Table.from_batches(batches, _WITNESSES)
+    doc_ids, witnesses = (rows.column(name).to_numpy() for name in _WITNESSES.names)
+    ends = [pa.array(doc_ids), pa.array(chains.ends(doc_ids, witnesses))]
+    yield pa.RecordBatch.from_arrays(ends, schema=_REPRESENTATIVES)
 
 
 def groups(sketches: Columns, falls: DataFrame, ends: DataFrame) -> DataFrame:

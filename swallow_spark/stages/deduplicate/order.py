@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,18 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.lookups import Lookups
+from swallow_spark.outputs import Kernel
 
-Boundary = Callable[[str, DataFrame], DataFrame]
-"""Writes a narrow frame under a name and reads it back: done once, and a lost part is redone alone."""
+_PLACES: Final = pa.schema([("doc_id", pa.int64()), ("range", pa.int32()), ("place", pa.int64())])
+
+
+class Boundary(Protocol):
+    """Writes a narrow frame, or what a kernel makes of it, under a name and reads it back: done once, and a lost part
+    is redone alone."""
+
+    def __call__(self, name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame: ...
+
+
 Shipping = Callable[[DataFrame], Lookups]
 
 
@@ -60,10 +70,8 @@ def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:
     """
     by = [F.col("num_chars").desc(), F.col("doc_id").asc()]
     ordered = lengths.repartitionByRange(partitions, *by).sortWithinPartitions(*by)
-    placed = ordered.select("doc_id", F.spark_partition_id().alias("range")).mapInArrow(
-        _places, "doc_id long, range int, place long"
-    )
-    placed = boundary("ranks", placed)
+    ranges = ordered.select("doc_id", F.spark_partition_id().alias("range"))
+    placed = boundary("ranks", ranges, by=Kernel(_places, _PLACES))
     counted = placed.groupBy("range").agg(F.count("*").alias("n")).collect()
     sizes = pa.table({"range": pa.array([row.range for row in counted], pa.int32()), "n": [row.n for row in counted]})
     sizes = sizes.sort_by("range")
@@ -77,4 +85,4 @@ def _places(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         places = pa.array(np.arange(place, place + batch.num_rows))
         place += batch.num_rows
-        yield pa.RecordBatch.from_arrays([*batch.columns, places], ["doc_id", "range", "place"])
+        yield pa.RecordBatch.from_arrays([*batch.columns, places], _PLACES.names)

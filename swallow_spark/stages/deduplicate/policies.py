@@ -4,13 +4,17 @@ rounds."""
 import itertools
 from collections.abc import Iterator
 from functools import partial, reduce
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.kernels import greedy as kernel
+from swallow_spark.outputs import Kernel
 from swallow_spark.stages.deduplicate.work import Work, nearest, pairs_of
+
+_FALLEN: Final = pa.schema([("doc_id", pa.int64())])
 
 
 def bucket(work: Work) -> tuple[DataFrame, int]:
@@ -38,7 +42,7 @@ def greedy(work: Work) -> tuple[DataFrame, int]:
     while count := rows.count():
         number += 1
         if count <= kernel.MAX_ROWS:
-            falls.append(work.boundary(f"fallen-{number}", _decided(work, rows, count, signed)))
+            falls.append(_decided(work, f"fallen-{number}", rows, count, signed))
             break
         edges = work.boundary(f"round-{number}", work.edges_of(rows, count, f"edges-{number}"))
         blocked = work.boundary(f"blocked-{number}", edges.select("doc_id").distinct())
@@ -63,18 +67,18 @@ def _members(edges: DataFrame, blocked: DataFrame) -> DataFrame:
     return undecided.select("key", "doc_id", "band").unionAll(firsts)
 
 
-def _decided(work: Work, rows: DataFrame, count: int, signed: DataFrame | None) -> DataFrame:
+def _decided(work: Work, name: str, rows: DataFrame, count: int, signed: DataFrame | None) -> DataFrame:
     """(doc_id,) of the pages that fall, of few rows (key, doc_id, band): in one task, which gets a page a row."""
     pages = rows.groupBy("doc_id").agg(F.collect_list("key").alias("keys"))  # one for each band at most
     if signed is not None:
         pages = pages.join(signed, "doc_id")
     decide = partial(_decide, num_keys=count, min_similarity=work.settings.min_similarity)
-    return pages.repartition(1).sortWithinPartitions("doc_id").mapInArrow(decide, "doc_id long")
+    return work.boundary(name, pages.repartition(1).sortWithinPartitions("doc_id"), by=Kernel(decide, _FALLEN))
 
 
 def _decide(pages: Iterator[pa.RecordBatch], num_keys: int, min_similarity: float | None) -> Iterator[pa.RecordBatch]:
     fallen = kernel.falls(pages, num_keys, min_similarity)
-    yield pa.RecordBatch.from_arrays([pa.array(fallen)], ["doc_id"])
+    yield pa.RecordBatch.from_arrays([pa.array(fallen)], schema=_FALLEN)
 
 
 def components(work: Work) -> tuple[DataFrame, int]:

@@ -5,7 +5,7 @@ An edge goes from a page of a bucket to the bucket's first page; a pair is two p
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from swallow_spark.kernels import buckets
 from swallow_spark.kernels.lsh import sketch_bytes
 from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.lookups import Lookups
+from swallow_spark.outputs import Kernel
 from swallow_spark.stages.deduplicate.order import Boundary, Order
 
 Columns = Callable[..., DataFrame]
@@ -35,6 +36,7 @@ class Settings:
     num_bands: int
     bands_per_pass: int
     partitions: int
+    num_pages: int
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,6 @@ class Work:
     order: Order
     settings: Settings
     boundary: Boundary
-
-    @cached_property
-    def num_pages(self) -> int:
-        return self.sketches("doc_id").count()
 
     def edges(self) -> DataFrame:
         """(doc_id, first, band, key): each page of a bucket but its first, with the first."""
@@ -77,11 +75,11 @@ class Work:
             rows = lists.mapInArrow(explode, from_arrow_schema(buckets.PACKED))
             # Both ends are in the name: a run that goes on may cut the passes otherwise.
             name = f"{start}-{stop}"
-            yield name, resolved(self.boundary(f"edges-{name}", self._exchanged(rows, self.settings.partitions)))
+            yield name, resolved(self._exchanged(f"edges-{name}", rows, self.settings.partitions))
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
         """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
-        per_pass = max(1, self.num_pages * self.settings.bands_per_pass)
+        per_pass = max(1, self.settings.num_pages * self.settings.bands_per_pass)
         bands = max(1, self.settings.num_bands // -(-count // per_pass))
         partitions = min(self.settings.partitions, -(-self.settings.partitions * count // per_pass))
         found = []
@@ -89,17 +87,17 @@ class Work:
             members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
             thin = partial(_thin_again, partitions=partitions)
             thinned = members.mapInArrow(thin, from_arrow_schema(buckets.PACKED))
-            found.append(self.boundary(f"{name}-{start}-{stop}", self._exchanged(thinned, partitions)))
+            found.append(self._exchanged(f"{name}-{start}-{stop}", thinned, partitions))
         return resolved(reduce(DataFrame.unionAll, found))
 
     def _passes(self, bands: int) -> list[tuple[int, int]]:
         starts = range(0, self.settings.num_bands, bands)
         return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
 
-    def _exchanged(self, rows: DataFrame, partitions: int) -> DataFrame:
-        """buckets.EDGES of rows of buckets.PACKED."""
+    def _exchanged(self, name: str, rows: DataFrame, partitions: int) -> DataFrame:
+        """buckets.EDGES of rows of buckets.PACKED, behind a boundary."""
         exchanged = rows.repartitionById(partitions, "partition").select("rows")
-        return exchanged.mapInArrow(_reduce, from_arrow_schema(buckets.EDGES))
+        return self.boundary(name, exchanged, by=Kernel(_reduce, buckets.EDGES))
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
         """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
