@@ -9,7 +9,7 @@ from pyspark.errors import PythonException
 from swallow_spark.errors import InputError, is_shortage, root_cause
 
 JAVA = """An error occurred while calling o71.collectToPython.
-: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 8.0 failed 4 times
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 failed 4 times: BoomException: no
 \tat org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:3122)
 Caused by: {cause}
 \tat java.base/java.io.FileOutputStream.writeBytes(Native Method)
@@ -33,6 +33,7 @@ class Py4JJavaError(Exception):
     [
         (PythonException(PYTHON.format(cause="ValueError: x")), "ValueError: x (PythonException)"),
         (Py4JJavaError(JAVA.format(cause="java.lang.Boom: no")), "java.lang.Boom: no (Py4JJavaError)"),
+        (Py4JJavaError(JAVA.partition("Caused")[0]), f"{JAVA.splitlines()[1].removeprefix(': ')} (Py4JJavaError)"),
         (KeyError(), "KeyError (KeyError)"),
         (InputError("a.warc: no such file"), "a.warc: no such file (InputError)"),
     ],

@@ -1,0 +1,102 @@
+"""Trouble with machines: full disks, and memory that runs out. Each run ends with an error that says what
+to do, and the same command then gives the tables of an undisturbed one. chaos.py has these and others at random."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import call, own_environment
+from corpora import ids, rows, tables
+from pyspark.sql import SparkSession
+
+OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
+
+
+def may_mount() -> bool:
+    """Whether this user may mount something that nobody else sees."""
+    if not shutil.which("unshare"):
+        return False
+    mount = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs a name space of its own")
+def test_full_disks_under_the_shuffle_and_the_corpus(copy: Path, built: Path, tmp_path: Path) -> None:
+    assert call("discard", "--corpus", copy, "--stage", "deduplicate").status == 0
+    place = tmp_path / "place"
+    place.mkdir()
+    ran = subprocess.run(
+        [*OWN_MOUNTS, sys.executable, str(Path(__file__).with_name("full_disks.py")), str(copy), str(place)],
+        env={**own_environment(), "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    under_the_shuffle, under_the_corpus, with_room = json.loads(ran.stdout)
+    for (status, said, is_locked), where in ((under_the_shuffle, "spark.local.dir"), (under_the_corpus, "TMPDIR")):
+        assert status == 1
+        last = said.strip().splitlines()[-1]
+        assert "No space left on device" in last
+        assert where in last
+        assert "make room" in last
+        assert not is_locked
+    assert with_room[0] == 0, with_room[1]
+    found, expected = tables(place / "corpus"), tables(built)
+    assert found == {table: expected[table] for table in found}
+    assert {"duplicates", "groups"} <= found.keys()
+
+
+def workers_of(jvm: int) -> list[int]:
+    """The processes that compute for a JVM: the children of the Python that it has started to fork them."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return [process for process, parent in parents.items() if parents.get(parent) == jvm]
+
+
+@contextmanager
+def no_memory_for(jvm: int) -> Iterator[None]:
+    """Kills Python workers as soon as they are there, as the system does where memory runs out."""
+    has_enough = threading.Event()
+
+    def kill() -> None:
+        while not has_enough.wait(0.02):
+            for process in workers_of(jvm):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        has_enough.set()
+        killer.join()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_workers_that_are_killed_for_want_of_memory(copy: Path, built: Path, spark: SparkSession) -> None:
+    assert call("discard", "--corpus", copy, "--stage", "measure").status == 0
+    jvm: Any = spark.sparkContext._jvm
+    with no_memory_for(jvm.java.lang.ProcessHandle.current().pid()):
+        ran = call("measure", "--corpus", copy)
+    assert ran.status == 1
+    last = ran.err.splitlines()[-1]
+    assert "Python worker exited unexpectedly" in last
+    assert "raise spark.executor.memoryOverhead" in last
+    assert not (copy / "lock.json").exists()
+    assert ids(copy, "measure") == {}
+    ran = call("measure", "--corpus", copy)
+    assert ran.status == 0, ran.err
+    assert rows(copy, "features") == rows(built, "features")
