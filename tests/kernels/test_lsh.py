@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -68,3 +70,33 @@ def test_sketch_of_nothing_and_of_a_wrong_setting() -> None:
     assert lsh.sketch(pa.array([], pa.string())).num_rows == 0
     with pytest.raises(ValueError, match="multiple of 8"):
         lsh.sketch(pa.array(TEXTS), bands=3, rows_per_band=3)
+
+
+def test_hardly_a_pair_below_min_similarity_passes() -> None:
+    """Bounds that are promised of `min_similarity`, on pairs of a text and an edit of it."""
+    rng = random.Random(11)
+    texts, exact = [], []
+    for _ in range(150):
+        original = [chr(rng.randrange(0x4E00, 0x9000)) for _ in range(600)]
+        texts.append("".join(original))
+        own = {texts[-1][at : at + 5] for at in range(596)}
+        for _ in range(40):
+            edit = list(original)
+            for at in rng.sample(range(600), rng.randrange(2, 60)):
+                edit[at] = "あ"
+            texts.append("".join(edit))
+            other = {texts[-1][at : at + 5] for at in range(596)}
+            exact.append(len(own & other) / len(own | other))
+    packed = lsh.sketch_bytes(lsh.sketch(pa.array(texts))["sketch"]).reshape(150, 41, -1)
+    edits = packed[:, 1:].reshape(6000, -1)
+    estimates = minhash.estimated_jaccard(np.repeat(packed[:, 0], 40, axis=0), edits)
+    jaccard = np.array(exact)
+    for min_similarity in (0.6, 0.7, 0.8, 0.9):
+        passes = estimates >= np.float32(min_similarity)
+        for distance, allowed in ((0.05, 0.02), (0.10, 0.0005)):
+            below = jaccard < min_similarity - distance
+            assert below.sum() > 1000
+            assert passes[below].mean() <= allowed
+        above = jaccard >= min_similarity + 0.05
+        assert above.sum() > 100
+        assert passes[above].mean() > 0.97
