@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,25 @@ def test_compose_runs_a_job_that_exists_on_pages_that_are_there() -> None:
         image = service["image"]
         assert image == "swallow-spark" or re.search(r":\d+\.\d+", image), f"{image} is not pinned"
         assert set(service.get("depends_on", {})) <= services.keys()
+
+
+def test_the_cluster_of_the_page_is_that_of_compose() -> None:
+    """docs/cluster.md starts it from the pip package, as the tests do: the same classes, sizes and settings."""
+    page = (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
+    block = re.split(r"^## A standalone cluster .*$", page, flags=re.MULTILINE)[1].split("```")[1]
+    told = " ".join(shlex.split(block.replace("\\\n", " "), comments=True)).replace("=", " ")
+    (found,) = documents(REPOSITORY / "docker" / "compose.yaml")
+    master, worker, demo = (found["services"][name]["command"] for name in ("master", "worker", "demo"))
+    sizes = [f"{name} {value}" for name, value in pairwise(worker) if name in ("--cores", "--memory")]
+    settings = [word.replace("=", " ") for word in demo if re.match(r"--driver-memory|--conf=spark\.executor", word)]
+    assert len(sizes) == len(settings) == 2
+    for wanted in (" ".join(master[:2]), " ".join(worker[:2]), *sizes, *settings):
+        assert wanted in told, wanted
+    assert "--properties-file conf/spark-defaults.conf" in told
+    assert "--properties-file=/opt/swallow-spark/conf/spark-defaults.conf" in demo
+    assert "COPY conf/spark-defaults.conf /opt/swallow-spark/conf/" in (REPOSITORY / "docker" / "Dockerfile").read_text(
+        encoding="utf-8"
+    )
 
 
 # ---- the image's entry point
