@@ -186,7 +186,10 @@ def choose_java() -> None:
     """
     launcher = str(packaged_directory() / "java")
     home = os.environ.get("JAVA_HOME")
-    if home == launcher:
+    # A program that this one was started by, of another installation perhaps, has chosen: its launcher is no Java, and
+    # would run itself for ever.
+    if home and Path(home).parts[-2:] == Path(launcher).parts[-2:] and "SWALLOW_SPARK_JAVA" in os.environ:
+        os.environ["JAVA_HOME"] = launcher
         return
     for java in (shutil.which(f"{home}/bin/java") if home else None, shutil.which("java")):
         if java and (version := _java_version(java) or 0) >= MINIMUM_JAVA:

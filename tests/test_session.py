@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,10 @@ def test_the_java_of_java_home_goes_before_that_on_the_path(
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java21"))
     assert chosen_java() == str(java)
     assert chosen_java() == str(java), "asked again, the launcher does not become its own Java"
+    other = tmp_path / "another installation" / "conf" / "java"
+    shutil.copytree(packaged_directory() / "java", other)
+    monkeypatch.setenv("JAVA_HOME", str(other))
+    assert chosen_java() == str(java), "nor does that of another installation"
 
 
 @pytest.mark.parametrize("version", ['openjdk version "11.0.2" 2019-01-15', 'java version "1.8.0_292"', "broken"])
