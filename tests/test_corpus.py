@@ -1,6 +1,8 @@
 """A corpus on disk: lock, numbers, manifests, sweeping."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -206,6 +208,16 @@ def test_new_commit_deletes_the_files_that_it_replaces(corpus: Corpus) -> None:
     corpus.forget(unit)
     assert corpus.root.files("pages") == [beside.files[0].path]
     assert [m.unit for m in corpus.manifests("ingest")] == ["crawl=x/1"]
+
+
+def test_units_are_in_the_order_of_their_commits_whatever_the_clock_says(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [datetime(2026, 1, day, tzinfo=UTC) for day in (5, 3, 7)]  # set back once
+    monkeypatch.setattr(module, "datetime", SimpleNamespace(now=lambda zone: times.pop(0)))
+    units = [Unit("ingest", f"crawl=x/{number}") for number in (2, 0, 1)]
+    finished = [corpus.commit(unit, "print", {}, "", []).finished.day for unit in units]
+    assert finished == [5, 5, 7]
 
 
 def test_commit_deletes_what_failed_attempts_left_beside_its_files(corpus: Corpus) -> None:

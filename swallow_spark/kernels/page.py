@@ -182,5 +182,7 @@ def _obey(body: bytes) -> None:
     """For tests: does to this process what a page's marker says that a parser might."""
     if b"<!--swallow-spark-test:crash-->" in body:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if b"<!--swallow-spark-test:eat-->" in body:
+        bytearray(1 << 46)  # more than there is anywhere
     while b"<!--swallow-spark-test:hang-->" in body:
         pass

@@ -1,4 +1,5 @@
-"""Pages that crash and hang the parser, in a whole run: they are failures, and every other page comes out."""
+"""Pages that crash and hang the parser, and eat memory, in a whole run: they are failures, and every other page comes
+out."""
 
 import gzip
 import json
@@ -26,10 +27,10 @@ def member(number: int, marker: str = "") -> bytes:
 
 @pytest.fixture
 def warc(tmp_path: Path) -> tuple[Path, dict[str, int]]:
-    """A WARC of good pages with two hostile ones among them, and where these are."""
+    """A WARC of good pages with three hostile ones among them, and where these are."""
     offsets, data = {}, b""
     for number in range(NUM_GOOD):
-        marker = {4: "crash", 8: "hang"}.get(number, "")
+        marker = {4: "crash", 6: "eat", 8: "hang"}.get(number, "")
         if marker:
             offsets[marker] = len(data)
             data += member(number, marker)
@@ -54,8 +55,8 @@ def test_hostile_pages_cost_themselves_only(warc: tuple[Path, dict[str, int]], t
     )
     assert run.returncode == 0, run.stderr[-2000:]
     summary = json.loads(run.stdout)
-    assert (summary["records"], summary["pages"]) == (NUM_GOOD + 2, NUM_GOOD)
-    assert summary["failures"] == {"crashed": 1, "timed_out": 1}
+    assert (summary["records"], summary["pages"]) == (NUM_GOOD + 3, NUM_GOOD)
+    assert summary["failures"] == {"crashed": 2, "timed_out": 1}
     files = Corpus.open(str(corpus)).manifests("ingest")[0].files
     rows = {
         table: [row for file in files if file.table == table for row in pq.read_table(corpus / file.path).to_pylist()]
@@ -63,4 +64,5 @@ def test_hostile_pages_cost_themselves_only(warc: tuple[Path, dict[str, int]], t
     }
     assert sorted(row["url"] for row in rows["pages"]) == sorted(f"https://example.jp/{n}" for n in range(NUM_GOOD))
     failures = {(row["offset"], row["scope"], row["reason"]) for row in rows["failures"]}
-    assert failures == {(offsets["crash"], "record", "crashed"), (offsets["hang"], "record", "timed_out")}
+    reasons = {"crash": "crashed", "eat": "crashed", "hang": "timed_out"}
+    assert failures == {(offsets[what], "record", reason) for what, reason in reasons.items()}

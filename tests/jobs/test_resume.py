@@ -84,7 +84,17 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
     units = corpus / "manifests"
     batches = units / "ingest" / "crawl=c"
 
-    kill_when(lambda: any(batches.glob("*.json")), command)
+    def is_in_use() -> bool:
+        """Whether the first batch is finished; then another driver, of the same command, has been refused."""
+        if not any(batches.glob("*.json")):
+            return False
+        holder = json.loads((corpus / "lock.json").read_text())["pid"]
+        refused = call(*command).complaint
+        assert "in use by another run" in refused
+        assert f"process {holder}," in refused
+        return True
+
+    kill_when(is_in_use, command)
     finished = ids(corpus, "ingest")
     assert 0 < len(finished) < len(warcs)
     kept = {path: path.read_bytes() for path in batches.glob("*.json")}

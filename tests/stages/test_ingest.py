@@ -105,7 +105,7 @@ def test_records_are_accounted_for_file_by_file(tmp_path: Path, make_run: MakeRu
     assert run.corpus.pending("c") == []
 
 
-def test_file_that_is_gone_costs_itself_alone(tmp_path: Path, make_run: MakeRun) -> None:
+def test_file_that_is_gone_or_another_one_costs_itself_alone(tmp_path: Path, make_run: MakeRun) -> None:
     files = [tmp_path / "a.warc.gz", tmp_path / "b.warc.gz"]
     for path in files:
         write_warc(path, "j")
@@ -120,7 +120,14 @@ def test_file_that_is_gone_costs_itself_alone(tmp_path: Path, make_run: MakeRun)
     (manifest,) = run.corpus.manifests("ingest")
     assert manifest.counts["file_failure:unreadable"] == 1
     assert not any(name.startswith("not_read") for name in manifest.counts)
-    # Nothing of it was read, so it is tried again; then it is there.
+    # Nothing of it was read, so it is tried again; then another one is there, which is not the one that was registered.
+    assert [file.path for file in run.corpus.pending("c")] == [str(files[0])]
+    write_warc(files[0], "jj")
+    with pytest.raises(SwallowSparkError, match="none of the files can be read"):
+        ingest(run, "c")
+    assert sorted(row["reason"] for row in table(run, "failures", "ingest")) == ["changed", "unreadable"]
+    assert [page["host"] for page in table(run, "pages", "ingest")] == ["b.example"]
+    # Nothing of that was read either; then the first one is back.
     assert [file.path for file in run.corpus.pending("c")] == [str(files[0])]
     files[0].write_bytes(content)
     ingest(run, "c")
