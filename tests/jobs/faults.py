@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from disturbed import Fault, Round, send
+from standalone import EAGER_SPECULATION, Cluster, environment, event_log, speculative_tasks, started
 
-EXECUTORS: Final = ("--master", "local-cluster[2,1,1024]", "--set", "spark.spark.executor.memory=1g")
-"""Executors in processes of their own, which local mode has none of."""
-_EXECUTOR: Final = b"CoarseGrainedExecutorBackend"
 _WORKER: Final = b"pyspark.daemon"
 
 
@@ -55,31 +54,55 @@ def kill_workers(round_: Round) -> str:
 
 def kill_executors(round_: Round) -> str:
     """Now and then, with what they had shuffled: that is computed again."""
-    build, killed = round_.build(*EXECUTORS), 0
-    while build.runs and killed < 3:
-        build.wait_for_files(1 + round_.chance.randrange(round_.num_files // 3))
-        killed += build.runs and build.kill(_EXECUTOR, round_.chance)
-    status, text = build.end()
+    killed = 0
+    with _cluster(round_) as (cluster, arguments):
+        build = round_.build(*arguments)
+        while build.runs and killed < 3:
+            build.wait_for_files(1 + round_.chance.randrange(round_.num_files // 3))
+            if build.runs and (found := cluster.executors()):
+                send(round_.chance.choice(found), signal.SIGKILL)
+                killed += 1
+        status, text = build.end()
     assert status == 0, text
     return f"{killed} killed"
 
 
 def speculate(round_: Round) -> str:
-    """Nearly every task is started twice, and one of the two loses."""
-    eager = {"": "true", ".multiplier": "0.01", ".quantile": "0.01", ".interval": "10ms", ".minTaskRuntime": "1ms"}
-    settings = [f"--set=spark.spark.speculation{name}={value}" for name, value in eager.items()]
-    status, text = round_.build(*EXECUTORS, *settings).end()
+    """Nearly every task is started twice, on two machines, and one of the two loses."""
+    finished, log = round_.is_finished(), round_.scratch / f"events-{random.getrandbits(32):x}"
+    settings = {**EAGER_SPECULATION, **event_log(log)}
+    with _cluster(round_) as (_, arguments):
+        status, text = round_.build(*arguments, *(f"--set=spark.{name}={settings[name]}" for name in settings)).end()
     assert status == 0, text
-    return "every task twice"
+    twice = speculative_tasks(log)
+    assert twice or finished, text
+    return f"{twice} tasks twice"
 
 
 def too_little_memory(round_: Round) -> str:
     """For what a Python worker needs: the run ends with an error, and goes on where there is enough."""
-    megabytes = round_.chance.randrange(300, 1200)
+    megabytes = round_.chance.choice([300, 700, 1024, 1100, 1200])
     limit = f"--set=spark.spark.executor.pyspark.memory={megabytes}m"
-    status, text = round_.build("--set=spark.spark.python.worker.faulthandler.enabled=true", limit).end()
+    status, text = round_.build(limit).end()
+    assert status in (0, 2 if megabytes < 1024 else 1), (status, text)
+    assert status == 0 or "spark.executor.pyspark.memory" in text.splitlines()[-1], text
+    return f"{megabytes} MB, exit status {status}, {_where(round_)}"
+
+
+def no_memory_left(round_: Round) -> str:
+    """The system kills each worker of Python from some moment on: the run ends with an error that says so."""
+    build = round_.build()
+    build.wait_for_a_moment_of(round_)
+    killed = 0
+    while build.runs:
+        for pid in build.processes(_WORKER):
+            send(pid, signal.SIGKILL)
+            killed += 1
+        time.sleep(0.1)
+    status, text = build.end()
     assert status in (0, 1), (status, text)
-    return f"{megabytes} MB, exit status {status}: {text.splitlines()[-1][:150] if status else 'enough'}"
+    assert status == 0 or "memory" in text.splitlines()[-1], text
+    return f"{killed} killed, exit status {status}, {_where(round_)}"
 
 
 def full_disk(round_: Round) -> str:
@@ -107,11 +130,11 @@ def full_disk(round_: Round) -> str:
 
 
 def full_scratch(round_: Round) -> str:
-    """Under the shuffle and the broadcasts."""
-    with _small_disk(round_, round_.chance.randrange(20, 600)) as small:
+    """Under what Spark shuffles, which in so small a build is up to some 150 KB."""
+    with _small_disk(round_, round_.chance.randrange(4, 150)) as small:
         status, text = round_.build(f"--set=spark.spark.local.dir={small}").end()
     assert status in (0, 1), (status, text)
-    assert status == 0 or "No space left" in text.splitlines()[-1], text
+    assert status == 0 or re.search("No space left on device.*spark.local.dir", text.splitlines()[-1]), text
     return f"exit status {status}, {_where(round_)}"
 
 
@@ -170,6 +193,15 @@ def _where(round_: Round) -> str:
 
 
 @contextmanager
+def _cluster(round_: Round) -> Iterator[tuple[Cluster, list[str]]]:
+    """A cluster, and what a build has to be told for running there."""
+    place = round_.scratch / f"cluster-{random.getrandbits(32):x}"
+    place.mkdir()
+    with started(environment(place), place) as cluster:
+        yield cluster, ["--master", cluster.url, "--set=spark.spark.executor.memory=1g"]
+
+
+@contextmanager
 def _small_disk(round_: Round, kilobytes: int) -> Iterator[Path]:
     place = round_.scratch / f"disk-{random.getrandbits(32):x}"
     place.mkdir()
@@ -188,6 +220,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     kill_executors,
     speculate,
     too_little_memory,
+    no_memory_left,
     two_at_once,
     changing_input,
     damage,
