@@ -1,16 +1,34 @@
 """Damage in a corpus, and what the next build makes of it."""
 
 import json
+from datetime import datetime, tzinfo
 from pathlib import Path
 
+import pytest
 from commands import call
 from corpora import STAGES, ids, same_tables
 
+from swallow_spark import corpus as corpus_module
+from swallow_spark import lock, progress
+from swallow_spark.commands import running
+
+
+class Backwards(datetime):
+    """A clock that is an hour earlier each time that somebody looks at it."""
+
+    looks = 0
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Backwards":
+        cls.looks += 1
+        return cls.fromtimestamp(1e9 - 3600 * cls.looks, tz)
+
 
 def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
-    built: Path, warcs: list[Path], tmp_path: Path
+    built: Path, warcs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The inputs have grown meanwhile, so the batch that is read again isn't the batch that was damaged."""
+    """The inputs have grown meanwhile, so the batch that is read again isn't the batch that was damaged. And the clock
+    was set back, and goes back further: no order and no sum depends on it."""
     corpus = tmp_path / "corpus"
     build = ("build", "--corpus", corpus, "--config", "demo", "--crawl", "c")
     assert call(*build, warcs[0]).status == 0
@@ -25,6 +43,8 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
     assert refused.status == 2
     assert "--crawl c" in refused.err
 
+    for module in (corpus_module, lock, running, progress):
+        monkeypatch.setattr(module, "datetime", Backwards)
     ran = call(*build, "--set", "monitoring.log='json'", *warcs)
     assert ran.status == 0, ran.err
     lines = [json.loads(line) for line in ran.err.splitlines()]
@@ -37,6 +57,7 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
         "rows": lines[-2]["summary"]["pages"],
         "bytes": sum(path.stat().st_size for path in corpus.glob("features/*/*/*.parquet")),
     }
+    assert Backwards.looks > len(lines)
     assert told["resources"]["deduplicate"]["shuffle_write_bytes"] > 0
     assert told["python_cpu_seconds"]["ingest"] > 0
     assert "is taken back, and `swallow-spark ingest` (or `build`) does it again" in ran.err
