@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
@@ -274,6 +274,7 @@ class Corpus:
             for name, value in dict(row["sums"]).items():
                 totals[name] = totals.get(name, 0) + value
         replaced = self.manifest(unit)
+        before = (other.finished for other in self.manifests(unit.stage))
         manifest = Manifest(
             stage=unit.stage,
             unit=unit.name,
@@ -288,7 +289,7 @@ class Corpus:
             cpu_seconds=round(cpu_seconds, 3),
             version=__version__,
             # In the order of commits, also where the clock was set back.
-            finished=max([datetime.now(UTC), *(other.finished for other in self.manifests(unit.stage))]),
+            finished=max([datetime.now(UTC), *(finished + timedelta(microseconds=1) for finished in before)]),
         )
         listed = {file.path for file in files}
         for directory in manifest.directories:
