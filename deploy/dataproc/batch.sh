@@ -8,5 +8,5 @@ set -eu
 
 exec gcloud dataproc batches submit pyspark jobs/build.py \
   --region="$REGION" --deps-bucket="gs://$BUCKET" --container-image="$IMAGE" --version=3.0 --ttl=7d \
-  --properties="^;^spark.executor.cores=4;spark.executor.memory=8g;spark.executor.memoryOverhead=6g;spark.sql.session.timeZone=UTC;spark.sql.execution.arrow.maxRecordsPerBatch=1000;spark.sql.execution.arrow.maxBytesPerBatch=16m;spark.executorEnv.NUMBA_CACHE_DIR=/tmp/numba" \
+  --properties="^;^spark.executor.cores=4;spark.executor.memory=8g;spark.executor.memoryOverhead=6g;spark.sql.session.timeZone=UTC;spark.sql.execution.arrow.maxRecordsPerBatch=1000;spark.sql.execution.arrow.maxBytesPerBatch=16m" \
   -- --corpus "gs://$BUCKET/corpus" --config "${CONFIG:-swallow-v2}" "$@"

@@ -9,8 +9,6 @@ exec spark-submit --master yarn --deploy-mode cluster --name swallow-spark \
   --archives dist/env.tar.gz#env \
   --conf spark.yarn.appMasterEnv.PYSPARK_PYTHON=./env/bin/python \
   --conf spark.executorEnv.PYSPARK_PYTHON=./env/bin/python \
-  --conf spark.yarn.appMasterEnv.NUMBA_CACHE_DIR=/tmp/swallow-spark-numba \
-  --conf spark.executorEnv.NUMBA_CACHE_DIR=/tmp/swallow-spark-numba \
   --conf spark.yarn.maxAppAttempts=4 \
   --conf spark.executor.instances="${EXECUTORS:-10}" \
   --conf spark.executor.cores=4 \

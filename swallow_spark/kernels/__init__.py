@@ -1,7 +1,9 @@
 """Kernels: Arrow arrays in, Arrow or NumPy arrays out. They know no Spark."""
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -12,8 +14,11 @@ def _place_for_compiled_kernels() -> None:
     if "NUMBA_CACHE_DIR" in os.environ or os.access(__path__[0], os.W_OK) or os.access(home, os.W_OK):
         return
     own = Path(tempfile.gettempdir()) / f"swallow-spark-numba-{os.getuid()}"
-    own.mkdir(mode=0o700, exist_ok=True)
-    if own.stat().st_uid != os.getuid() or own.stat().st_mode & 0o022:  # what Numba loads from there, it executes
+    with suppress(FileExistsError):
+        own.mkdir(mode=0o700)
+    found = own.lstat()
+    # What Numba loads from there, it executes.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         own = Path(tempfile.mkdtemp(prefix="swallow-spark-numba-"))
     os.environ["NUMBA_CACHE_DIR"] = str(own)
 
