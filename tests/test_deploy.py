@@ -118,7 +118,7 @@ def test_compiled_kernels_are_not_taken_from_where_others_write() -> None:
     """Numba executes what it finds there; without a place of its own, the package chooses a safe one."""
     for path in (*MANIFESTS, *(REPOSITORY / "docker").iterdir()):
         places = re.findall(r"NUMBA_CACHE_DIR\W+(?:value\W+)?(/[\w/-]*)", path.read_text(encoding="utf-8"))
-        assert not [place for place in places if place.startswith(("/tmp", "/var/tmp", "/dev/shm"))], path  # noqa: S108
+        assert not [place for place in places if place.startswith(("/tmp", "/var/tmp", "/dev/shm"))], path
 
 
 def test_settings_without_the_properties_file_are_those_of_it() -> None:

@@ -1,4 +1,4 @@
-"""Where Numba keeps compiled kernels if neither the package nor the home can be written to: where nobody else writes."""
+"""Where Numba keeps compiled kernels if neither package nor home can be written to: where nobody else writes."""
 
 import os
 import tempfile
