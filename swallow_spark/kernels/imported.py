@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 from swallow_spark.kernels.japanese import language_score
 from swallow_spark.kernels.urls import host_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _COLUMNS: Final = ("text", "url", "title", "date")
+_NO_TEXT: Final = ("no_text_column", "a row needs a string `text`")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 class Row(NamedTuple):
@@ -31,9 +34,10 @@ class Row(NamedTuple):
 def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
     """The rows of a file, numbered from 0. `stream` is a PyArrow input file; `format` is jsonl or parquet.
 
-    Raises OSError or pyarrow.ArrowInvalid where the file itself is damaged; what came before it counts.
+    A row's strings may have `max_record_bytes` together (of JSON: its line). Raises OSError or pyarrow.ArrowException
+    where the file itself is damaged; what came before it counts.
     """
-    yield from _parquet(stream) if format == "parquet" else _json_lines(stream, max_record_bytes)
+    yield from (_parquet if format == "parquet" else _json_lines)(stream, max_record_bytes)
 
 
 def page_columns(row: Row) -> dict[str, Any] | None:
@@ -57,15 +61,78 @@ def page_columns(row: Row) -> dict[str, Any] | None:
     }
 
 
-def _parquet(stream: Any) -> Iterator[Row]:
+def _parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    try:
+        yield from _parquet_rows(stream, max_record_bytes)
+    except ValueError as error:  # names of columns that are no UTF-8, columns of different lengths
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+def _parquet_rows(stream: Any, max_record_bytes: int) -> Iterator[Row]:
     file = pq.ParquetFile(stream)
-    present = [name for name in _COLUMNS if name in file.schema_arrow.names]
-    number = 0
-    for batch in file.iter_batches(batch_size=256, columns=present):
-        for values in batch.to_pylist():
-            row = _checked(number, values, 0)
-            yield row._replace(length=len(row.utf8))
-            number += 1
+    columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
+    if "text" not in columns:
+        yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
+        return
+    for number, row in enumerate(zip(*columns.values(), strict=True)):
+        yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
+
+
+def _is_read(schema: pa.Schema, name: str) -> bool:
+    index = schema.get_field_index(name)  # -1 also where several have that name
+    if index < 0:
+        return False
+    kind = schema.field(index).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return is_string or (name == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
+
+
+def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
+    """A column's values, decoded one at a time: the file's dictionary may give each row of a batch one that is as large
+    as a page. What is a dictionary in Arrow too doesn't grow so, and would be copied for each batch."""
+    is_dictionary = pa.types.is_dictionary(file.schema_arrow.field(name).type)
+    for batch in file.iter_batches(256 if is_dictionary else 1, columns=[name], use_threads=False):
+        yield from (value.value if is_dictionary else value for value in batch.column(0))
+
+
+def _of_scalars(number: int, scalars: dict[str, Any], max_record_bytes: int) -> Row:
+    buffers = {name: value.as_buffer() for name, value in scalars.items() if isinstance(value, pa.StringScalar)}
+    size = sum(buffer.size for buffer in buffers.values() if buffer is not None)
+    if size > max_record_bytes:
+        return Row(number, {}, size, ("record_too_large", f"over {max_record_bytes} bytes"))
+    if buffers["text"] is None:
+        return Row(number, {}, 0, _NO_TEXT)
+    utf8 = buffers["text"].to_pybytes()
+    try:
+        text = utf8.decode()
+    except UnicodeDecodeError as error:
+        return Row(number, {}, len(utf8), ("not_utf8", str(error)))
+    strings = {name: _decoded(buffers.get(name)) for name in ("url", "title")}
+    moment = _date(_decoded(buffers["date"])) if "date" in buffers else _moment(scalars.get("date"))
+    return Row(number, {"text": text, **strings, "date": moment}, len(utf8), utf8=utf8)
+
+
+def _decoded(buffer: pa.Buffer | None) -> str | None:
+    try:
+        return None if buffer is None else buffer.to_pybytes().decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _moment(scalar: Any) -> datetime | None:
+    """Of a date or a timestamp; None beyond the years 1 to 9999. The names of time zones, which may be nonsense, don't
+    matter: what is stored is UTC."""
+    if scalar is None or scalar.value is None:
+        return None
+    try:
+        if isinstance(scalar, pa.Date32Scalar):
+            return _EPOCH + timedelta(days=scalar.value)
+        unit = "ms" if isinstance(scalar, pa.Date64Scalar) else scalar.type.unit
+        return _EPOCH + timedelta(microseconds=scalar.value * _NANOSECONDS[unit] // 1000)
+    except OverflowError:
+        return None
 
 
 def _json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
@@ -106,7 +173,7 @@ def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
 
 def _checked(number: int, values: Any, length: int) -> Row:
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
-        return Row(number, {}, length, ("no_text_column", "a row needs a string `text`"))
+        return Row(number, {}, length, _NO_TEXT)
     text, utf8 = _unicode(values["text"])
     strings = {name: _string(values.get(name)) for name in ("url", "title")}
     return Row(number, {"text": text, **strings, "date": _date(values.get("date"))}, length, utf8=utf8)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import random
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swallow_spark import tables
+from swallow_spark.errors import is_shortage
 from swallow_spark.kernels import imported
 from swallow_spark.kernels.imported import Row, page_columns, read
 from swallow_spark.kernels.japanese import language_score
@@ -29,9 +31,9 @@ def json_lines(*values: Any) -> bytes:
     return b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
 
 
-def parquet(table: pa.Table) -> bytes:
+def parquet(table: pa.Table, **options: Any) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=2)
+    pq.write_table(table, sink, **{"row_group_size": 2, **options})
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
@@ -87,6 +89,78 @@ def test_parquet_without_text() -> None:
     ]
     numbers = rows(parquet(pa.table({"text": [1, 2]})), "parquet")
     assert [row.problem and row.problem[0] for row in numbers] == ["no_text_column"] * 2
+
+
+STRINGS = pa.array([b"a", b"\xff", None, b"", b"e"]).view(pa.string())
+CATEGORIES = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2, 3], pa.int32()), STRINGS.drop_null())
+
+
+@pytest.mark.parametrize(
+    "values", [STRINGS, STRINGS.cast(pa.large_string()), STRINGS.cast(pa.string_view()), CATEGORIES], ids=range(4)
+)
+def test_strings_of_parquet_files(values: pa.Array) -> None:
+    """However they are stored; and one that is no UTF-8 costs its row, or is null."""
+    table = pa.table({"text": values})
+    found = rows(parquet(table), "parquet")
+    assert [row.values.get("text") for row in found] == ["a", None, None, "", "e"]
+    assert [row.problem and row.problem[0] for row in found] == [None, "not_utf8", "no_text_column", None, None]
+    assert [row.number for row in found] == [0, 1, 2, 3, 4]
+    others = table.rename_columns(["url"]).append_column("text", pa.array(["x"] * 5))
+    others = others.append_column("title", others["url"]).append_column("date", others["url"])
+    found = rows(parquet(others), "parquet")
+    assert [row.values for row in found] == [
+        {"text": "x", "url": value, "title": value, "date": None} for value in ("a", None, None, "", "e")
+    ]
+
+
+MOMENTS = [
+    (pa.date32(), 20090, datetime(2025, 1, 2, tzinfo=UTC)),
+    (pa.date64(), 20090 * 86_400_000, datetime(2025, 1, 2, tzinfo=UTC)),
+    (pa.timestamp("ms"), -1, datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+    (pa.timestamp("us", "Asia/Tokyo"), 3, datetime(1970, 1, 1, 0, 0, 0, 3, tzinfo=UTC)),
+    (pa.timestamp("us", "No/Where"), 3, datetime(1970, 1, 1, 0, 0, 0, 3, tzinfo=UTC)),
+    (pa.timestamp("ns", "UTC"), 3_999, datetime(1970, 1, 1, 0, 0, 0, 3, tzinfo=UTC)),
+    (pa.timestamp("us"), 2**62, None),
+    (pa.timestamp("us"), -(2**62), None),
+    (pa.date32(), 2**31 - 1, None),
+    (pa.date64(), 86_400_000 * 10**10, None),
+    (pa.timestamp("us"), None, None),
+    (pa.time64("us"), 3, None),
+    (pa.int64(), 20250102, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), MOMENTS, ids=str)
+def test_dates_of_parquet_files(kind: pa.DataType, value: int | None, expected: datetime | None) -> None:
+    integers = pa.array([value], pa.int32() if kind == pa.date32() else pa.int64())
+    (row,) = rows(parquet(pa.table({"text": ["x"], "date": integers.view(kind)})), "parquet")
+    assert row.values["date"] == expected
+
+
+@pytest.mark.parametrize("store_schema", [False, True], ids=["strings", "dictionaries"])
+def test_texts_that_are_one_large_entry_of_a_dictionary(store_schema: bool) -> None:
+    """Together they are 64 times as large as the file, which takes no more memory than one of them."""
+    text = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 128, pa.int32()), ["x" * LIMIT, "x" * LIMIT + "y"])
+    content = parquet(pa.table({"text": text}), compression="zstd", row_group_size=256, store_schema=store_schema)
+    assert len(content) < 10_000
+    before, most, problems = pa.total_allocated_bytes(), 0, []
+    for row in read(pa.BufferReader(content), "parquet", max_record_bytes=LIMIT):
+        most = max(most, pa.total_allocated_bytes() - before)
+        problems.append(row.problem and row.problem[0])
+    assert problems == [None, "record_too_large"] * 128
+    assert most < 16 * LIMIT
+
+
+def test_the_strings_of_a_row_have_their_limit_together() -> None:
+    table = pa.table({"text": ["x" * 50], "title": ["y" * 30], "url": ["z" * 20]})
+    assert rows(parquet(table), "parquet", limit=100)[0].problem is None
+    (row,) = rows(parquet(table), "parquet", limit=99)
+    assert row == Row(0, {}, 100, ("record_too_large", "over 99 bytes"))
+
+
+def test_two_columns_of_a_name_are_none() -> None:
+    table = pa.table([["a"], ["b"], ["c"]], names=["text", "title", "title"])
+    assert rows(parquet(table), "parquet")[0].values == {"text": "a", "url": None, "title": None, "date": None}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +261,28 @@ def test_cut_or_damaged_file_gives_what_came_before_and_an_error(pack: Any) -> N
     assert len(found) > 1000
     with pytest.raises((OSError, pa.ArrowException)):
         rows(b"PAR1 is no Parquet file", "parquet")
+
+
+def test_flipped_bits_of_parquet_files_cost_rows_or_the_file() -> None:
+    """Never the run, and never as if the machine lacked something."""
+    zone = pa.timestamp("us", "Asia/Tokyo")
+    values = {"text": ["一つ目", "二つ目"], "title": ["題", None], "date": pa.array([datetime(2025, 1, 2)] * 2, zone)}
+    table, draw, outcomes = pa.table(values), random.Random(1), set()
+    for content in (parquet(table), parquet(table, use_dictionary=False, store_schema=False)):
+        for bit in draw.sample(range(8 * len(content)), 1500):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << bit % 8
+            try:
+                found = rows(bytes(flipped), "parquet")
+            except (OSError, pa.ArrowException) as error:
+                outcomes.add("shortage" if is_shortage(error) else "file")
+            else:
+                pages = [
+                    {"doc_id": 1, **columns} for row in found if not row.problem and (columns := page_columns(row))
+                ]
+                pa.RecordBatch.from_pylist(pages, tables.PAGES)
+                outcomes.update(row.problem[0] if row.problem else "row" for row in found)
+    assert outcomes == {"file", "row", "not_utf8", "no_text_column"}
 
 
 def test_columns_of_a_page(tmp_path: Path) -> None:
