@@ -121,7 +121,7 @@ def _read(corpus: Corpus, unit: Unit, path: str, rows: int) -> Damage | None:
         with corpus.root.open_input(path) as stream:
             file = pq.ParquetFile(stream, page_checksum_verification=True)
             read: Any = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names of columns that are no UTF-8
         if is_shortage(error):
             raise
         return Damage(unit, path, f"can't be read: {error}")

@@ -93,6 +93,17 @@ def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:
     assert "can't be read" in damage.problem
 
 
+def test_a_flipped_bit_in_the_name_of_a_column_is_found_by_reading(corpus: Corpus) -> None:
+    """What PyArrow tells of that is no error of its own."""
+    file = path_of(corpus, UNITS[0])
+    content = file.read_bytes()
+    assert b"doc_id" in content
+    file.write_bytes(content.replace(b"doc_id", b"doc\xdfid"))
+    (damage,) = found_in(corpus, content=True)
+    assert damage.unit == UNITS[0]
+    assert "can't be read: 'utf-8' codec" in damage.problem
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"stage": 1}', b"\xff"])
 def test_a_manifest_that_cannot_be_read_is_found(corpus: Corpus, content: bytes) -> None:
     corpus.root.local_path(UNITS[0].manifest).write_bytes(content)
