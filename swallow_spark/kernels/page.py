@@ -183,6 +183,6 @@ def _obey(body: bytes) -> None:
     if b"<!--swallow-spark-test:crash-->" in body:
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"<!--swallow-spark-test:eat-->" in body:
-        bytearray(1 << 46)  # more than there is anywhere
+        bytearray(1 << 62)  # more than any address space has: nothing is mapped, whatever the system grants
     while b"<!--swallow-spark-test:hang-->" in body:
         pass
