@@ -24,7 +24,7 @@ from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.lock import lock
 from swallow_spark.manifests import File, Manifest, Stored, Unit
 from swallow_spark.outputs import Outputs
-from swallow_spark.scan import read_files
+from swallow_spark.scan import Scan, read_files, scan_files
 from swallow_spark.sections.section import NAME_PATTERN
 from swallow_spark.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
@@ -322,6 +322,11 @@ class Corpus:
         """A table's rows of these units, and only those. A frame without rows where there are none."""
         paths = [file.path for manifest in manifests for file in manifest.files if file.table == table]
         return self.read_files(spark, schema, paths)
+
+    def scan(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> Scan:
+        """The same, for a stage that maps batches, and reads them in its own tasks."""
+        sizes = {file.path: file.bytes for manifest in manifests for file in manifest.files if file.table == table}
+        return scan_files(spark, self.root, sizes, schema)
 
     def read_files(self, spark: SparkSession, schema: pa.Schema, paths: Sequence[str]) -> DataFrame:
         """The rows of Parquet files below the root. A frame without rows where there are none."""

@@ -12,6 +12,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import features as feature_kernels
 from swallow_spark.kernels import lsh, ngwords
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.sections.annotate import Features, Sketch
 from swallow_spark.tables import PAGES, SKETCHES
 
@@ -28,7 +29,7 @@ class Kernels(NamedTuple):
     features: Features | None
 
 
-def annotate(pages: DataFrame, kernels: Kernels, outputs: Outputs) -> DataFrame:
+def annotate(pages: DataFrame | Scan, kernels: Kernels, outputs: Outputs) -> DataFrame:
     """Writes `sketches` and `features` of pages (doc_id, host, num_chars, text); a frame of what was written."""
     work = partial(_annotate_task, kernels=kernels, outputs=outputs)
     return pages.select(*_FROM_PAGES, "text").mapInArrow(work, from_arrow_schema(WRITTEN))

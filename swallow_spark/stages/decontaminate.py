@@ -18,6 +18,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import contamination as kernel
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.storage import Root
 
 
@@ -40,7 +41,7 @@ def ship(root: Root, index: kernel.Index, ngram_chars: int) -> Questions:
     return Questions(root, directory, ngram_chars)
 
 
-def decontaminate(pages: DataFrame, kept: Lookups, questions: Questions, outputs: Outputs) -> DataFrame:
+def decontaminate(pages: DataFrame | Scan, kept: Lookups, questions: Questions, outputs: Outputs) -> DataFrame:
     """Writes `contamination` of those pages (doc_id, text) that are kept; a frame of what was written. Pages that share
     nothing with a question have no row."""
     work = partial(_task, kept=kept, questions=questions, outputs=outputs)

@@ -14,11 +14,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import host_lines as kernel
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
+from swallow_spark.scan import Scan
 
 _ROWS_AT_ONCE: Final = 4_000_000  # a task adds up as many before it writes: 80 MB, and as much again while it sorts
 
 
-def count_lines(pages: DataFrame, accepted: Lookups, outputs: Outputs) -> DataFrame:
+def count_lines(pages: DataFrame | Scan, accepted: Lookups, outputs: Outputs) -> DataFrame:
     """Writes `host_lines` and `host_pages` of those pages (doc_id, host, text) that are among the accepted; a frame of
     what was written. Rows of several tasks, or of one, may be about the same line or host: they are to be added up.
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.tables import PAGES, REMOVED_DUPLICATES
 from swallow_spark.tombstones import Shipped
 
@@ -20,7 +21,7 @@ NAMED: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url"
 _MULTIPLIER: Final = 0x9E3779B1  # 2**32 by the golden ratio
 
 
-def find_removed(pages: DataFrame, tombstones: Shipped, outputs: Outputs) -> DataFrame:
+def find_removed(pages: DataFrame | Scan, tombstones: Shipped, outputs: Outputs) -> DataFrame:
     """Writes `removed` of pages (doc_id, host, url); a frame of what was written.
 
     Its sums are `removed`, their number, and `mixed`, which differs between sets of pages of the same number.

@@ -17,6 +17,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.tables import TEXTS
 
 TABLE = "sample"
@@ -59,7 +60,7 @@ def stratum_names(strata: int, low: float, high: float) -> list[str]:
 
 
 def write_texts(
-    pages: DataFrame, chosen: Lookups, strata: Sequence[str], crawls: Mapping[int, str], outputs: Outputs
+    pages: DataFrame | Scan, chosen: Lookups, strata: Sequence[str], crawls: Mapping[int, str], outputs: Outputs
 ) -> DataFrame:
     """Writes the texts (COLUMNS) of those pages (doc_id, url, text) that are chosen; a frame of what was written.
     `source` names crawl and URL, `stratum` the one of `strata` that a column `group` of the chosen has the number of.

@@ -14,6 +14,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import fasttext
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 
 
 class Model(NamedTuple):
@@ -29,7 +30,7 @@ def table_of(classifier: str) -> str:
     return f"scores/classifier={classifier}"
 
 
-def score(pages: DataFrame, accepted: Lookups, models: Mapping[str, Model], outputs: Outputs) -> DataFrame:
+def score(pages: DataFrame | Scan, accepted: Lookups, models: Mapping[str, Model], outputs: Outputs) -> DataFrame:
     """Writes a table of scores for each classifier, of those pages (doc_id, text) that are among the accepted; a frame
     of what was written. A page's score is the sum of weight x probability over the labels."""
     work = partial(_score_task, accepted=accepted, models=dict(models), outputs=outputs)

@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import cleanup, host_lines, personal
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.sections.select import Cleanup
 from swallow_spark.tables import SUBSETS
 
@@ -25,7 +26,7 @@ def subset_schema(classifiers: Sequence[str]) -> pa.Schema:
 
 
 def write_subsets(
-    pages: DataFrame,
+    pages: DataFrame | Scan,
     members: Lookups,
     bits: Mapping[str, int],
     scores: Sequence[str],

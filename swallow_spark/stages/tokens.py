@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.kernels import tokens
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.scan import Scan
 from swallow_spark.sections.section import sha256_of
 from swallow_spark.sections.select import Tokens
 from swallow_spark.storage import Root
@@ -48,7 +49,7 @@ def _load(file: Path | None, encoding: str | None) -> tokens.Tokenizer:
 
 
 def count_tokens(
-    texts: DataFrame, wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
+    texts: DataFrame | Scan, wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
 ) -> DataFrame:
     """Writes the table: doc_id and num_tokens of texts (doc_id, text), of those that are wanted; a frame of what was
     written, with the sum of `tokens`."""

@@ -34,6 +34,6 @@ def _annotate_batch(run: Run, item: tuple[Manifest, dict[str, Due]]) -> None:
     )
     tables = {table: stage.TABLES[table] for table in missing}
     outputs = corpus.outputs(Unit("annotate", pages.unit), tables, crawl_of(run, pages))
-    written = stage.annotate(corpus.read(run.spark, "pages", PAGES, [pages]), kernels, outputs).collect()
+    written = stage.annotate(corpus.scan(run.spark, "pages", PAGES, [pages]), kernels, outputs).collect()
     for table, due in missing.items():
         corpus.commit(*due, [row for row in written if row["table"] == table])

@@ -41,7 +41,7 @@ def _measure_batch(
 ) -> None:
     corpus, due = run.corpus, run.lineage.decontaminate(pages, kept)
     outputs = corpus.outputs(due.unit, {"contamination": CONTAMINATION}, crawl_of(run, pages))
-    rows = corpus.read(run.spark, "pages", PAGES, [pages])
+    rows = corpus.scan(run.spark, "pages", PAGES, [pages])
     corpus.commit(*due, stage.decontaminate(rows, wanted, questions, outputs).collect())
 
 

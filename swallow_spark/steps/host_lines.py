@@ -46,5 +46,5 @@ def _count_batch(run: Run, accepted: lookups.Lookups, item: tuple[Manifest, Due]
     pages, due = item
     tables = {"host_lines": HOST_LINES, "host_pages": HOST_PAGES}
     outputs = run.corpus.outputs(due.unit, tables, crawl_of(run, pages))
-    rows = run.corpus.read(run.spark, "pages", PAGES, [pages])
+    rows = run.corpus.scan(run.spark, "pages", PAGES, [pages])
     run.corpus.commit(*due, stage.count_lines(rows, accepted, outputs).collect())

@@ -101,7 +101,7 @@ def find_removed(run: Run) -> None:
 def _find_in_batch(run: Run, listed: Sequence[Manifest], shipped: Shipped, pages: Manifest) -> None:
     corpus, due = run.corpus, run.lineage.remove(pages, listed)
     outputs = corpus.outputs(due.unit, {"removed": REMOVED}, crawl_of(run, pages))
-    rows = corpus.read(run.spark, "pages", stage.NAMED, [pages])
+    rows = corpus.scan(run.spark, "pages", stage.NAMED, [pages])
     corpus.commit(*due, stage.find_removed(rows, shipped, outputs).collect())
 
 

@@ -156,7 +156,7 @@ def _write(
     shipped = lookups.ship(chosen, corpus.root, "sample", number)
     try:
         outputs = Outputs(corpus.root, {stage.TABLE: stage.COLUMNS}, {stage.TABLE: {0: directory}})
-        pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
+        pages = corpus.scan(run.spark, "pages", PAGES, corpus.manifests("ingest"))
         written = stage.write_texts(pages, shipped, strata, corpus.crawls(), outputs).collect()
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=target.parent) as scratch:
             for row in written:

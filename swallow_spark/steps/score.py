@@ -50,7 +50,7 @@ def _score_batch(
     corpus = run.corpus
     tables = {stage.table_of(name): SCORES for name in missing}
     outputs = corpus.outputs(Unit("score", pages.unit), tables, crawl_of(run, pages))
-    rows = corpus.read(run.spark, "pages", PAGES, [pages])
+    rows = corpus.scan(run.spark, "pages", PAGES, [pages])
     written = stage.score(rows, accepted, {name: models[name] for name in missing}, outputs).collect()
     for name, due in missing.items():
         corpus.commit(*due, [row for row in written if row["table"] == stage.table_of(name)])

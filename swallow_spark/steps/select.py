@@ -289,7 +289,7 @@ def _write_batch(
 ) -> None:
     corpus, due = run.corpus, of[pages.unit]
     outputs = corpus.outputs(due.unit, dict.fromkeys(tables, writing.subset_schema(classifiers)), crawl_of(run, pages))
-    rows = corpus.read(run.spark, "pages", PAGES, [pages])
+    rows = corpus.scan(run.spark, "pages", PAGES, [pages])
     scores = [f"score_{classifier}" for classifier in classifiers]
     bits = {table: bit for bit, table in enumerate(tables)}
     written = writing.write_subsets(rows, members, bits, scores, run.config.cleanup, repeated, outputs).collect()

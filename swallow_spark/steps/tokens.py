@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from swallow_spark import lookups
 from swallow_spark.corpus import Manifest
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels import tokens
 from swallow_spark.lineage import Due
+from swallow_spark.scan import Scan
 from swallow_spark.stages import tokens as stage
 from swallow_spark.steps.run import Run, crawl_of, in_flight, verdicts
 from swallow_spark.tables import PAGES, SUBSETS, TOKENS, VERDICTS
@@ -38,7 +38,7 @@ def accepted_tokens(run: Run) -> list[Manifest]:
 
 def _count_pages(run: Run, wanted: lookups.Lookups, with_: stage.Counting, item: tuple[Manifest, Due]) -> None:
     pages, due = item
-    _count(run, run.corpus.read(run.spark, "pages", PAGES, [pages]), wanted, with_, ACCEPTED, pages, due)
+    _count(run, run.corpus.scan(run.spark, "pages", PAGES, [pages]), wanted, with_, ACCEPTED, pages, due)
 
 
 def subset_tokens(run: Run, name: str) -> list[Manifest]:
@@ -73,12 +73,12 @@ def _due_of_subset(run: Run, name: str) -> list[tuple[Manifest, Manifest, Due]]:
 def _count_subset(run: Run, with_: stage.Counting, name: str, item: tuple[Manifest, Manifest, Due]) -> None:
     pages, texts, due = item
     narrow = pa.schema([SUBSETS.field(column) for column in ("doc_id", "text")])
-    rows = run.corpus.read(run.spark, f"subsets/{name}", narrow, [texts])
+    rows = run.corpus.scan(run.spark, f"subsets/{name}", narrow, [texts])
     _count(run, rows, None, with_, name, pages, due)
 
 
 def _count(
-    run: Run, rows: DataFrame, wanted: lookups.Lookups | None, with_: stage.Counting, of: str, pages: Manifest, due: Due
+    run: Run, rows: Scan, wanted: lookups.Lookups | None, with_: stage.Counting, of: str, pages: Manifest, due: Due
 ) -> None:
     table = f"tokens/{of}"
     outputs = run.corpus.outputs(due.unit, {table: TOKENS}, crawl_of(run, pages))

@@ -1,7 +1,8 @@
 """No text crosses a shuffle: shown by the plans of all queries of a build, as the event log has them after they ran.
 
 Text is recognised in two ways. By name: no exchange has a column `text` among its inputs. And by where it is read,
-whatever it is called later: a query that scans `text`, which only `pages` and the subsets have, exchanges nothing.
+whatever it is called later: a query that scans `text`, which only `pages` and the subsets have, exchanges nothing. What
+tasks read themselves (scan.Scan) the plans don't tell, but what those tasks give out: lists of written files alone.
 """
 
 import re
@@ -10,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from runs import Built, events_of, table
+
+from swallow_spark.outputs import WRITTEN
 
 _NODE = re.compile(r"^\((\d+)\) ([^\n]*)\n(.*?)(?=^\(\d+\) |^=====|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -43,6 +47,11 @@ class Query:
             name.startswith("Scan") and re.search(r"(?:^|[\s,<\[])text(?:#\d+|:)", details)
             for name, details in self.nodes()
         )
+
+    def of_reading_tasks(self) -> list[set[str]]:
+        """The columns that tasks give out which are handed numbers, of files to read, and no rows."""
+        handed = [details for name, details in self.nodes() if name == "MapInArrow" and "Input [1]: [id#" in details]
+        return [set(re.findall(r"(\w+)#", details.partition(")#")[2])) for details in handed]
 
     @property
     def exchanges_text(self) -> bool:
@@ -78,8 +87,11 @@ def test_no_text_crosses_a_shuffle_in_a_build(built: Built) -> None:
     assert [query.exchanges for query in found if query.exchanges_text] == []
     assert outside == 0
     readers = [query for query in found if query.reads_text]
-    assert len(readers) >= 3, "annotate, score and select read text"
+    assert len(readers) == 1, "the report's samples; other text is read by the tasks that work on it"
     assert sum(query.shuffled_bytes for query in readers) == 0
+    given = [columns for query in found for columns in query.of_reading_tasks()]
+    assert len(given) >= 4, "ingest, annotate, score and select"
+    assert all(columns <= set(WRITTEN.names) for columns in given), given
     assert sum(query.shuffled_bytes for query in found) > 0, "dedup shuffles keys"
     assert any(query.exchanges for query in found)
     assert table(built.run, "subsets/edu-top10-30", "select")
@@ -115,3 +127,13 @@ def test_text_that_stays_is_not(spark: SparkSession, event_log: Path, tmp_path: 
     assert [query.exchanges_text for query in found] == [False, False]
     assert [query.reads_text for query in found] == [True, False]
     assert [bool(query.exchanges) for query in found] == [False, True]
+
+
+def test_what_reading_tasks_give_out_is_noticed(spark: SparkSession, event_log: Path) -> None:
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([batch.column(0), batch.column(0).cast(pa.string())], ["doc_id", "body"])
+
+    frame = spark.range(2).mapInArrow(read, "doc_id long, body string")
+    found, _ = queries(events_of(spark, event_log, frame.collect))
+    assert [columns for query in found for columns in query.of_reading_tasks()] == [{"doc_id", "body"}]

@@ -16,7 +16,7 @@ from test_selection import reconfigured
 from swallow_spark import lookups
 from swallow_spark.config import load
 from swallow_spark.kernels import host_lines as kernel
-from swallow_spark.outputs import Outputs
+from swallow_spark.outputs import WRITTEN, Outputs
 from swallow_spark.report.state import stages
 from swallow_spark.report.summary import summarise
 from swallow_spark.stages import host_lines as stage
@@ -127,7 +127,10 @@ def test_subsets_lack_the_lines_that_repeat_on_their_host(
 
     ran, outside = queries(events)
     assert [query.exchanges for query in ran if query.exchanges_text] == []
-    assert len([query for query in ran if query.reads_text]) >= 2, "counting and writing read text"
+    assert not any(query.reads_text for query in ran)
+    given = [columns for query in ran for columns in query.of_reading_tasks()]
+    assert len(given) >= 2, "counting and writing read text"
+    assert all(columns <= set(WRITTEN.names) for columns in given)
     assert outside == 0
     assert not list((tmp_path / "corpus").glob("lookups/*"))
 
