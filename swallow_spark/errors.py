@@ -64,18 +64,30 @@ _PYTHON: Final = (
     "Python workers had too little memory: raise spark.executor.memoryOverhead (and spark.executor.pyspark.memory, if "
     f"it is set), or give an executor fewer cores (in local mode --master local[N]); {_AGAIN}"
 )
+# Each sign is looked for in "TYPE: LINE", for the lines in which an error is told. Types stand at the beginning or
+# behind a colon, and systems' messages behind a colon, a bracket or a comma: names of files may hold the same words.
 _REMEDIES: Final = (
     (
-        r"IOException.*(No space left on device|Disk quota exceeded)|Failed to create (any |a )?local dir",
+        r"(IOException|FileSystemException|OutOfMemoryError): (.*[:,(] ?)?(No space left on device|Disk quota exceeded)"
+        r"|: Failed to create (any |a )?local dir",
         "the disk is full where Spark keeps what it shuffles: make room there, or name another place by "
         f"spark.local.dir (on a cluster by SPARK_LOCAL_DIRS of the workers); {_AGAIN}",
     ),
     (
-        r"No space left on device|Disk quota exceeded",
+        r"[]:,] (No space left on device|Disk quota exceeded)",
         f"the disk is full under the corpus or the temporary directory (TMPDIR): make room; {_AGAIN}",
     ),
-    (r"OutOfMemoryError|exited with code 52\b", _HEAP),  # SparkExitCode.OOM
-    (r"MemoryError\b|Cannot allocate memory|realloc of size|malloc of size", _PYTHON),
+    (
+        r"[]:,(] ?Too many open files",
+        f"raise the limit on open files (ulimit -n), or give an executor fewer cores; {_AGAIN}",
+    ),
+    (
+        r"(^|: )[\w.]*OutOfMemoryError: unable to create( new)? native thread",
+        "raise the limit on processes and threads (ulimit -u, or the container's), or give an executor fewer cores; "
+        f"{_AGAIN}",
+    ),
+    (r"(^|: )[\w.]*OutOfMemoryError(:|$)|exited with code 52\b", _HEAP),  # SparkExitCode.OOM
+    (r"(^|: )[\w.]*MemoryError(:|$)|[]:,'] ?Cannot allocate memory|: (realloc|malloc) of size", _PYTHON),
     # What containers end by SIGKILL, and YARN's statuses for those that took too much.
     (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
     (
@@ -83,10 +95,14 @@ _REMEDIES: Final = (
         f"a worker crashed, or the system ended it for want of memory; if so (dmesg tells), {_PYTHON}",
     ),
     (
-        r"ConnectionRefusedError|Py4JNetworkError|Answer from Java side is empty",
+        r"^(ConnectionRefusedError|Py4JNetworkError):|^Py4JError: Answer from Java side is empty",  # this process's own
         "Spark's JVM has ended: it may have said why above; the system may have ended it for want of memory (dmesg "
         f"tells), or spark.local.dir can't be written; {_AGAIN}",
     ),
+)
+_CHAINED: Final = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
 )
 
 
@@ -96,10 +112,28 @@ def root_cause(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return f"{error}"
     kind = type(error).__name__
-    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines()]  # Py4J's second line begins so
+    if isinstance(error, SwallowSparkError):
+        return f"{' '.join(str(error).split())} ({kind})"
+    lines = _told(str(error))
+    foreign = [line for line in lines or [""] if not line.startswith(f"{__package__}.")]
     for sign, remedy in _REMEDIES:
-        if shortages := [line for line in lines or [""] if re.search(sign, f"{kind}: {line}")]:
+        if shortages := [line for line in foreign if re.search(sign, f"{kind}: {line}")]:
             what = re.sub(r"^(Caused by|Suppressed):\s*", "", shortages[-1])
             return f"{f'{what} ({kind})' if what else kind}: {remedy}"
     causes = [line for line in lines if re.match(r"([\w.]+(Error|Exception|Full|Exit)\b|Caused by:)", line)]
     return f"{causes[-1].removeprefix('Caused by:').strip() if causes else lines[0] if lines else kind} ({kind})"
+
+
+def _told(text: str) -> list[str]:
+    """The lines of an error's text that tell of errors: no lines of code, and of Python's errors that arose one from
+    another the last one."""
+    told: list[str] = []
+    traceback = 0
+    for line in text.splitlines():
+        if line in _CHAINED:
+            del told[traceback:]
+        elif not re.match(r" {4}|  File |\s+at |\s*$", line):
+            told.append(line.strip().removeprefix(": "))  # Py4J's second line begins so
+        if line.endswith("Traceback (most recent call last):"):
+            traceback = len(told)
+    return told

@@ -23,9 +23,41 @@ Traceback (most recent call last):
 {cause}
 """
 
+CHAIN = """Traceback (most recent call last):
+  File "annotate.py", line 70, in _annotate_task
+    raise MemoryError("of the first error")
+{first}
+of two lines
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "annotate.py", line 71, in _annotate_task
+    {last}
+    ^^^^^^
+{last}
+"""
+
 
 class Py4JJavaError(Exception):
     pass
+
+
+class Py4JNetworkError(Exception):
+    pass
+
+
+def java(cause: str) -> Py4JJavaError:
+    return Py4JJavaError(JAVA.format(cause=cause))
+
+
+def chained(first: str, last: str) -> list[Exception]:
+    """As PySpark tells it, and as Java does."""
+    chain = CHAIN.format(first=first, last=last)
+    return [
+        PythonException(PYTHON.format(cause="").partition("Traceback")[0] + chain),
+        Py4JJavaError(JAVA.format(cause=f"org.apache.spark.api.python.PythonException: {chain}")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +111,39 @@ def test_the_innermost_cause_is_told(error: Exception, told: str) -> None:
             "memoryOverhead",
         ),
         (
+            java("java.nio.file.FileSystemException: /tmp/blockmgr-1/0c: No space left on device"),
+            "java.nio.file.FileSystemException: /tmp/blockmgr-1/0c: No space left on device (Py4JJavaError): ",
+            "spark.local.dir",
+        ),
+        (
+            java("java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory"),
+            "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory (Py4JJavaError): raise",
+            "ulimit -u",
+        ),
+        (
+            java("java.io.FileNotFoundException: /tmp/blockmgr-1/0c (Too many open files)"),
+            "java.io.FileNotFoundException: /tmp/blockmgr-1/0c (Too many open files) (Py4JJavaError): ",
+            "ulimit -n",
+        ),
+        (
+            PythonException(PYTHON.format(cause="OSError: [Errno 24] Too many open files: '/data/x'")),
+            "OSError: [Errno 24] Too many open files: '/data/x' (PythonException): ",
+            "ulimit -n",
+        ),
+        (
+            PythonException(PYTHON.format(cause="numpy._core._exceptions._ArrayMemoryError: Unable to allocate")),
+            "numpy._core._exceptions._ArrayMemoryError: Unable to allocate (PythonException): ",
+            "memoryOverhead",
+        ),
+        *((error, "MemoryError (P", "memoryOverhead") for error in chained("ValueError: x", "MemoryError")),
+        (
             ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
             "[Errno 111] Connection refused (ConnectionRefusedError): Spark's JVM has ended",
+            "spark.local.dir",
+        ),
+        (
+            Py4JNetworkError("Answer from Java side is empty"),
+            "Answer from Java side is empty (Py4JNetworkError): Spark's JVM has ended",
             "spark.local.dir",
         ),
     ],
@@ -90,6 +153,40 @@ def test_what_a_machine_lacks_is_told_with_what_to_do(error: Exception, what: st
     assert told.startswith(what)
     assert remedy in told
     assert told.endswith("the same command then goes on with what is missing")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            InputError("s3://bucket/OutOfMemoryError.jsonl: MemoryError: [Errno 28] No space left on device"),
+            "s3://bucket/OutOfMemoryError.jsonl: MemoryError: [Errno 28] No space left on device (InputError)",
+        ),
+        (
+            PythonException(PYTHON.format(cause="swallow_spark.errors.InputError: MemoryError: no such file")),
+            "swallow_spark.errors.InputError: MemoryError: no such file (PythonException)",
+        ),
+        (
+            PythonException(PYTHON.format(cause="FileNotFoundError: [Errno 2] No such file: '/OutOfMemoryError: x'")),
+            "FileNotFoundError: [Errno 2] No such file: '/OutOfMemoryError: x' (PythonException)",
+        ),
+        (
+            java("java.io.FileNotFoundException: /data/MemoryError.jsonl"),
+            "java.io.FileNotFoundException: /data/MemoryError.jsonl (Py4JJavaError)",
+        ),
+        *(
+            (error, f"ValueError: x ({type(error).__name__})")
+            for first in (
+                "MemoryError",
+                "ConnectionRefusedError: [Errno 111] Connection refused",
+                "OSError: [Errno 28] No space left on device",
+            )
+            for error in chained(first, "ValueError: x")
+        ),
+    ],
+)
+def test_what_only_looks_like_something_lacking_gets_no_advice(error: Exception, told: str) -> None:
+    assert root_cause(error) == told
 
 
 def test_what_a_machine_lacks_is_no_fault_of_an_input() -> None:
