@@ -1,19 +1,24 @@
-"""An archive of the classes that Spark loads: a JVM that maps it needn't read and check them one by one, and starts in
-half the time.
+"""An archive of the classes that Spark loads: a JVM that maps it needn't read and check them one by one, and takes
+half the CPU to start.
 
 It lies in the environment that this package is installed in, one for each Java. The JVM itself sees whether it fits
-(the same Java, the same Spark), and starts as ever where it doesn't.
+(the same Java, the same Spark with its jars in the same order), and starts as ever where it doesn't.
 """
 
 import hashlib
 import io
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from pyspark.find_spark_home import _find_spark_home
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -40,59 +45,98 @@ _SENTENCES: Final = (
 """A text that all rules accept."""
 
 
-def options() -> list[str]:
-    """What the JVM needs to use the archive of the Java that this process has chosen; nothing where there is none."""
-    archive = _path()
-    if not archive or not archive.exists():
+_OF_ARCHIVES: Final = re.compile(r"-XX:(?:AOT|SharedArchiveFile|ArchiveClassesAtExit)")
+_COMPLAINTS: Final = re.compile(r"\b(?:unable|error)\b", re.IGNORECASE)
+_SCRATCH: Final = "making-"
+_LEFT_BEHIND_SECONDS: Final = 3600  # scratch as old as this is that of a warm-up that was killed: one takes 1-2 minutes
+
+
+class _Java(NamedTuple):
+    version: int
+    archive: Path
+    """Where its archive lies, if it is made."""
+
+    def option(self, since_linked: str, before: str, archive: Path) -> str:
+        """An option with an archive as its value, as Spark's splitting of options, which is a shell's, wants it."""
+        return shlex.quote(f"-XX:{since_linked if self.version >= _LINKED else before}={archive}")
+
+    def use(self, archive: Path) -> str:
+        return self.option("AOTCache", "SharedArchiveFile", archive)
+
+
+def options(own: str = "") -> list[str]:
+    """What the JVM needs to use the archive of the Java that this process has chosen; nothing where there is none, or
+    where the user's `own` options make or name an archive: the JVM takes one."""
+    java = _java()
+    if not java or not java.archive.exists() or _OF_ARCHIVES.search(own):
         return []
-    # What doesn't fit it would say on standard output, where results go.
-    return [f"-XX:{'AOTCache' if _version() >= _LINKED else 'SharedArchiveFile'}={archive}", "-Xlog:disable"]
+    return [
+        java.use(java.archive),
+        "-Xlog:disable",
+    ]  # what doesn't fit it would say on standard output: results go there
 
 
 def make(config: str) -> Path:
     """Runs the pipeline over a few pages, and keeps the classes that this has loaded; the archive's place. Kernels are
-    compiled by this as well, where they aren't yet.
+    compiled by this as well, where they aren't yet. An older archive stays until the new one has been tried.
 
     config: a name or file of a configuration. Raises UsageError where the environment can't be written to,
     SwallowSparkError where the run or the JVM fails.
     """
-    archive = _path()
-    if not archive:
-        raise UsageError("warm-up: no Java is chosen")
-    try:
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        archive.unlink(missing_ok=True)  # the run is one without
-        scratch = tempfile.TemporaryDirectory(dir=archive.parent)
-    except OSError as error:
-        raise UsageError(f"warm-up: {archive.parent} can't be written to: {error.strerror}") from None
-    with scratch:
-        made = Path(scratch.name) / archive.name
-        pages = Path(scratch.name) / "pages.warc.gz"
-        pages.write_bytes(_pages())
-        option = f"-XX:{'AOTCacheOutput' if _version() >= _LINKED else 'ArchiveClassesAtExit'}={made}"
-        command = [sys.executable, "-m", "swallow_spark.cli", "build", str(pages), "--config", config]
-        command += ["--corpus", str(made.with_suffix(".corpus")), "--crawl", "warm-up", "--master", "local[2,4]"]
-        command += ["--set", f"spark.spark.driver.extraJavaOptions={option}"]
-        # Its end is that of the JVM, which makes the archive behind the end of the run.
-        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        if run.returncode or not made.exists():
-            said = run.stdout.strip().splitlines()[-1:] or ["nothing was said"]
-            raise SwallowSparkError(f"warm-up: no archive was made: {said[0]}")
-        made.replace(archive)
-    return archive
-
-
-def _version() -> int:
-    return int(os.environ["SWALLOW_SPARK_JAVA_VERSION"])
-
-
-def _path() -> Path | None:
-    """Where the archive of the chosen Java lies, if it is made; None where none is chosen."""
-    java = os.environ.get("SWALLOW_SPARK_JAVA")
+    java = _java()
     if not java:
+        raise UsageError("warm-up: no Java is chosen")
+    directory = java.archive.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for left in directory.glob(f"{_SCRATCH}*"):
+            if left.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
+                shutil.rmtree(left)
+        scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=directory)
+    except OSError as error:
+        raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
+    with scratch:
+        made = Path(scratch.name) / java.archive.name
+        _train(java, made, config)
+        _try(java, made)
+        made.replace(java.archive)
+    return java.archive
+
+
+def _train(java: _Java, made: Path, config: str) -> None:
+    pages = made.with_suffix(".warc.gz")
+    pages.write_bytes(_pages())
+    option = java.option("AOTCacheOutput", "ArchiveClassesAtExit", made)
+    command = [sys.executable, "-m", "swallow_spark.cli", "build", str(pages), "--config", config]
+    command += ["--corpus", str(made.with_suffix(".corpus")), "--crawl", "warm-up", "--master", "local[2,4]"]
+    command += ["--set", f"spark.spark.driver.extraJavaOptions={option}"]
+    # This ends with the JVM, which makes the archive behind the end of the run: it has inherited the pipe that is read.
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if run.returncode or not made.exists():
+        said = run.stdout.strip().splitlines()
+        complaints = [line for line in said if _COMPLAINTS.search(line)]
+        cause = said[-1:] if run.returncode else complaints[-4:] or ["Java didn't say why"]
+        raise SwallowSparkError(f"warm-up: no archive was made: {'; '.join(cause)}")
+
+
+def _try(java: _Java, archive: Path) -> None:
+    """Starts Spark's JVM under the condition that it uses the archive: in a session it wouldn't say that it doesn't."""
+    condition = "-XX:AOTMode=on" if java.version >= _LINKED else "-Xshare:on"
+    setting = f"spark.driver.extraJavaOptions={java.use(archive)} {condition}"
+    command = [f"{_find_spark_home()}/bin/spark-submit", "--conf", setting, "--version"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if run.returncode:
+        cause = "; ".join(run.stdout.strip().splitlines()[-5:])
+        raise SwallowSparkError(f"warm-up: Java doesn't use the archive that it has made: {cause}")
+
+
+def _java() -> _Java | None:
+    """The one that this process has chosen."""
+    program, version = (os.environ.get(name) for name in ("SWALLOW_SPARK_JAVA", "SWALLOW_SPARK_JAVA_VERSION"))
+    if not program or not version:
         return None
-    name = hashlib.sha256(os.path.realpath(java).encode()).hexdigest()[:16]
-    return Path(sys.prefix) / "share" / "swallow-spark" / f"classes-{name}"
+    name = hashlib.sha256(os.path.realpath(program).encode()).hexdigest()[:16]
+    return _Java(int(version), Path(sys.prefix) / "share" / "swallow-spark" / f"classes-{name}")
 
 
 def _pages() -> bytes:

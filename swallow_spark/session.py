@@ -180,10 +180,11 @@ def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
     """The settings of a session that this program opens: the packaged ones, `settings` above them, and quiet logs."""
     merged = {**packaged_defaults(), **settings}
     options = [f"-Dlog4j2.configurationFile={(packaged_directory() / 'log4j2.properties').as_uri()}"]
+    own = merged.get("spark.driver.extraJavaOptions", "")
     if master.startswith("local"):
         merged.setdefault("spark.ui.enabled", "false")
-        options += [_FIRST_COMPILER, *class_archive.options()]
-    if own := merged.get("spark.driver.extraJavaOptions"):
+        options += [_FIRST_COMPILER, *class_archive.options(own)]
+    if own:
         options.append(own)  # behind, so that they win
     merged["spark.driver.extraJavaOptions"] = " ".join(options)
     return merged

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,64 +19,116 @@ from swallow_spark.kernels.page import Limits, Page, read_page
 
 @pytest.fixture
 def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    place = tmp_path / "an environment's"
+    monkeypatch.setattr(sys, "prefix", str(place))
     monkeypatch.setenv("SWALLOW_SPARK_JAVA", "/some/bin/java")
     monkeypatch.setenv("SWALLOW_SPARK_JAVA_VERSION", "25")
-    return tmp_path
+    return place
 
 
 def made(prefix: Path) -> Path:
     """A file in the place of the archive."""
-    path = class_archive._path()
-    assert path
-    assert path.is_relative_to(prefix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
+    java = class_archive._java()
+    assert java
+    assert java.archive.is_relative_to(prefix)
+    java.archive.parent.mkdir(parents=True, exist_ok=True)
+    java.archive.write_bytes(b"old")
+    return java.archive
+
+
+def split(options: list[str]) -> list[str]:
+    """As Spark's launcher splits a setting into options."""
+    return shlex.split(" ".join(options))
 
 
 def test_it_is_used_where_it_is_there(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert class_archive.options() == []
     path = made(prefix)
-    assert class_archive.options() == [f"-XX:AOTCache={path}", "-Xlog:disable"]
+    assert split(class_archive.options()) == [f"-XX:AOTCache={path}", "-Xlog:disable"]
+    assert split(class_archive.options("-Xmx1g")) == [f"-XX:AOTCache={path}", "-Xlog:disable"]
+    for own in ("-XX:AOTCacheOutput=x", "-Xmx1g -XX:ArchiveClassesAtExit=x", "-XX:SharedArchiveFile=x"):
+        assert class_archive.options(own) == [], "the JVM takes one"
     monkeypatch.setenv("SWALLOW_SPARK_JAVA_VERSION", "17")
-    assert class_archive.options() == [f"-XX:SharedArchiveFile={path}", "-Xlog:disable"]
+    assert split(class_archive.options()) == [f"-XX:SharedArchiveFile={path}", "-Xlog:disable"]
     monkeypatch.setenv("SWALLOW_SPARK_JAVA", "/another/bin/java")
     assert class_archive.options() == []
-    monkeypatch.delenv("SWALLOW_SPARK_JAVA")
+    monkeypatch.setenv("SWALLOW_SPARK_JAVA", "/some/bin/java")
+    monkeypatch.delenv("SWALLOW_SPARK_JAVA_VERSION")
     assert class_archive.options() == []
 
 
-@pytest.mark.parametrize(("version", "option"), [("25", "-XX:AOTCacheOutput="), ("17", "-XX:ArchiveClassesAtExit=")])
-def test_made_by_a_run_without_the_old_one(
-    prefix: Path, monkeypatch: pytest.MonkeyPatch, version: str, option: str
+class Runs:
+    """In the place of subprocess.run: the run that makes the archive, and the one that tries it."""
+
+    def __init__(self, making: tuple[int, str], is_made: bool, trying: tuple[int, str]) -> None:
+        self.making, self.is_made, self.trying = making, is_made, trying
+        self.options: list[list[str]] = []
+
+    def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        setting = next(word for word in command if "extraJavaOptions=" in word)
+        self.options.append(split([setting.partition("extraJavaOptions=")[2]]))
+        if "build" not in command:
+            return subprocess.CompletedProcess(command, *self.trying)
+        assert Path(command[command.index("build") + 1]).exists()
+        assert class_archive.options(setting) == [], "a run without the old one"
+        if self.is_made:
+            Path(self.options[0][0].partition("=")[2]).write_bytes(b"classes")
+        return subprocess.CompletedProcess(command, *self.making)
+
+
+@pytest.mark.parametrize(
+    ("version", "making", "trying"),
+    [
+        ("25", "-XX:AOTCacheOutput=", ["-XX:AOTCache=", "-XX:AOTMode=on"]),
+        ("17", "-XX:ArchiveClassesAtExit=", ["-XX:SharedArchiveFile=", "-Xshare:on"]),
+    ],
+)
+def test_made_and_tried_beside_the_old_one(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch, version: str, making: str, trying: list[str]
 ) -> None:
     monkeypatch.setenv("SWALLOW_SPARK_JAVA_VERSION", version)
     old = made(prefix)
-
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert not old.exists()
-        assert Path(command[command.index("build") + 1]).exists()
-        Path(command[-1].partition(option)[2]).write_bytes(b"classes")
-        return subprocess.CompletedProcess(command, 0, "done")
-
-    monkeypatch.setattr(subprocess, "run", run)
+    killed, beside = old.with_name("making-long-ago"), old.with_name("making-now")
+    for left in (killed, beside):
+        left.mkdir()
+    os.utime(killed, (0, 0))
+    runs = Runs((0, "done"), is_made=True, trying=(0, "version"))
+    monkeypatch.setattr(subprocess, "run", runs)
     assert class_archive.make("demo") == old
     assert old.read_bytes() == b"classes"
-    assert os.listdir(old.parent) == [old.name], "nothing else is left"
+    assert sorted(os.listdir(old.parent)) == [old.name, beside.name], "what a killed one left is gone"
+    [[maker], [user, condition]] = runs.options
+    assert maker.startswith(making)
+    assert [user.removesuffix(maker.removeprefix(making)), condition] == trying
 
 
-def test_a_run_or_a_java_that_fails_is_told(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for status in (1, 0):
-        monkeypatch.setattr(
-            subprocess, "run", lambda command, s=status, **_: subprocess.CompletedProcess(command, s, "one\nno room\n")
-        )
-        with pytest.raises(SwallowSparkError, match="no archive was made: no room"):
-            class_archive.make("demo")
-        assert os.listdir(prefix / "share" / "swallow-spark") == []
+@pytest.mark.parametrize(
+    ("making", "is_made", "trying", "said"),
+    [
+        ((1, "unable\nno room\n"), False, (0, ""), "no archive was made: no room"),
+        ((0, "[warning] Skipping\n[error] Unable to write\ndone"), False, (0, ""), r"made: \[error\] Unable to write$"),
+        ((0, "all is well"), False, (0, ""), "Java didn't say why"),
+        ((0, ""), True, (1, "The jars are others\nUnable to use it\n"), "doesn't use .*: The jars are others; Unable"),
+    ],
+)
+def test_a_run_or_a_java_that_fails_is_told(
+    prefix: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    making: tuple[int, str],
+    is_made: bool,
+    trying: tuple[int, str],
+    said: str,
+) -> None:
+    old = made(prefix)
+    monkeypatch.setattr(subprocess, "run", Runs(making, is_made, trying))
+    with pytest.raises(SwallowSparkError, match=said):
+        class_archive.make("demo")
+    assert os.listdir(old.parent) == [old.name]
+    assert old.read_bytes() == b"old"
 
 
 def test_an_environment_that_cannot_be_written_to(prefix: Path) -> None:
+    prefix.mkdir()
     (prefix / "share").touch()
     with pytest.raises(UsageError, match="can't be written to"):
         class_archive.make("demo")

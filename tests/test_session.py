@@ -134,14 +134,14 @@ def test_a_java_home_without_a_java_is_passed_by(
 
 
 def test_own_java_options_follow_those_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_archive, "options", lambda: ["-XX:AOTCache=classes"])
+    monkeypatch.setattr(class_archive, "options", lambda own: [f"-XX:AOTCache=beside{own}"])
     options = session.own_settings("local[2]", {"spark.driver.extraJavaOptions": "-Xmine"})[
         "spark.driver.extraJavaOptions"
     ].split()
     assert options[0].startswith("-Dlog4j2.configurationFile=file:")
     assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
     assert options[-1] == "-Xmine"
-    assert options[1:-1] == ["-XX:TieredStopAtLevel=1", "-XX:AOTCache=classes"]
+    assert options[1:-1] == ["-XX:TieredStopAtLevel=1", "-XX:AOTCache=beside-Xmine"]
     on_a_cluster = session.own_settings("spark://master:7077", {"spark.driver.extraJavaOptions": "-Xmine"})
     assert on_a_cluster["spark.driver.extraJavaOptions"].split() == [options[0], "-Xmine"]
 
