@@ -109,8 +109,9 @@ def unlock(
 
 @app.command("warm-up")
 def warm_up() -> None:
-    """Makes all later commands on this machine start sooner: compiles the kernels, and archives the classes that Spark
-    loads. Once after installing; takes about a minute, and 200 MB in the environment."""
+    """Makes later commands that run on this machine alone start sooner: compiles the kernels, and archives the classes
+    that Spark loads. Once after installing, updating or copying the environment, for each Java; takes 1 to 2 minutes,
+    and 220 MB in the environment."""
     choose_java()
     archive = class_archive.make("demo")
     typer.echo(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB", err=True)
