@@ -53,7 +53,7 @@ class Outputs:
     """Of the package in the driver."""
 
     def open(self, task: int) -> "OpenOutputs":
-        """The files of a task. Raises VersionError in an executor whose package is of another release than the driver."""
+        """The files of a task. Raises VersionError in an executor whose package is another release than the driver."""
         if self.version != __version__:
             raise VersionError(
                 f"swallow-spark {__version__} on {socket.gethostname()}, and {self.version} in the driver: "
