@@ -141,7 +141,7 @@ def test_own_java_options_follow_those_of_the_program(monkeypatch: pytest.Monkey
     assert options[0].startswith("-Dlog4j2.configurationFile=file:")
     assert Path(options[0].partition("file:")[2]).name == "log4j2.properties"
     assert options[-1] == "-Xmine"
-    assert options[1:-1] == ["-XX:TieredStopAtLevel=1", "-XX:AOTCache=beside-Xmine"]
+    assert options[1:-1] == [*session._LATE_COMPILER.split(), "-XX:AOTCache=beside-Xmine"]
     on_a_cluster = session.own_settings("spark://master:7077", {"spark.driver.extraJavaOptions": "-Xmine"})
     assert on_a_cluster["spark.driver.extraJavaOptions"].split() == [options[0], "-Xmine"]
 
