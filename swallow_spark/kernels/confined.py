@@ -27,6 +27,7 @@ _ANSWERS: Final = {kind.__name__: kind for kind in (Page, PassedOver, Failure)}
 _PROGRAM: Final = "from swallow_spark.kernels import confined; confined.serve()"
 _READY: Final = "ready"
 _TOO_LITTLE: Final = "too little memory"
+_OUT_OF_MEMORY: Final = 77  # exit status
 _WARM_UP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html lang=ja><p>\xe3\x81\x82</p></html>"
 
 
@@ -90,6 +91,8 @@ class ConfinedReader:
         status = self._end()
         if status in (-signal.SIGPROF, -signal.SIGALRM):
             return Failure("timed_out", f"parsing took more than {self._limits.max_seconds_per_page:g} CPU seconds")
+        if status == _OUT_OF_MEMORY:
+            return Failure("crashed", f"parsing took more than {MEMORY_BYTES >> 20} MiB of memory")
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return Failure("crashed", f"parsing ended the process ({how})")
 
@@ -122,17 +125,16 @@ def serve() -> None:
             return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _send(answers, _READY)
-    while True:
-        try:
+    try:
+        while True:
             (offset, length, headers), block = _receive(records)
-        except EOFError:
-            return
-        try:
             answer = read_page(Record(offset, length, headers, block), limits)
-        except MemoryError:
-            answer = Failure("crashed", f"parsing took more than {MEMORY_BYTES >> 20} MiB of memory")
-        values = [value.isoformat() if isinstance(value, datetime) else value for value in answer]
-        _send(answers, [type(answer).__name__, *values])
+            values = [value.isoformat() if isinstance(value, datetime) else value for value in answer]
+            _send(answers, [type(answer).__name__, *values])
+    except EOFError:
+        return
+    except MemoryError:  # the next page gets a child that holds nothing of this one's
+        sys.exit(_OUT_OF_MEMORY)
 
 
 def _send(stream: IO[bytes], value: Any, block: bytes = b"") -> None:
