@@ -21,21 +21,25 @@ from pyspark.sql import SparkSession
 OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
 
 
-def may_mount() -> bool:
-    """Whether this user may mount something that nobody else sees."""
+@pytest.fixture(scope="session")  # so that it comes before the corpus
+def own_mounts() -> list[str]:
+    """The beginning of a command that may mount what nobody else sees."""
+    tried = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     if not shutil.which("unshare"):
-        return False
-    mount = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        pytest.skip("full disks aren't tried: there is no `unshare`")
+    if said := subprocess.run(tried, capture_output=True, text=True, check=False).stderr:
+        pytest.skip(f"full disks aren't tried, since they can't be mounted here: {said.strip()}")
+    return OWN_MOUNTS
 
 
-@pytest.mark.skipif(not may_mount(), reason="needs a name space of its own")
-def test_full_disks_under_the_shuffle_and_the_corpus(copy: Path, built: Path, tmp_path: Path) -> None:
+def test_full_disks_under_the_shuffle_and_the_corpus(
+    own_mounts: list[str], copy: Path, built: Path, tmp_path: Path
+) -> None:
     assert call("discard", "--corpus", copy, "--stage", "deduplicate").status == 0
     place = tmp_path / "place"
     place.mkdir()
     ran = subprocess.run(
-        [*OWN_MOUNTS, sys.executable, str(Path(__file__).with_name("full_disks.py")), str(copy), str(place)],
+        [*own_mounts, sys.executable, str(Path(__file__).with_name("full_disks.py")), str(copy), str(place)],
         env={**own_environment(), "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
         capture_output=True,
         text=True,
