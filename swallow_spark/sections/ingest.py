@@ -27,7 +27,9 @@ class Ingest(Section):
         }
     )
 
-    max_record_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated; of an imported row")
+    max_record_bytes: int = Field(
+        default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated; of an imported row"
+    )
     max_inflated_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a page after removing HTTP encodings")
     max_inflated_ratio: int = Field(default=200, ge=2, description="of these to those stored, from a mebibyte on")
     max_html_bytes: int = Field(default=16 << 20, ge=1 << 10, description="of HTML parsed")
