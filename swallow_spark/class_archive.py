@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -70,10 +71,8 @@ def options(own: str = "") -> list[str]:
     java = _java()
     if not java or not java.archive.exists() or _OF_ARCHIVES.search(own):
         return []
-    return [
-        java.use(java.archive),
-        "-Xlog:disable",
-    ]  # what doesn't fit it would say on standard output: results go there
+    # What doesn't fit it would say on standard output, where results go.
+    return [java.use(java.archive), "-Xlog:disable"]
 
 
 def make(config: str) -> Path:
@@ -90,9 +89,11 @@ def make(config: str) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for left in directory.glob(f"{_SCRATCH}*"):
-            if left.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
-                shutil.rmtree(left)
-        scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=directory)
+            with suppress(FileNotFoundError):  # that of another warm-up, which has ended meanwhile
+                if left.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
+                    shutil.rmtree(left)
+        # Java may still write there when this is stopped: what then stays is left behind for the next.
+        scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=directory, ignore_cleanup_errors=True)
     except OSError as error:
         raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
     with scratch:
@@ -123,8 +124,16 @@ def _try(java: _Java, archive: Path) -> None:
     """Starts Spark's JVM under the condition that it uses the archive: in a session it wouldn't say that it doesn't."""
     condition = "-XX:AOTMode=on" if java.version >= _LINKED else "-Xshare:on"
     setting = f"spark.driver.extraJavaOptions={java.use(archive)} {condition}"
-    command = [f"{_find_spark_home()}/bin/spark-submit", "--conf", setting, "--version"]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    home = _find_spark_home()
+    command = [f"{home}/bin/spark-submit", "--conf", setting, "--version"]
+    run = subprocess.run(
+        command,
+        env={**os.environ, "SPARK_HOME": home},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     if run.returncode:
         cause = "; ".join(run.stdout.strip().splitlines()[-5:])
         raise SwallowSparkError(f"warm-up: Java doesn't use the archive that it has made: {cause}")
