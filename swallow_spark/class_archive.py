@@ -135,7 +135,7 @@ def _try(java: _Java, archive: Path) -> None:
         errors="replace",
     )
     if run.returncode:
-        cause = "; ".join(run.stdout.strip().splitlines()[-5:])
+        cause = "; ".join(run.stdout.strip().splitlines()[:5])  # it ends before it does anything else
         raise SwallowSparkError(f"warm-up: Java doesn't use the archive that it has made: {cause}")
 
 
