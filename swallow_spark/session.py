@@ -17,7 +17,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pyarrow as pa
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from swallow_spark import class_archive
@@ -58,11 +58,12 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
         for key, value in own_settings(master or LOCAL_MASTER, settings or {}).items():
             builder = builder.config(key, value)
     interrupted = signal.getsignal(signal.SIGINT)
-    session = builder.getOrCreate()
     if submitted:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, interrupted)  # Spark has set its own
-        _stop_before(session._jvm)
+        SparkContext._ensure_initialized()
+        _stop_before(SparkContext._jvm)  # now: opening the session takes its time, and the lock is held
+    session = builder.getOrCreate()
+    if submitted and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupted)  # Spark has set its own
     session.sparkContext.setLogLevel("ERROR")
     return session
 
