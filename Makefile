@@ -85,7 +85,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Worth its minute where many sessions follow.
+# Worth its 1 to 2 minutes where many sessions follow.
 $(VENV)/.warm: $(VENV)/.installed-dev
 	$(BIN)/swallow-spark warm-up
 	@touch $@
