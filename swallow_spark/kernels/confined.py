@@ -5,6 +5,7 @@ its pages here. So the first attempt pays nothing, and gives the same pages.
 """
 
 import json
+import os
 import resource
 import signal
 import struct
@@ -71,7 +72,11 @@ class ConfinedReader:
     def _start(self) -> subprocess.Popen[bytes]:
         # The path travels as an argument: a worker's modules may come from archives that only sys.path knows.
         program = f"import sys; sys.path[:] = {sys.path!r}; {_PROGRAM}"
-        child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Arrow's own allocator reserves 1 GiB of addresses at first use (a page in Brotli): all that a page may take.
+        environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+        child = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
         assert child.stdin
         assert child.stdout
         self._child = child

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from swallow_spark.kernels import confined
-from swallow_spark.kernels.confined import ConfinedReader
+from swallow_spark.kernels.confined import MEMORY_BYTES, ConfinedReader
 from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import Record, read
 
@@ -88,6 +89,30 @@ def test_a_page_that_eats_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         answers = [reader.read_page(Record(size, 0, {"warc-type": "response"}, b"")) for size in sizes]
     failure = Failure("crashed", "parsing took more than 64 MiB of memory")
     assert answers == [PassedOver("2"), PassedOver("3"), failure, PassedOver("2")]  # 1: the warm-up
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_a_small_page_takes_little_of_the_memory_that_pages_may_take(
+    coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With more of it, so that what an allocator reserves at once is not refused but seen.
+    more = f"from swallow_spark.kernels import confined; confined.MEMORY_BYTES = {4 * MEMORY_BYTES}; confined.serve()"
+    monkeypatch.setattr(confined, "_PROGRAM", more)
+    plain = record()
+    _, html = plain.block.split(b"\r\n\r\n", 1)
+    packed = pa.compress(html, {"br": "brotli"}.get(coding, coding), asbytes=True)
+    block = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: {coding}\r\n\r\n".encode() + packed
+    page = Record(0, len(block), plain.headers, block)
+    with ConfinedReader(Limits()) as reader:
+        assert isinstance(reader.read_page(plain), Page)
+        sizes = []
+        for _ in range(2):
+            assert reader._child
+            pages = int(Path(f"/proc/{reader._child.pid}/statm").read_text().split()[0])
+            sizes.append(pages * os.sysconf("SC_PAGE_SIZE"))
+            assert isinstance(reader.read_page(page), Page)
+    assert sizes[1] - sizes[0] < MEMORY_BYTES // 8
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
