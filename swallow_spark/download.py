@@ -49,6 +49,9 @@ class Version(NamedTuple):
     bytes: int = -1
     """-1 where it isn't known."""
     etag: str | None = None
+    modified_ns: int | None = None
+    """Of a local file, since 1970. Stored nowhere, as is the inode: a copy of the same bytes has others."""
+    inode: int | None = None
 
     def differs_from(self, other: "Version") -> str | None:
         """In what, for people; None where nothing tells them apart."""
@@ -56,6 +59,10 @@ class Version(NamedTuple):
             return f"{other.bytes} bytes, and it had {self.bytes}"
         if self.etag and other.etag and self.etag.removeprefix("W/") != other.etag.removeprefix("W/"):
             return f"its ETag is {printable(other.etag)}, and it was {printable(self.etag)}"
+        if None not in (self.modified_ns, other.modified_ns) and self.modified_ns != other.modified_ns:
+            return "it was modified while it was read"
+        if None not in (self.inode, other.inode) and self.inode != other.inode:
+            return "another file took its place while it was read"
         return None
 
 

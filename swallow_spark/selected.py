@@ -2,17 +2,34 @@
 
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from swallow_spark.kernels import warc
 from swallow_spark.parts import Ranges
 
 _REQUEST_BYTES: Final = 4 << 20  # of neighbours together; with the requests at once, it bounds what a task holds
+
+
+def by_file(
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """The file_no, offsets and lengths of each run of rows (tables.SELECTIONS) of a file."""
+    rows = ([c.to_numpy() for c in batch.columns] for batch in batches if batch.num_rows)
+    pieces = (
+        (int(file_nos[start]), offsets[start:end], lengths[start:end])
+        for file_nos, offsets, lengths in rows
+        for start, end in pairwise([0, *(np.flatnonzero(np.diff(file_nos)) + 1), len(file_nos)])
+    )
+    for file_no, parts in groupby(pieces, key=lambda piece: piece[0]):
+        _, offsets, lengths = zip(*parts, strict=True)
+        yield file_no, np.concatenate(offsets), np.concatenate(lengths)
 
 
 class Request(NamedTuple):

@@ -26,11 +26,13 @@ class Span(NamedTuple):
 
     start: int
     end: int
-    first: int | None
+    first: int | None = None
     """Of the first record that begins in the range; None where none does."""
-    next: int | None
+    next: int | None = None
     """Of the first record behind those of the range; None where the file ends with them."""
-    damaged: bool
+    damaged: bool = False
+    modified_ns: int | None = None
+    """When the file was last modified, where that is known: spans of another time are of another file."""
 
 
 def cut(size: int, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
@@ -41,7 +43,9 @@ def cut(size: int, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
 
 
 def meet(spans: Sequence[Span]) -> bool:
-    """Whether the records of these spans are all records of the file, each once."""
+    """Whether the records of these spans are all records of one file, each once."""
+    if len({span.modified_ns for span in spans}) > 1:
+        return False
     expected: int | None = 0
     for span in sorted(spans):
         holds_expected = expected is not None and expected < span.end
@@ -56,7 +60,7 @@ class RangeReader:
     """The records that begin in a range of a seekable stream, up to the first damage; then `span` tells the rest."""
 
     def __init__(self, stream: BinaryIO, start: int, end: int, max_record_bytes: int) -> None:
-        self.span = Span(start, end, None, None, False)
+        self.span = Span(start, end)
         self._stream = stream
         self._max_record_bytes = max_record_bytes
 

@@ -49,6 +49,7 @@ from swallow_spark.parts import open_parts
 from swallow_spark.sections.ingest import CC_BASE
 from swallow_spark.sources.inputs import Places, locations_of
 from swallow_spark.storage import filesystem, is_http
+from swallow_spark.unchanged import unchanged
 
 SCHEMA: Final = pa.schema(
     [
@@ -165,7 +166,8 @@ class IndexReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, IndexPartition)
         tried = list(dict.fromkeys(column for column, _, _ in self._filters))
-        with open_parts(partition.path, HttpClient(self._places.access)) as stream:
+        web = HttpClient(self._places.access)
+        with unchanged(partition.path), open_parts(partition.path, web) as stream:
             file = pq.ParquetFile(stream, pre_buffer=True)
             missing = sorted({*self._schema.names, *tried} - set(file.schema_arrow.names))
             if missing:

@@ -32,6 +32,7 @@ from swallow_spark.kernels import http, warc
 from swallow_spark.sources.inputs import expand
 from swallow_spark.storage import open_input
 from swallow_spark.tables import TIMESTAMP
+from swallow_spark.unchanged import unchanged
 
 __all__ = ["SCHEMA", "WarcDataSource"]
 
@@ -91,7 +92,7 @@ class WarcReader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, WarcPartition)
-        with open_input(partition.path) as stream:
+        with unchanged(partition.path), open_input(partition.path) as stream:
             columns = [(name, _COLUMNS[name]) for name in self._schema.names]
             rows: list[dict[str, Any]] = []
             held = 0

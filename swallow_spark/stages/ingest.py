@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,10 +22,11 @@ from swallow_spark.kernels.page import Failure, Limits, Page, PassedOver, read_p
 from swallow_spark.kernels.ranges import RangeReader, Span, meet
 from swallow_spark.outputs import WRITTEN, OpenOutputs, Outputs
 from swallow_spark.parts import Ranges
-from swallow_spark.selected import SelectedRecords
+from swallow_spark.selected import SelectedRecords, by_file
 from swallow_spark.storage import open_input, open_random_access
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
 from swallow_spark.tombstones import Shipped
+from swallow_spark.unchanged import unchanged
 
 TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
 _SPAN: Final = "span"  # rows of `ingest` that list no file, but tell by `sums` what a range of a file held
@@ -119,21 +119,12 @@ def _ingest_task(
 def _ingest_selected_task(
     batches: Iterator[pa.RecordBatch], sources: Mapping[int, Source], into: _Into
 ) -> Iterator[pa.RecordBatch]:
-    yield from _ingest_sources(_by_file(batches, sources), into)
-
-
-def _by_file(batches: Iterable[pa.RecordBatch], sources: Mapping[int, Source]) -> Iterator[Source]:
-    """One source for each run of rows of a file; files that are none of this batch's are left out."""
-    rows = ([c.to_numpy() for c in batch.columns] for batch in batches if batch.num_rows)
-    pieces = (
-        (int(file_nos[start]), offsets[start:end], lengths[start:end])
-        for file_nos, offsets, lengths in rows
-        for start, end in pairwise([0, *(np.flatnonzero(np.diff(file_nos)) + 1), len(file_nos)])
+    wanted = (
+        sources[file_no]._replace(records=(offsets, lengths))
+        for file_no, offsets, lengths in by_file(batches)
+        if file_no in sources  # those of this batch
     )
-    for file_no, parts in groupby(pieces, key=lambda piece: piece[0]):
-        if file_no in sources:
-            _, offsets, lengths = zip(*parts, strict=True)
-            yield sources[file_no]._replace(records=(np.concatenate(offsets), np.concatenate(lengths)))
+    yield from _ingest_sources(wanted, into)
 
 
 def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.RecordBatch]:
@@ -168,7 +159,7 @@ def _ingest_one(source: Source, into: _Into, opened: OpenOutputs, web: HttpClien
 def _give_up(source: Source, error: "_UnreadableError", opened: OpenOutputs) -> Span | None:
     """Notes a file as one that is to be tried again; of a range, only that its file has to be read as a whole."""
     if source.range:
-        return Span(*source.range, None, None, True)
+        return Span(*source.range, damaged=True)
     row = {"scope": "file", "stage": "ingest", "reason": error.reason, "detail": str(error)[:1000]}
     failures = pa.RecordBatch.from_pylist([{"file_no": source.file_no, "offset": 0, **row}], FAILURES)
     opened.write("failures", failures, {f"file_failure:{error.reason}": 1})
@@ -192,7 +183,7 @@ def whole(written: Sequence[Row], outputs: Outputs) -> list[Row] | None:
     outcome. None where the ranges are not the file: where it is damaged, or holds another WARC."""
     sums = [dict(row["sums"]) for row in written if row["table"] == _SPAN]
     files = [row for row in written if row["table"] != _SPAN]
-    if not meet([Span(s["start"], s["end"], s.get("first"), s.get("next"), bool(s["damaged"])) for s in sums]):
+    if not meet([Span(**one) for one in sums]):
         for file in files:
             outputs.root.delete(file["path"])
         return None
@@ -236,19 +227,30 @@ class _UnreadableError(Exception):
         self.reason = "changed" if isinstance(error, ChangedError) else "unreadable"
 
 
-def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Any:
+@contextmanager
+def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Iterator[tuple[Any, Version]]:
+    """An input as it is opened for a block, and what is known of it. Raises _UnreadableError where it can't be opened,
+    or is another one at the end of the block."""
     try:
-        return opening(source.path, web=web, expected=source.version)
-    except (InputError, OSError) as error:
-        if is_shortage(error):
-            raise
+        with unchanged(source.path) as version:
+            with _telling_apart():
+                stream = opening(source.path, web=web, expected=source.version)
+            with closing(stream):
+                yield stream, version
+    except ChangedError as error:
         raise _UnreadableError(error) from error
 
 
 def _reading(items: Iterable[Item]) -> Iterator[Item]:
     """The items; what goes wrong in reading them, and only that, is told apart."""
-    try:
+    with _telling_apart():
         yield from items
+
+
+@contextmanager
+def _telling_apart() -> Iterator[None]:
+    try:
+        yield
     except (InputError, OSError, pa.ArrowException) as error:
         if is_shortage(error):
             raise
@@ -272,7 +274,7 @@ class _Ingested:
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
         self._fetched: dict[str, int] = {}
-        self.span = Span(*source.range, None, None, False) if source.range else None
+        self.span = Span(*source.range) if source.range else None
 
     def read(self, limits: Limits) -> int:
         """Reads the file to its end; the number of pages. Raises _UnreadableError where that can't be done."""
@@ -284,7 +286,7 @@ class _Ingested:
             try:
                 self._read_rows(limits)
             except _UnreadableError as error:
-                if not self._records or not _is_last_attempt():
+                if not self._records or error.reason == "changed" or not _is_last_attempt():
                     raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
                 self._fail(0, "file", error.reason, str(error))
         self._flush_pages()
@@ -300,17 +302,17 @@ class _Ingested:
         return sums["page"]
 
     def _read_warc(self, limits: Limits) -> None:
-        with _opened(open_input, self._source, self._web) as stream, _page_reader(limits) as read:
+        with _opened(open_input, self._source, self._web) as (stream, version), _page_reader(limits) as read:
             if self._source.range is None:
                 self._read_items(_reading(warc.read(stream, max_record_bytes=limits.max_record_bytes)), read)
             else:
                 reader = RangeReader(stream, *self._source.range, limits.max_record_bytes)
                 self._read_items(_reading(reader), read)
-                self.span = reader.span
+                self.span = reader.span._replace(modified_ns=version.modified_ns)
 
     def _read_selected(self, records: tuple[NDArray[np.int64], NDArray[np.int64]], limits: Limits) -> None:
         access = self._web.access
-        with closing(_opened(Ranges, self._source, self._web)) as ranges, _page_reader(limits) as read:
+        with _opened(Ranges, self._source, self._web) as (ranges, _), _page_reader(limits) as read:
             selected = SelectedRecords(
                 ranges,
                 *records,
@@ -340,7 +342,7 @@ class _Ingested:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
     def _read_rows(self, limits: Limits) -> None:
-        with _opened(open_random_access, self._source, self._web) as stream:
+        with _opened(open_random_access, self._source, self._web) as (stream, _):
             rows = imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes)
             for row in _reading(rows):
                 self._records += 1

@@ -59,6 +59,15 @@ def test_records_larger_than_ranges() -> None:
     assert sum(span.first is not None for span in spans) < 5
 
 
+def test_ranges_of_what_was_there_before_do_not_meet() -> None:
+    data = warc(*(b"%d" % i for i in range(9)))
+    _, spans = in_ranges(data, cut(len(data), 1, 3))
+    then = [span._replace(modified_ns=5) for span in spans]
+    assert meet(then)
+    assert not meet([*then[:2], then[2]._replace(modified_ns=6)])
+    assert not meet([*then[:2], spans[2]])
+
+
 def test_a_warc_inside_a_warc_does_not_meet_or_is_the_same() -> None:
     inner = warc(*(b"%d" % i * 300 for i in range(40)))
     data = gzip.compress(record(b"before"), 0) + gzip.compress(record(inner), 0) + gzip.compress(record(b"after"), 0)
