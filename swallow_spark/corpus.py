@@ -270,7 +270,7 @@ class Corpus:
         files, totals, cpu_seconds = [], dict(counts or {}), 0.0
         for row in written:
             cpu_seconds += row["cpu_seconds"] or 0
-            files.append(File(table=row["table"], path=row["path"], rows=row["rows"], bytes=row["bytes"]))
+            files.append(File(row["table"], row["path"], row["rows"], row["bytes"], row["crc32"]))
             for name, value in dict(row["sums"]).items():
                 totals[name] = totals.get(name, 0) + value
         replaced = self.manifest(unit)

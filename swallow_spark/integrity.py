@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
+import deflate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swallow_spark.corpus import Corpus, Manifest, Stored, Unit
 from swallow_spark.errors import CorpusError, is_shortage
 from swallow_spark.lineage import DUPLICATES_OF_REMOVED
+from swallow_spark.manifests import File
 
 _READERS: Final = 8
+_CHUNK_BYTES: Final = 4 << 20  # that each of them holds
 # The commands that do a stage's units again, where they aren't named like the stage.
 _COMMANDS: Final = {
     "boundary": "deduplicate",
@@ -33,7 +36,7 @@ class Damage(NamedTuple):
 def damages(corpus: Corpus, found: Stored, *, content: bool = False) -> list[Damage]:
     """Files that are missing or cut, and manifests that can't be read, among what was found in the corpus.
 
-    content: reads every row group of every file as well, with its checksums.
+    content: reads every file as well, and compares its checksum; where a manifest has none, the file's own.
     """
     result, listed = [], []
     for unit, manifest in found.units.items():
@@ -47,7 +50,7 @@ def damages(corpus: Corpus, found: Stored, *, content: bool = False) -> list[Dam
             elif size != file.bytes:
                 result.append(Damage(unit, file.path, f"{size:,} bytes, not {file.bytes:,}"))
             else:
-                listed.append((unit, file.path, file.rows))
+                listed.append((unit, file))
         if manifest.stage == "ingest" and (problem := _unbalanced(manifest)):
             result.append(Damage(unit, unit.manifest, problem))
     if content:
@@ -116,13 +119,26 @@ def _unbalanced(manifest: Manifest) -> str | None:
     return f"{counts.get('records', 0):,} records, but {pages:,} pages + {others:,} others"
 
 
-def _read(corpus: Corpus, unit: Unit, path: str, rows: int) -> Damage | None:
+def _read(corpus: Corpus, unit: Unit, file: File) -> Damage | None:
     try:
-        with corpus.root.open_input(path) as stream:
-            file = pq.ParquetFile(stream, page_checksum_verification=True)
-            read: Any = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
+        with corpus.root.open_input(file.path) as stream:
+            problem = _other_rows(stream, file.rows) if file.crc32 is None else _other_bytes(stream, file.crc32)
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names of columns that are no UTF-8
         if is_shortage(error):
             raise
-        return Damage(unit, path, f"can't be read: {error}")
-    return None if read == rows else Damage(unit, path, f"{read:,} rows, not {rows:,}")
+        problem = f"can't be read: {error}"
+    return Damage(unit, file.path, f"{problem}; delete it, for `build` looks at sizes alone") if problem else None
+
+
+def _other_bytes(stream: Any, crc32: int) -> str | None:
+    found = 0
+    while data := stream.read(_CHUNK_BYTES):
+        found = deflate.crc32(data, found)
+    return None if found == crc32 else f"not the bytes that were written: CRC-32 {found:08x}, not {crc32:08x}"
+
+
+def _other_rows(stream: Any, rows: int) -> str | None:
+    """By the checksums of pages alone, which most of a footer has none of."""
+    file = pq.ParquetFile(stream, page_checksum_verification=True)
+    read = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
+    return None if read == rows else f"{read:,} rows, not {rows:,}"

@@ -30,6 +30,8 @@ class File:
     path: str
     rows: int
     bytes: int
+    crc32: int | None = None
+    """Of all its bytes; None in manifests of older releases."""
 
 
 class Manifest(BaseModel):

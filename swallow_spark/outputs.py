@@ -5,6 +5,7 @@ So one scan can fill several tables, text never crosses from Python to the JVM, 
 """
 
 import contextlib
+import io
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
+import deflate
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +35,7 @@ WRITTEN: Final = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("rows", pa.int64(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("crc32", pa.int64()),  # of the whole file
         pa.field("sums", pa.map_(pa.string(), pa.int64()), nullable=False),
         pa.field("cpu_seconds", pa.float64()),  # of the task's Python, all files together, on its first row
     ]
@@ -118,6 +121,24 @@ class OpenOutputs:
         return pa.RecordBatch.from_pylist(self._written, schema=WRITTEN)
 
 
+class _Summed(io.RawIOBase):
+    """Bytes on their way into a stream, counted and summed up. The stream stays its owner's."""
+
+    def __init__(self, stream: Any) -> None:
+        self.bytes = self.crc32 = 0
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(data)
+        size = memoryview(data).nbytes
+        self.crc32 = deflate.crc32(data, self.crc32)
+        self.bytes += size
+        return size
+
+
 @dataclass
 class _File:
     root: Root
@@ -131,13 +152,14 @@ class _File:
 
     def __post_init__(self) -> None:
         self._stream = self.root.open_output(self.path)
+        self._summed = _Summed(self._stream)
         self._writer = pq.ParquetWriter(
-            self._stream, self.schema, compression="zstd", compression_level=3, write_page_checksum=True
+            self._summed, self.schema, compression="zstd", compression_level=3, write_page_checksum=True
         )
 
     @property
     def bytes_written(self) -> int:
-        return int(self._stream.tell())
+        return self._summed.bytes
 
     def append(self, batch: pa.RecordBatch, sums: Mapping[str, int]) -> None:
         self._held.append(batch.select(self.schema.names).cast(self.schema))
@@ -156,10 +178,15 @@ class _File:
     def close(self) -> dict[str, Any]:
         self._flush()
         self._writer.close()
-        size = self.bytes_written
         self._stream.close()
-        sums = list(self.sums.items())
-        return {"table": self.table, "path": self.path, "rows": self.rows, "bytes": size, "sums": sums}
+        return {
+            "table": self.table,
+            "path": self.path,
+            "rows": self.rows,
+            "bytes": self._summed.bytes,
+            "crc32": self._summed.crc32,
+            "sums": list(self.sums.items()),
+        }
 
     def abandon(self) -> None:
         """Frees the file after a failure; what it holds is on no list."""

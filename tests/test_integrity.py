@@ -82,7 +82,53 @@ def test_a_unit_that_is_replaced_while_it_is_looked_at_is_no_damage(corpus: Corp
     assert confirmed(corpus, seen) == []
 
 
-def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:
+def test_a_flip_of_any_byte_is_found_by_reading(tmp_path: Path) -> None:
+    """Of the footer, too, for most of which Parquet has no checksum."""
+    corpus = Corpus.open_or_create(str(tmp_path / "corpus"))
+    write(corpus, UNITS[0])
+    stored = corpus.stored()
+    assert damages(corpus, stored, content=True) == []
+    file = path_of(corpus, UNITS[0])
+    content = bytearray(file.read_bytes())
+    unseen = []
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    for place in {*range(4), *range(0, len(content), 7), *range(len(content) - footer, len(content))}:
+        content[place] ^= 1 << place % 8
+        file.write_bytes(content)
+        content[place] ^= 1 << place % 8
+        if "not the bytes that were written" not in str(damages(corpus, stored, content=True)):
+            unseen.append(place)
+    assert unseen == []
+    assert found_in(corpus) == []
+
+
+def test_a_file_that_is_damaged_inside_is_done_again_once_it_is_deleted(corpus: Corpus) -> None:
+    file = path_of(corpus, UNITS[0])
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"2")
+    (damage,) = found_in(corpus, content=True)
+    assert damage.unit == UNITS[0]
+    assert damage.problem.endswith("; delete it, for `build` looks at sizes alone")
+    repaired(corpus, None, told := [])
+    assert told == []
+    file.unlink()
+    repaired(corpus, None, told)
+    assert len(told) == 1
+    assert corpus.manifest(UNITS[0]) is None
+
+
+def without_checksum(corpus: Corpus, unit: Unit) -> None:
+    """Makes the manifest one of an older release."""
+    path = corpus.root.local_path(unit.manifest)
+    manifest = json.loads(path.read_bytes())
+    for file in manifest["files"]:
+        del file["crc32"]
+    path.write_text(json.dumps(manifest))
+
+
+def test_without_a_checksum_those_of_pages_are_held_against_them(corpus: Corpus) -> None:
+    without_checksum(corpus, UNITS[0])
+    assert found_in(corpus, content=True) == []
     file = path_of(corpus, UNITS[0])
     content = bytearray(file.read_bytes())
     content[len(content) // 4] ^= 1
@@ -95,6 +141,7 @@ def test_a_flipped_bit_is_found_by_reading(corpus: Corpus) -> None:
 
 def test_a_flipped_bit_in_the_name_of_a_column_is_found_by_reading(corpus: Corpus) -> None:
     """What PyArrow tells of that is no error of its own."""
+    without_checksum(corpus, UNITS[0])
     file = path_of(corpus, UNITS[0])
     content = file.read_bytes()
     assert b"doc_id" in content
@@ -269,7 +316,7 @@ def made(tmp_path: Path) -> Corpus:
         for name in names:
             path = f"{stage}/{name.replace('/', '-').replace('=', '-')}-{'0' * 12}/part.parquet"
             corpus.root.write_atomically(path, b"rows")
-            row = {"table": stage, "path": path, "rows": 1, "bytes": 4, "sums": [], "cpu_seconds": 0}
+            row = {"table": stage, "path": path, "rows": 1, "bytes": 4, "crc32": None, "sums": [], "cpu_seconds": 0}
             corpus.commit(Unit(stage, name), "f", {}, "u", [row])
     corpus.root.write_atomically("subsets/thresholds.json", b"{}")
     return corpus

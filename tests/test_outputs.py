@@ -1,6 +1,7 @@
 """Tables written inside tasks: what is listed is there, whole, and where it belongs."""
 
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def rows(root: Root, listed: list[dict[str, Any]]) -> dict[str, list[int]]:
         assert table.schema.equals(SCHEMA)
         assert entry["rows"] == table.num_rows
         assert entry["bytes"] == path.stat().st_size
+        assert entry["crc32"] == zlib.crc32(path.read_bytes())
         found.setdefault(entry["path"].rpartition("/")[0], []).extend(table["doc_id"].to_pylist())
     return found
 

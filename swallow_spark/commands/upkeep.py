@@ -60,7 +60,7 @@ def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
 @app.command()
 def check(
     corpus: CorpusOption,
-    content: Annotated[bool, typer.Option(help="Read every file as well, with its checksums.")] = False,
+    content: Annotated[bool, typer.Option(help="Read every file as well, and compare its checksum.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
