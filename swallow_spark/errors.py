@@ -1,7 +1,10 @@
 """Exceptions, by what the user must do about them. The command line turns each into one line and an exit status."""
 
 import errno
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from pydantic import ValidationError
@@ -57,7 +60,21 @@ def is_shortage(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
 
 
-_SHORTAGES: Final = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_SHORTAGES: Final = (errno.ENOMEM, *_FULL, errno.EMFILE, errno.ENFILE)
+
+
+@contextmanager
+def filling(place: object) -> Iterator[None]:
+    """For who writes into `place`, a file or directory: names it in the error of a full disk, for systems don't."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            raise OSError(error.errno, os.strerror(error.errno), str(place)) from error
+        raise
+
+
 _AGAIN: Final = "the same command then goes on with what is missing"
 _HEAP: Final = f"Java's heap is full: raise spark.executor.memory (in local mode spark.driver.memory); {_AGAIN}"
 _PYTHON: Final = (
@@ -75,7 +92,8 @@ _REMEDIES: Final = (
     ),
     (
         r"[]:,] (No space left on device|Disk quota exceeded)",
-        f"the disk is full under the corpus or the temporary directory (TMPDIR): make room; {_AGAIN}",
+        "the disk is full under the corpus, an output or the temporary directory (TMPDIR): make room there, or name "
+        f"another temporary directory by TMPDIR (for tasks by spark.executorEnv.TMPDIR); {_AGAIN}",
     ),
     (
         r"[]:,(] ?Too many open files",

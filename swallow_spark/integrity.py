@@ -15,6 +15,7 @@ from swallow_spark.manifests import File
 
 _READERS: Final = 8
 _CHUNK_BYTES: Final = 4 << 20  # that each of them holds
+_BY_SIZE: Final = "to have it done again delete it first, for `build` looks at sizes alone"
 # The commands that do a stage's units again, where they aren't named like the stage.
 _COMMANDS: Final = {
     "boundary": "deduplicate",
@@ -127,7 +128,7 @@ def _read(corpus: Corpus, unit: Unit, file: File) -> Damage | None:
         if is_shortage(error):
             raise
         problem = f"can't be read: {error}"
-    return Damage(unit, file.path, f"{problem}; delete it, for `build` looks at sizes alone") if problem else None
+    return Damage(unit, file.path, f"{problem}; {_BY_SIZE}") if problem else None
 
 
 def _other_bytes(stream: Any, crc32: int) -> str | None:

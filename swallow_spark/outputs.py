@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark import __version__
-from swallow_spark.errors import VersionError
+from swallow_spark.errors import VersionError, filling
 from swallow_spark.storage import Root
 from swallow_spark.tables import CRAWL_SHIFT
 
@@ -124,15 +124,17 @@ class OpenOutputs:
 class _Summed(io.RawIOBase):
     """Bytes on their way into a stream, counted and summed up. The stream stays its owner's."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, place: str) -> None:
         self.bytes = self.crc32 = 0
         self._stream = stream
+        self._place = place
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._stream.write(data)
+        with filling(self._place):
+            self._stream.write(data)
         size = memoryview(data).nbytes
         self.crc32 = deflate.crc32(data, self.crc32)
         self.bytes += size
@@ -152,7 +154,7 @@ class _File:
 
     def __post_init__(self) -> None:
         self._stream = self.root.open_output(self.path)
-        self._summed = _Summed(self._stream)
+        self._summed = _Summed(self._stream, f"{self.root.location}/{self.path}")
         self._writer = pq.ParquetWriter(
             self._summed, self.schema, compression="zstd", compression_level=3, write_page_checksum=True
         )

@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from swallow_spark.addresses import is_masked, shown
 from swallow_spark.download import HttpClient, Version
-from swallow_spark.errors import ChangedError, InputError, is_shortage
+from swallow_spark.errors import ChangedError, InputError, filling, is_shortage
 
 _HTTP: Final = ("http://", "https://")
 _S3_ATTEMPTS: Final = 8
@@ -171,14 +171,16 @@ class Root:
                 fresh = Path(scratch) / "copy"
                 if self._place[0].get_file_info(self._path(relative)).type == fs.FileType.Directory:
                     fresh.mkdir()
-                fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
+                with filling(copies):
+                    fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
                 with contextlib.suppress(OSError):  # another process of this machine was first
                     fresh.rename(copy)
         return copy
 
     def upload(self, source: Path, relative: str) -> None:
         """Copies a local file or directory below the root."""
-        fs.copy_files(str(source), self._path(relative), destination_filesystem=self._place[0])
+        with filling(self._path(relative)):
+            fs.copy_files(str(source), self._path(relative), destination_filesystem=self._place[0])
 
     def open_output(self, relative: str) -> Any:
         """A stream into a new file; the directory is made where needed."""
@@ -260,7 +262,8 @@ class Root:
 def _deleted_on_failure(path: Path) -> Iterator[None]:
     """Leaves no half-written file where a disk is full."""
     try:
-        yield
+        with filling(path):
+            yield
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -334,8 +337,9 @@ def open_random_access(location: str, *, web: HttpClient | None = None, expected
                 open_input(location, web=web, expected=expected) as stream,
                 tempfile.NamedTemporaryFile() as copy,
             ):
-                shutil.copyfileobj(stream, copy, 1 << 20)
-                copy.flush()
+                with filling(copy.name):
+                    shutil.copyfileobj(stream, copy, 1 << 20)
+                    copy.flush()
                 return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
         refuse_masked(location)
         filesystem_, path = filesystem(location)

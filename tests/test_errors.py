@@ -1,12 +1,13 @@
 """What is told of an error, and what to do."""
 
 import errno
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pyspark.errors import PythonException
 
-from swallow_spark.errors import InputError, is_shortage, root_cause
+from swallow_spark.errors import InputError, filling, is_shortage, root_cause
 
 JAVA = """An error occurred while calling o71.collectToPython.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 failed 4 times: BoomException: no
@@ -85,7 +86,7 @@ def test_the_innermost_cause_is_told(error: Exception, told: str) -> None:
         (
             PythonException(PYTHON.format(cause="OSError: [Errno 28] No space left on device: '/data/x'")),
             "OSError: [Errno 28] No space left on device: '/data/x' (PythonException): ",
-            "under the corpus or the temporary directory (TMPDIR)",
+            "or the temporary directory (TMPDIR): make room there, or name another",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "[Errno 122] Disk quota exceeded (OSError): ", "TMPDIR"),
         (PythonException(PYTHON.format(cause="MemoryError")), "MemoryError (PythonException): ", "memoryOverhead"),
@@ -187,6 +188,22 @@ def test_what_a_machine_lacks_is_told_with_what_to_do(error: Exception, what: st
 )
 def test_what_only_looks_like_something_lacking_gets_no_advice(error: Exception, told: str) -> None:
     assert root_cause(error) == told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_told_by_what_is_written_there() -> None:
+    with pytest.raises(OSError, match="No space") as raised, filling("/scratch/x"), open("/dev/full", "wb") as file:
+        file.write(b"x")
+    assert is_shortage(raised.value)
+    assert root_cause(raised.value).startswith(
+        "[Errno 28] No space left on device: '/scratch/x' (OSError): the disk is"
+    )
+    with pytest.raises(OSError, match="No space") as raised, filling("/scratch"), filling("/scratch/x"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == "/scratch/x", "the name next to it is the one that is told"
+    with pytest.raises(FileNotFoundError) as missing, filling("/scratch/x"):
+        Path("/none/x").write_bytes(b"")
+    assert missing.value.filename == "/none/x"
 
 
 def test_what_a_machine_lacks_is_no_fault_of_an_input() -> None:

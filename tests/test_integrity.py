@@ -108,7 +108,7 @@ def test_a_file_that_is_damaged_inside_is_done_again_once_it_is_deleted(corpus: 
     file.write_bytes(content[:-1] + b"2")
     (damage,) = found_in(corpus, content=True)
     assert damage.unit == UNITS[0]
-    assert damage.problem.endswith("; delete it, for `build` looks at sizes alone")
+    assert damage.problem.endswith("; to have it done again delete it first, for `build` looks at sizes alone")
     repaired(corpus, None, told := [])
     assert told == []
     file.unlink()

@@ -1,11 +1,13 @@
 """Paths below a root, on a local disk."""
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
 from misbehaving import Web, good, serving
 
+from swallow_spark import storage
 from swallow_spark.download import Version
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.storage import (
@@ -115,6 +117,14 @@ def test_http_bodies_are_read_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatc
             web.orders["/f"] = [good(cut=10, ranges=False) for _ in range(9)]
             with pytest.raises(InputError, match="can't be read"):
                 read(f"{web.url}/f")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_temporary_directory_is_no_fault_of_an_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.tempfile, "NamedTemporaryFile", partial(open, "/dev/full", "wb", buffering=0))
+    with serving(Web(files={"/f": b"0123456789"})) as web, pytest.raises(OSError, match="No space") as raised:
+        open_random_access(f"{web.url}/f")
+    assert raised.value.filename == "/dev/full"
 
 
 def test_an_input_is_held_against_what_it_was(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from swallow_spark.errors import ModelError, is_shortage
+from swallow_spark.errors import ModelError, filling, is_shortage
 
 _DESCRIPTION: Final = b"swallow_spark.classifier"
 
@@ -69,7 +69,7 @@ def write_table(table: Table, path: Path) -> None:
         columns.append(pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values))
     batch = pa.RecordBatch.from_arrays(columns, list(arrays))
     schema = batch.schema.with_metadata({_DESCRIPTION: json.dumps(description)})
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with filling(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch.cast(schema))
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from swallow_spark.errors import filling
+
 _KEY: Final = "doc_id"
 
 
@@ -92,7 +94,8 @@ def write(path: str | Path, batches: Iterator[pa.RecordBatch]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        num_rows = _write(unfinished, batches)
+        with filling(path):
+            num_rows = _write(unfinished, batches)
         unfinished.chmod(0o755)  # mkdtemp's is for its owner alone; other users' workers may read this
         if path.exists():
             shutil.rmtree(path)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
+from swallow_spark.errors import filling
 from swallow_spark.kernels.sampling import is_sampled
 from swallow_spark.storage import Root
 from swallow_spark.tables import SUBSETS, TOKENS
@@ -98,7 +99,8 @@ def write_shard(export: Export, shard: Shard) -> None:
     stream = _Hashing(export.target.open_output(shard.file))
     documents = characters = tokens = 0
     first = last = None
-    with pa.PythonFile(stream, mode="w") as sink, _writer(export, sink) as write:
+    place = f"{export.target.location}/{shard.file}"
+    with filling(place), pa.PythonFile(stream, mode="w") as sink, _writer(export, sink) as write:
         for group in _with_tokens(export, shard, _groups(_in_order(export, shard))):
             write(group)
             documents += group.num_rows

@@ -7,7 +7,7 @@ from typing import Final
 
 from swallow_spark.addresses import shown
 from swallow_spark.download import HttpClient
-from swallow_spark.errors import InputError
+from swallow_spark.errors import InputError, filling, is_shortage
 from swallow_spark.sections.score import Classifier
 from swallow_spark.sections.section import sha256_of
 from swallow_spark.storage import machine_cache, open_input
@@ -31,13 +31,15 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         fresh = Path(scratch) / "model"
         try:
-            with open_input(classifier.path, web=web) as stream, fresh.open("wb") as copy:
+            with filling(fresh), open_input(classifier.path, web=web) as stream, fresh.open("wb") as copy:
                 while chunk := stream.read(_CHUNK_BYTES):
                     found.update(chunk)
                     size += copy.write(chunk)
                     if size > _MAX_BYTES:
                         raise InputError(f"{shown(classifier.path)}: more than {_MAX_BYTES >> 30} GiB: no model")
         except OSError as error:
+            if is_shortage(error):
+                raise
             raise InputError(f"{shown(classifier.path)}: can't be copied to {fresh}: {error}") from None
         if found.hexdigest() != classifier.content:
             raise InputError(

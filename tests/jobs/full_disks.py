@@ -2,20 +2,53 @@
 
 Dedup of a copy of a corpus that has sketches, with small disks under the corpus and under what Spark shuffles: first
 the latter is full, then the former, then both have room. Prints, as JSON, how each run ended and what it said, and
-leaves the corpus in PLACE.
+leaves the corpus in PLACE. Then what is told where the temporary directory is full, by what tasks write there.
 """
 
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from commands import call
+
+from swallow_spark import lookups
+from swallow_spark.errors import root_cause
+from swallow_spark.storage import Root
 
 
 def mount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
+
+
+class Remote(Root):
+    """A root of which tasks have copies in their temporary directory."""
+
+    @property
+    def is_local(self) -> bool:
+        return False
+
+
+def write_decisions(root: Root) -> None:
+    rows = pa.RecordBatch.from_pydict({"doc_id": np.arange(1 << 16)})
+    list(lookups._write_piece(iter([rows]), root, "lookups"))
+
+
+def copy_decisions(root: Root) -> None:
+    root.local_copy("lookup")
+
+
+def told_of(work: Callable[[Root], None], root: Root) -> str:
+    try:
+        work(root)
+    except OSError as error:
+        return root_cause(error)
+    return "no error"
 
 
 def deduplicate(corpus: Path, scratch: Path) -> tuple[int, str, bool]:
@@ -37,4 +70,9 @@ if __name__ == "__main__":
     mount(disk, "remount,size=64m")
     ended.append(deduplicate(corpus, scratch))
     shutil.copytree(corpus, place / "corpus")
-    print(json.dumps(ended))
+    temporary = place / "temporary"
+    temporary.mkdir()
+    mount(temporary, "size=64k")
+    tempfile.tempdir = str(temporary)
+    (place / "lookup").write_bytes(bytes(1 << 17))
+    print(json.dumps([ended, [told_of(work, Remote(str(place))) for work in (write_decisions, copy_decisions)]]))

@@ -46,7 +46,7 @@ def test_full_disks_under_the_shuffle_and_the_corpus(
         timeout=300,
         check=True,
     )
-    under_the_shuffle, under_the_corpus, with_room = json.loads(ran.stdout)
+    (under_the_shuffle, under_the_corpus, with_room), temporary = json.loads(ran.stdout)
     for (status, said, is_locked), where in ((under_the_shuffle, "spark.local.dir"), (under_the_corpus, "TMPDIR")):
         assert status == 1
         last = said.strip().splitlines()[-1]
@@ -54,10 +54,14 @@ def test_full_disks_under_the_shuffle_and_the_corpus(
         assert where in last
         assert "make room" in last
         assert not is_locked
+    assert f"No space left on device: '{place}/disk/corpus/" in under_the_corpus[1]
     assert with_room[0] == 0, with_room[1]
     found, expected = tables(place / "corpus"), tables(built)
     assert found == {table: expected[table] for table in found}
     assert {"duplicates", "groups"} <= found.keys()
+    for told in temporary:
+        assert f"No space left on device: '{place}/temporary/" in told
+        assert "name another temporary directory by TMPDIR" in told
 
 
 def workers_of(jvm: int) -> list[int]:
