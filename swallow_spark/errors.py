@@ -43,7 +43,7 @@ class LedgerError(SwallowSparkError):
 
 
 class VersionError(SwallowSparkError):
-    """Executors with another version of this package than the driver: give them the driver's."""
+    """Executors with another release of this package than the driver: give them the driver's."""
 
 
 class ModelError(UsageError):

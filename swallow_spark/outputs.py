@@ -53,14 +53,14 @@ class Outputs:
     schemas: Mapping[str, pa.Schema]
     directories: Mapping[str, Mapping[int, str]]
     version: str = __version__
-    """Of the package in the driver."""
+    """The release of the package in the driver; its code isn't compared."""
 
     def open(self, task: int) -> "OpenOutputs":
         """The files of a task. Raises VersionError in an executor whose package is another release than the driver."""
         if self.version != __version__:
             raise VersionError(
                 f"swallow-spark {__version__} on {socket.gethostname()}, and {self.version} in the driver: "
-                "executors need the driver's version (PYSPARK_PYTHON, or the archive of --archives)"
+                "executors need the driver's release (PYSPARK_PYTHON, or the archive of --archives)"
             )
         return OpenOutputs(self, task)
 
