@@ -108,7 +108,7 @@ def test_attempts_write_files_of_their_own_and_a_failed_one_lists_none(tmp_path:
 def test_executors_of_another_version_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = pickle.dumps(Outputs(Root(str(tmp_path)), {"t": SCHEMA}, {"t": CRAWLS}))
     monkeypatch.setattr(module, "__version__", "0.0.9")
-    with pytest.raises(VersionError, match=rf"spark 0\.0\.9 on .*, and {__version__} in the driver: .* release):
+    with pytest.raises(VersionError, match=rf"spark 0\.0\.9 on .*, and {__version__} in the driver: .* release"):
         pickle.loads(sent).open(0)
     assert list(tmp_path.iterdir()) == []
 
