@@ -25,6 +25,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from benchmarks.watch import Peaks, Watch
 from swallow_spark import lookups
 from swallow_spark.outputs import Kernel
+from swallow_spark.scan import scan_files
 from swallow_spark.session import open_session
 from swallow_spark.stages.deduplicate import Settings, deduplicate
 from swallow_spark.storage import Root
@@ -141,8 +142,10 @@ def run(
         sketches = spark.read.parquet(str(scratch / "sketches"))
         partitions = max(2, -(-documents * bands_per_pass // ROWS_PER_PARTITION))
         settings = Settings(policy, "oldest", None, BANDS, bands_per_pass, partitions, documents)
+        files = {path.name: path.stat().st_size for path in (scratch / "sketches").glob("*.parquet")}
+        bands = scan_files(spark, Root(str(scratch / "sketches")), files, SKETCHES).select("doc_id", "bands")
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
-        found = deduplicate(sketches.select, lengths, settings, boundary, ship)
+        found = deduplicate(sketches.select, bands, lengths, settings, boundary, ship)
         boundary("duplicates", found.duplicates)
         boundary("groups", found.groups)
     keys = sum(

@@ -1,19 +1,22 @@
 """Buckets: from band keys to edges, each page to the first page of its bucket, in bounded memory.
 
-Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other; `pack` and
-`unpack` make it an exchange of few large rows. A bucket of n pages costs n rows; no pair of pages is ever formed. Of a
-hot bucket only the first page of each chunk is exchanged.
+Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other. A bucket of
+n pages costs n rows; no pair of pages is ever formed. Of a hot bucket only the first page of each chunk is exchanged by
+its key.
 """
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
-from typing import Any, Final, NamedTuple, Self
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numba import njit
 from numpy.typing import NDArray
+
+from swallow_spark.kernels import exchange
 
 # A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
 # resolves what was thinned.
@@ -21,197 +24,217 @@ HOT: Final = 16
 CHUNK_ROWS: Final = 4 << 20  # rows that a map task holds at once: some 500 MB with what sorting and packing need
 REDUCE_ROWS: Final = 16 << 20  # rows of a partition that are sorted in memory; more wait on disk
 
-PACKED_BYTES: Final = 1 << 20  # of a row of PACKED, at most
-_BATCH_BYTES: Final = 8 << 20
-
-KEYS: Final = pa.schema([("key", pa.int64()), ("doc_id", pa.int64()), ("band", pa.int32()), ("first", pa.int64())])
-"""Rows to exchange by key; `first` is null but for thinned rows, whose chunk begins with that page."""
-PACKED: Final = pa.schema([("partition", pa.int32()), ("rows", pa.binary())])
-"""Many rows of KEYS for one partition as a single one: what an exchange costs is by the row, and a page has forty."""
-_ROW: Final = np.dtype([("key", "<i8"), ("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
-_NOT_THINNED: Final = np.iinfo(np.int64).min  # in the place of `first`
+ROW: Final = np.dtype([("key", "<i8"), ("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
+"""A page as a member of a bucket; `first` is NONE but in buckets that were thinned: there, the first page of the
+chunk."""
+NONE: Final = np.iinfo(np.int64).min
 
 EDGES: Final = pa.schema(
-    [("doc_id", pa.int64()), ("first", pa.int64()), ("band", pa.int32()), ("key", pa.int64()), ("thinned", pa.bool_())]
+    [
+        ("doc_id", pa.int64()),
+        ("first", pa.int64()),
+        ("band", pa.int32()),
+        ("key", pa.int64()),
+        ("thinned", pa.bool_()),
+        ("leads", pa.bool_()),
+    ]
 )
 """A page and the first page of its bucket; where `thinned`, only the first of a chunk: the bucket's first is then that
-of (first, band) in another row, or `first` itself."""
+of (first, band) in another row, one that `leads`, or `first` itself."""
+
+Rows = NDArray[Any]  # of ROW
+_KEY_BITS: Final = 64
+_DIGIT_BITS: Final = 11  # 2,048 places to write to at a time
+_SMALL: Final = 32  # rows that are sorted by insertion
 
 
-class Rows(NamedTuple):
-    """Members of buckets: arrays of the same length."""
-
-    keys: NDArray[np.int64]
-    doc_ids: NDArray[np.int64]
-    bands: NDArray[np.int32]
-
-    def in_order(self) -> "Rows":
-        """Bucket by bucket, in each by doc_id."""
-        order = np.lexsort((self.doc_ids, self.keys))
-        return Rows(self.keys[order], self.doc_ids[order], self.bands[order])
+def members(keys: NDArray[np.int64], doc_ids: NDArray[np.int64], bands: NDArray[np.int32]) -> Rows:
+    """Rows of arrays that fit each other's shape."""
+    rows = np.empty(keys.shape, ROW)
+    rows["key"], rows["doc_id"], rows["first"], rows["band"] = keys, doc_ids, NONE, bands
+    return rows.ravel()
 
 
-def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int) -> Rows:
-    """The rows of pages with their lists of band keys (all of one length), the first of which is of band `start`."""
-    keys = bands.flatten().to_numpy()
-    num_bands = len(keys) // max(1, len(bands))
-    numbers = np.arange(start, start + num_bands, dtype=np.int32)
-    return Rows(keys, np.repeat(doc_ids, num_bands), np.tile(numbers, len(bands)))
+def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int, stop: int) -> Rows:
+    """The rows, of the bands from `start` to `stop`, of pages with their lists of band keys (all of one length)."""
+    keys = bands.flatten().to_numpy().reshape(len(bands), -1)[:, start:stop]
+    return members(keys, doc_ids[:, None], np.arange(start, stop, dtype=np.int32))
 
 
-def thin(parts: Iterable[Rows]) -> Iterator[pa.RecordBatch]:
-    """Rows to exchange (KEYS), a batch for each chunk."""
-    held: list[Rows] = []
-    rows = 0
-    for part in parts:
-        held.append(part)
-        rows += len(part.keys)
-        if rows >= CHUNK_ROWS:
-            yield _thin_chunk(held)
-            held, rows = [], 0
-    if held:
-        yield _thin_chunk(held)
-
-
-def _thin_chunk(held: list[Rows]) -> pa.RecordBatch:
-    keys, doc_ids, bands = Rows(*(np.concatenate(part) for part in zip(*held, strict=True))).in_order()
-    starts, sizes = _runs(keys)
-    is_first = np.zeros(len(keys), np.bool_)
-    is_first[starts] = True
-    thinned = np.repeat(sizes >= HOT, sizes) & ~is_first
-    firsts = pa.array(np.repeat(doc_ids[starts], sizes), mask=~thinned)
-    return pa.RecordBatch.from_arrays([*map(pa.array, (keys, doc_ids, bands)), firsts], schema=KEYS)
-
-
-def pack(chunks: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
-    """KEYS as PACKED, each row in the partition that `reduce` needs it in: with its key's others, or if it is thinned,
-    anywhere, as a hot key's partition would have too many: by its page."""
-    for chunk in chunks:
-        keys, doc_ids, bands = (chunk.column(name).to_numpy() for name in ("key", "doc_id", "band"))
-        firsts = chunk.column("first").fill_null(_NOT_THINNED).to_numpy()
-        partition_of = _partition_of(np.where(firsts == _NOT_THINNED, keys, doc_ids), partitions)
-        order = np.argsort(partition_of, kind="stable")
-        partition_of = partition_of[order]
-        rows = np.empty(len(order), _ROW)
-        for name, values in zip(_ROW.names or (), (keys, doc_ids, firsts, bands), strict=True):
-            rows[name] = values[order]
-        cuts = np.arange(0, len(rows), PACKED_BYTES // _ROW.itemsize)
-        starts = np.union1d(_runs(partition_of)[0], cuts)
-        offsets = (np.append(starts, len(rows)) * _ROW.itemsize).astype(np.int32)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(rows.view(np.uint8))]
-        packed = pa.RecordBatch.from_arrays(
-            [
-                pa.array(partition_of[starts].astype(np.int32)),
-                pa.BinaryArray.from_buffers(pa.binary(), len(starts), buffers),
-            ],
-            schema=PACKED,
-        )
-        ends = np.searchsorted(offsets, np.arange(_BATCH_BYTES, offsets[-1] + _BATCH_BYTES, _BATCH_BYTES))
-        for start, end in pairwise([0, *ends.tolist()]):
-            yield packed.slice(start, end - start)
-
-
-def _partition_of(values: NDArray[np.int64], partitions: int) -> NDArray[np.uint32]:
-    """Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): its high bits, so that the low ones of a key,
-    by which `_Spill` parts, are free."""
-    high = values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
-    return (high * np.uint64(partitions) >> np.uint64(32)).astype(np.uint32)
-
-
-def unpack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """KEYS of PACKED, of which only `rows` is needed."""
-    for batch in batches:
-        if batch.num_rows:
-            packed = batch.column("rows")
-            _, offsets, data = packed.buffers()
-            ends = np.frombuffer(offsets, np.int32)[[packed.offset, packed.offset + len(packed)]]
-            rows = np.frombuffer(data, np.uint8)[slice(*ends)].view(_ROW)
-            firsts = pa.array(rows["first"], mask=rows["first"] == _NOT_THINNED)
-            columns = [*(pa.array(rows[name]) for name in ("key", "doc_id", "band")), firsts]
-            yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
-
-
-def _runs(keys: NDArray[np.int64] | NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and sizes of the runs of equal values."""
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.int64)
-    return starts, np.diff(np.r_[starts, len(keys)])
-
-
-def _batches(columns: list[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=schema)
-    for start in range(0, batch.num_rows, 1 << 16):
-        yield batch.slice(start, 1 << 16)
+def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
+    """Rows as exchange.PACKED, each in the partition that `reduce` needs it in: with its key's others, or if it is
+    thinned, anywhere, as a hot key's partition would have too many: by its page."""
+    for chunk in exchange.chunks(parts, CHUNK_ROWS):
+        # Their high bits part the keys, so that sorted rows lie by partitions already.
+        rows = exchange.take(chunk, _order(chunk, _KEY_BITS - 2 * _DIGIT_BITS))
+        _name_firsts(rows, HOT)
+        thinned = _thinned(rows)
+        plain = exchange.take(rows, np.flatnonzero(~thinned))
+        yield from exchange.pack(plain, exchange.partition_of_hash(plain["key"].copy(), partitions))
+        late = exchange.take(rows, np.flatnonzero(thinned))
+        yield from exchange.pack(late, exchange.partition_of(late["doc_id"].copy(), partitions))
 
 
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges (EDGES) of whole buckets (KEYS), for all pages but the first of each. Thinned rows pass through."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
+    """Edges (EDGES) of whole buckets (exchange.PACKED), for all pages but the first of each. Thinned rows pass
+    through."""
+    held: list[Rows] = []
+    count = 0
     with _Spill() as spill:
-        for batch in batches:
-            thinned = pc.is_valid(batch.column("first"))
-            yield _passed(batch.filter(thinned))
-            held.append(batch.filter(pc.invert(thinned)))
-            rows += held[-1].num_rows
-            if rows > REDUCE_ROWS:
+        for rows in exchange.unpack(batches, ROW):
+            thinned = _thinned(rows)
+            if thinned.any():
+                yield _passed(exchange.take(rows, np.flatnonzero(thinned)))
+                rows = exchange.take(rows, np.flatnonzero(~thinned))
+            held.append(rows)
+            count += len(rows)
+            if count > REDUCE_ROWS:
                 spill.add(held)
-                held, rows = [], 0
+                held, count = [], 0
         if spill.used:
             spill.add(held)
             for part in spill.parts():
                 yield from _firsts(part)
+        elif held:
+            yield from _firsts(np.concatenate(held))
+
+
+def _thinned(rows: Rows) -> NDArray[np.bool_]:
+    first = rows["first"]
+    return np.asarray((first != NONE) & (first != rows["doc_id"]))
+
+
+def _passed(rows: Rows) -> pa.RecordBatch:
+    columns = [pa.array(rows[name].copy()) for name in ("doc_id", "first", "band", "key")]
+    thinned, leads = (pa.repeat(value, len(rows)) for value in (True, False))
+    return pa.RecordBatch.from_arrays([*columns, thinned, leads], schema=EDGES)
+
+
+def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
+    # By bits that are no one's: partitions are made by the highest, the spill's parts by the lowest.
+    order = _order(rows, _Spill.BITS)
+    later, firsts = _later(rows, order)
+    rows = exchange.take(rows, later)
+    columns = [rows["doc_id"].copy(), firsts, rows["band"].copy(), rows["key"].copy()]
+    leads = rows["first"] != NONE
+    yield from exchange.batches([*columns, np.zeros(len(rows), np.bool_), leads], EDGES)
+
+
+@njit(cache=True, nogil=True)
+def _order(rows: Rows, shift: int) -> NDArray[np.int32]:
+    """The places of rows, bucket by bucket, in each by doc_id.
+
+    Keys are hashes: two passes of a radix sort, by the 22 bits above `shift`, leave next to nothing to sort. The order
+    of buckets is that of these bits.
+    """
+    n = len(rows)
+    size = 1 << _DIGIT_BITS
+    low, high = np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64)
+    for i in range(n):
+        code = np.uint64(rows[i].key) >> np.uint64(shift)
+        low[np.int64(code & np.uint64(size - 1)) + 1] += 1
+        high[np.int64((code >> np.uint64(_DIGIT_BITS)) & np.uint64(size - 1)) + 1] += 1
+    low, high = np.cumsum(low), np.cumsum(high)
+    by_low, places_by_low = np.empty(n, np.int64), np.empty(n, np.int32)
+    for i in range(n):
+        digit = np.int64((np.uint64(rows[i].key) >> np.uint64(shift)) & np.uint64(size - 1))
+        by_low[low[digit]], places_by_low[low[digit]] = rows[i].key, i
+        low[digit] += 1
+    keys, places = np.empty(n, np.int64), np.empty(n, np.int32)
+    for i in range(n):
+        digit = np.int64((np.uint64(by_low[i]) >> np.uint64(shift + _DIGIT_BITS)) & np.uint64(size - 1))
+        keys[high[digit]], places[high[digit]] = by_low[i], places_by_low[i]
+        high[digit] += 1
+    mask = np.uint64((1 << 2 * _DIGIT_BITS) - 1)
+    start = 0
+    for end in range(1, n + 1):
+        if end == n or ((np.uint64(keys[end]) ^ np.uint64(keys[start])) >> np.uint64(shift)) & mask:
+            if end - start > _SMALL:
+                _sort(rows, keys[start:end], places[start:end])
+            elif end - start > 1:
+                _insert(rows, keys[start:end], places[start:end])
+            start = end
+    return places
+
+
+@njit(cache=True, nogil=True)
+def _insert(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> None:
+    for i in range(1, len(keys)):
+        key, place, doc_id = keys[i], places[i], rows[places[i]].doc_id
+        j = i
+        while j and (keys[j - 1] > key or (keys[j - 1] == key and rows[places[j - 1]].doc_id > doc_id)):
+            keys[j], places[j] = keys[j - 1], places[j - 1]
+            j -= 1
+        keys[j], places[j] = key, place
+
+
+@njit(cache=True, nogil=True)
+def _sort(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> None:
+    """Of a hot bucket's rows, most often, which are in order as they come."""
+    doc_ids = np.array([rows[place].doc_id for place in places])
+    for i in range(1, len(keys)):
+        if keys[i - 1] > keys[i] or (keys[i - 1] == keys[i] and doc_ids[i - 1] > doc_ids[i]):
+            by_doc_id = np.argsort(doc_ids, kind="mergesort")
+            order = by_doc_id[np.argsort(keys[by_doc_id], kind="mergesort")]
+            keys[:], places[:] = keys[order], places[order]
+            return
+
+
+@njit(cache=True, nogil=True)
+def _name_firsts(rows: Rows, hot: int) -> None:
+    """Of sorted rows, `first` of those in buckets that are to be thinned."""
+    start = 0
+    for end in range(1, len(rows) + 1):
+        if end == len(rows) or rows[end].key != rows[start].key:
+            if end - start >= hot:
+                for i in range(start, end):
+                    rows[i].first = rows[start].doc_id
+            start = end
+
+
+@njit(cache=True, nogil=True)
+def _later(rows: Rows, order: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The places of all rows but the first of each bucket, and that first's doc_id."""
+    places, firsts = np.empty(len(order), np.int32), np.empty(len(order), np.int64)
+    found = start = 0
+    for i in range(1, len(order)):
+        if rows[order[i]].key == rows[order[start]].key:
+            places[found], firsts[found] = order[i], rows[order[start]].doc_id
+            found += 1
         else:
-            yield from _firsts(pa.Table.from_batches(held, KEYS))
-
-
-def _passed(rows: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [rows.column(name) for name in ("doc_id", "first", "band", "key")]
-    return pa.RecordBatch.from_arrays([*columns, pa.array(np.ones(rows.num_rows, np.bool_))], schema=EDGES)
-
-
-def _firsts(rows: pa.Table) -> Iterator[pa.RecordBatch]:
-    keys, doc_ids, bands = Rows(*(rows.column(name).to_numpy() for name in ("key", "doc_id", "band"))).in_order()
-    starts, sizes = _runs(keys)
-    later = np.ones(len(keys), np.bool_)
-    later[starts] = False
-    firsts = np.repeat(doc_ids[starts], sizes)[later]
-    columns = [doc_ids[later], firsts, bands[later], keys[later], np.zeros(len(firsts), np.bool_)]
-    yield from _batches(columns, EDGES)
+            start = i
+    return places[:found], firsts[:found]
 
 
 class _Spill:
     """Rows on local disk, in parts by key: a bucket's rows are all in one part."""
 
-    _PARTS: Final = 32
+    BITS: Final = 5
 
-    def __init__(self) -> None:
-        self._writers: list[pa.RecordBatchStreamWriter] = []
+    def __enter__(self) -> Self:
+        self._closing = ExitStack()
+        self._files: list[BinaryIO] = []
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._closing.__exit__(*error)
 
     @property
     def used(self) -> bool:
-        return bool(self._writers)
+        return bool(self._files)
 
-    def __enter__(self) -> Self:
-        self._directory = tempfile.TemporaryDirectory(prefix="swallow-spark-")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._directory.cleanup()
-
-    def _path(self, part: int) -> str:
-        return f"{self._directory.name}/{part}.arrows"
-
-    def add(self, batches: list[pa.RecordBatch]) -> None:
-        if not self._writers:
-            self._writers = [pa.ipc.new_stream(self._path(part), KEYS) for part in range(self._PARTS)]
-        for batch in batches:
-            # Keys are hash values themselves, and partitions were made by high bits of another hash: low bits will do.
-            part_of = batch.column("key").to_numpy() % self._PARTS
+    def add(self, held: list[Rows]) -> None:
+        if not self._files:
+            directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="swallow-spark-"))
+            paths = (Path(directory, str(part)) for part in range(1 << self.BITS))
+            self._files = [self._closing.enter_context(path.open("w+b")) for path in paths]
+        for rows in held:
+            # Keys are hash values themselves, and partitions are made by high bits: low bits will do.
+            part_of = rows["key"] & ((1 << self.BITS) - 1)
             for part in np.unique(part_of):
-                self._writers[part].write_batch(batch.filter(pa.array(part_of == part)))
+                self._files[part].write(rows[part_of == part].tobytes())
 
-    def parts(self) -> Iterator[pa.Table]:
-        for part, writer in enumerate(self._writers):
-            writer.close()
-            with pa.OSFile(self._path(part)) as file:
-                yield pa.ipc.open_stream(file).read_all()
+    def parts(self) -> Iterator[Rows]:
+        for file in self._files:
+            file.seek(0)
+            yield np.frombuffer(file.read(), ROW)

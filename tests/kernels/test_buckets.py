@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.kernels import buckets as kernel
+from swallow_spark.kernels import exchange
 from swallow_spark.kernels.xxhash import xxh64
 
 Case = list[tuple[int, ...]]  # the pages' buckets, band by band, in the order of doc_ids
@@ -49,25 +50,22 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
                 np.array([row["doc_id"] for row in part]),
                 pa.array([row["bands"] for row in part], pa.list_(pa.int64())),
                 0,
+                len(part[0]["bands"]),
             )
             for part in parts
         ]
-        chunks = list(kernel.thin(exploded))
-        assert all(chunk.schema.equals(kernel.KEYS) for chunk in chunks)
-        for batch in kernel.pack(chunks, partitions):
-            assert batch.schema.equals(kernel.PACKED)
+        for batch in kernel.thin(exploded, partitions):
+            assert batch.schema.equals(exchange.PACKED)
             for row in batch.to_pylist():
-                assert len(row["rows"]) <= kernel.PACKED_BYTES
+                assert len(row["rows"]) <= exchange.PACKED_BYTES
                 exchanged[row["partition"]].append(row)
     found = []
     for part in exchanged:
         packed = [
-            pa.RecordBatch.from_pylist(part[at : at + batch_rows], kernel.PACKED).select(["rows"])
+            pa.RecordBatch.from_pylist(part[at : at + batch_rows], exchange.PACKED).select(["rows"])
             for at in range(0, len(part), batch_rows)
         ]
-        batches = list(kernel.unpack(packed))
-        assert all(batch.schema.equals(kernel.KEYS) for batch in batches)
-        for batch in kernel.reduce(batches):
+        for batch in kernel.reduce(packed):
             assert batch.schema.equals(kernel.EDGES)
             found.extend(batch.to_pylist())
     return found
@@ -75,18 +73,19 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
 
 def check_edges(case: Case, found: list[dict[str, Any]]) -> int:
     """One edge for each page and bucket that it isn't the first of. It leads to the bucket's first; a thinned one may
-    lead to a page whose own edge of that band does. The number of thinned edges."""
+    lead to a page whose own edge of that band, which `leads`, does. The number of thinned edges."""
     buckets: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for page, own in enumerate(case):
         for band, bucket in enumerate(own):
             buckets[band, bucket].append(page)
     expected = {(page, band): pages[0] for (band, _), pages in buckets.items() for page in pages[1:]}
-    sure = {(edge["doc_id"], edge["band"]): edge["first"] for edge in found if not edge["thinned"]}
+    leading = {(edge["doc_id"], edge["band"]): edge["first"] for edge in found if edge["leads"]}
     assert sorted((edge["doc_id"], edge["band"]) for edge in found) == sorted(expected)
     for edge in found:
         first = edge["first"]
         if edge["thinned"]:
-            first = sure.get((first, edge["band"]), first)
+            assert not edge["leads"]
+            first = leading.get((first, edge["band"]), first)
         assert first == expected[edge["doc_id"], edge["band"]]
     return sum(edge["thinned"] for edge in found)
 
@@ -97,8 +96,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "HOT", 3)
     monkeypatch.setattr(kernel, "CHUNK_ROWS", 40)
     monkeypatch.setattr(kernel, "REDUCE_ROWS", 10)
-    monkeypatch.setattr(kernel, "PACKED_BYTES", 84)
-    monkeypatch.setattr(kernel, "_BATCH_BYTES", 200)
+    monkeypatch.setattr(exchange, "PACKED_BYTES", 84)
+    monkeypatch.setattr(exchange, "_BATCH_BYTES", 200)
 
 
 @pytest.mark.usefixtures("small")
@@ -133,28 +132,48 @@ def test_edges_of_any_case(case: Case, map_tasks: int, partitions: int, batch_ro
 def test_packed_rows_are_spread_over_partitions_and_cut_to_size() -> None:
     """Those of a key lie in one partition; thinned ones of a hot key in all."""
     rng = np.random.default_rng(1)
-    keys = np.r_[np.repeat(rng.integers(-(2**62), 2**62, 30_000), 3), np.full(30_000, 42)]
-    rows = kernel.Rows(keys, np.arange(len(keys)), np.zeros(len(keys), np.int32))
-    chunks = list(kernel.thin([rows]))
-    packed = list(kernel.pack(chunks, 7))
+    keys = np.r_[np.repeat(rng.integers(-(2**63), 2**63 - 1, 30_000), 3), np.full(30_000, 42)]
+    rows = kernel.members(keys, np.arange(len(keys)), np.zeros(len(keys), np.int32))
     of_key: defaultdict[int, set[int]] = defaultdict(set)
     sizes = np.zeros(7, np.int64)
     thinned = np.zeros(7, np.int64)
     found = []
-    for batch in packed:
-        assert batch.nbytes < kernel._BATCH_BYTES + kernel.PACKED_BYTES + 1000
+    for batch in kernel.thin([rows], 7):
+        assert batch.nbytes < exchange._BATCH_BYTES + exchange.PACKED_BYTES + 1000
         for at in range(batch.num_rows):
             partition = batch.column("partition")[at].as_py()
-            for own in kernel.unpack([batch.slice(at, 1)]):
+            for own in exchange.unpack([batch.slice(at, 1)], kernel.ROW):
                 found.append(own)
-                is_thinned = np.asarray(own.column("first").is_valid())
-                sizes[partition] += own.num_rows
+                is_thinned = (own["first"] != kernel.NONE) & (own["first"] != own["doc_id"])
+                sizes[partition] += len(own)
                 thinned[partition] += is_thinned.sum()
-                for one in set(own.column("key").to_numpy()[~is_thinned].tolist()):
+                for one in set(own["key"][~is_thinned].tolist()):
                     of_key[one].add(partition)
-    by_page = [("doc_id", "ascending")]
-    assert pa.Table.from_batches(found).sort_by(by_page).equals(pa.Table.from_batches(chunks).sort_by(by_page))
+    sent = np.concatenate(found)
+    expected = rows.copy()
+    expected["first"][90_000:] = 90_000  # the first page of the hot key
+    assert (sent[np.argsort(sent["doc_id"])] == expected).all()
     assert all(len(partitions) == 1 for partitions in of_key.values())
     assert thinned.sum() == 29_999
     assert min(thinned) > 4_000
     assert max(sizes) < 1.1 * len(keys) / 7
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "random"])
+@pytest.mark.parametrize("shift", [5, 42])
+@pytest.mark.parametrize("distinct", [1, 3, 40, 30_000])
+def test_rows_lie_bucket_by_bucket(order: str, shift: int, distinct: int) -> None:
+    """Also of keys that are no hashes: the radix passes leave all to the sorts then."""
+    rng = np.random.default_rng(distinct)
+    pages = {"ascending": np.arange(5000), "descending": -np.arange(5000), "random": rng.permutation(5000)}[order]
+    for keys in (rng.integers(-(2**63), 2**63 - 1, distinct)[rng.integers(0, distinct, 5000)], pages % distinct):
+        rows = kernel.members(keys, pages, np.zeros(5000, np.int32))
+        found = rows[kernel._order(rows, shift)]
+        assert sorted(found.tolist()) == sorted(rows.tolist())
+        starts = np.flatnonzero(np.r_[True, found["key"][1:] != found["key"][:-1]])
+        assert len(starts) == len(np.unique(keys))
+        same = found["key"][1:] == found["key"][:-1]
+        assert (found["doc_id"][1:] > found["doc_id"][:-1])[same].all()
+        if shift == 42:
+            partitions = exchange.partition_of_hash(found["key"].copy(), 7)
+            assert (np.diff(partitions.astype(int)) >= 0).all()

@@ -226,13 +226,14 @@ def run(
         return made.localCheckpoint()
 
     def columns(*names: str) -> DataFrame:
-        assert not {"bands", "sketch"} <= {*names}, "nothing needs all of a page's sketch"
+        assert "bands" not in names, "they are read on their own"
         return sketches.select(*names)
 
     if lengths is None:
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
     duplicates, groups, rounds = stage.deduplicate(
         columns,
+        sketches.select("doc_id", "bands"),
         lengths,
         stage.Settings(policy, prefer, min_similarity, bands, bands_per_pass, partitions, sketches.count()),
         boundary,

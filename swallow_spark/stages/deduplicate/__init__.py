@@ -20,11 +20,12 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.kernels import chains
 from swallow_spark.outputs import Kernel
+from swallow_spark.scan import Scan
 from swallow_spark.stages.deduplicate.order import Boundary, Order, Shipping
 from swallow_spark.stages.deduplicate.policies import bucket, components, greedy
 from swallow_spark.stages.deduplicate.work import Columns, Settings, Work, estimate
@@ -32,8 +33,9 @@ from swallow_spark.tables import DUPLICATES
 
 __all__ = ["Boundary", "Columns", "Deduplicated", "Settings", "Shipping", "deduplicate"]
 
-_WITNESSES: Final = pa.schema([("doc_id", pa.int64()), ("witness", pa.int64())])
-_REPRESENTATIVES: Final = pa.schema([("doc_id", pa.int64()), ("representative", pa.int64())])
+_FALLS: Final = pa.schema(
+    [("doc_id", pa.int64()), ("witness", pa.int64()), ("band", pa.int32()), ("representative", pa.int64())]
+)
 
 
 class Deduplicated(NamedTuple):
@@ -45,25 +47,27 @@ class Deduplicated(NamedTuple):
 
 
 def deduplicate(
-    sketches: Columns, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
+    sketches: Columns,
+    bands: DataFrame | Scan,
+    lengths: DataFrame,
+    settings: Settings,
+    boundary: Boundary,
+    ship: Shipping,
 ) -> Deduplicated:
-    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash), of which each step
-    reads the columns that it needs.
+    """The pages that fall and those that are kept, of sketches (doc_id, sketch, text_hash), of which each step reads
+    the columns that it needs.
 
-    lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
+    bands: (doc_id, bands) of the same pages; read in each pass. lengths: (doc_id, num_chars); read only where the
+    longest are preferred.
     """
     copies = boundary("copies", exact_copies(sketches, settings.prefer))
     order = Order(settings.prefer, settings.partitions, lengths, boundary, ship)
-    work = Work(sketches, ship(copies.select("doc_id")), order, settings, boundary)
+    work = Work(sketches, bands, ship(copies.select("doc_id")), order, settings, boundary)
     found, rounds = {"bucket": bucket, "greedy": greedy, "component": components}[settings.policy](work)
     found = order.to_doc_ids(found, "doc_id", "first").withColumnRenamed("first", "witness")
-    falls = boundary("falls", _with_copies(found, copies))
-    if settings.policy == "bucket":
-        ends = representatives(falls, boundary, settings.num_pages)
-    else:  # witnesses are kept
-        ends = falls.select("doc_id", F.col("witness").alias("representative"))
-    duplicates = with_similarity(falls.join(ends, "doc_id"), sketches).withColumn("policy", F.lit(settings.policy))
-    return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls, ends), rounds)
+    falls = represented(_with_copies(found, copies), settings, boundary)
+    duplicates = with_similarity(falls, sketches).withColumn("policy", F.lit(settings.policy))
+    return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls), rounds)
 
 
 def exact_copies(sketches: Columns, prefer: str = "oldest") -> DataFrame:
@@ -73,10 +77,9 @@ def exact_copies(sketches: Columns, prefer: str = "oldest") -> DataFrame:
     """
     hashed = sketches("doc_id", "text_hash", "sketch")
     keyed = hashed.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
-    same = ["text_hash", "sketch_hash"]
-    earliest = F.max("doc_id") if prefer == "newest" else F.min("doc_id")  # copies are equally long
-    firsts = keyed.groupBy(*same).agg(earliest.alias("first"), F.count("*").alias("n")).where("n > 1")
-    return keyed.join(firsts, same).where("doc_id != first").select("doc_id", "first")
+    in_order = F.desc("doc_id") if prefer == "newest" else F.asc("doc_id")  # copies are equally long
+    same = Window.partitionBy("text_hash", "sketch_hash").orderBy(in_order)
+    return keyed.select("doc_id", F.first("doc_id").over(same).alias("first")).where("doc_id != first")
 
 
 def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
@@ -89,13 +92,15 @@ def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
     return falls.unionAll(of_copies)
 
 
-def representatives(falls: DataFrame, boundary: Boundary, num_pages: int) -> DataFrame:
-    """(doc_id, representative): the end of each page's chain of witnesses. Of few pages one task finds them; of more,
+def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> DataFrame:
+    """Adds `representative`: the end of each page's chain of witnesses. Of few pages one task finds them; of more,
     pointer jumping: a round doubles what a pointer spans, so a chain of n links takes log2(n) rounds, and one more to
     see that all have arrived."""
-    if num_pages <= chains.MAX_ROWS:
-        followed = falls.select("doc_id", "witness").coalesce(1)
-        return boundary("ends", followed, by=Kernel(_follow, _REPRESENTATIVES))
+    if settings.policy != "bucket":  # witnesses are kept
+        return boundary("falls", falls.withColumn("representative", F.col("witness")))
+    if settings.num_pages <= chains.MAX_ROWS:
+        return boundary("falls", falls.coalesce(1), by=Kernel(_follow, _FALLS))
+    falls = boundary("falls", falls)
     ends = falls.select("doc_id", F.col("witness").alias("end"))
     for number in itertools.count():
         onward = ends.select(F.col("doc_id").alias("end"), F.col("end").alias("onward"))
@@ -105,19 +110,18 @@ def representatives(falls: DataFrame, boundary: Boundary, num_pages: int) -> Dat
         ends = boundary(f"ends-{number}", jumped)
         if ends.where("moved").isEmpty():
             break
-    return ends.select("doc_id", F.col("end").alias("representative"))
+    return falls.join(ends.select("doc_id", F.col("end").alias("representative")), "doc_id")
 
 
 def _follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    rows = pa.Table.from_batches(batches, _WITNESSES)
-    doc_ids, witnesses = (rows.column(name).to_numpy() for name in _WITNESSES.names)
-    ends = [pa.array(doc_ids), pa.array(chains.ends(doc_ids, witnesses))]
-    yield pa.RecordBatch.from_arrays(ends, schema=_REPRESENTATIVES)
+    falls = pa.Table.from_batches(batches, pa.schema([field for field in _FALLS if field.name != "representative"]))
+    doc_ids, witnesses = (falls.column(name).to_numpy() for name in ("doc_id", "witness"))
+    yield from falls.append_column("representative", pa.array(chains.ends(doc_ids, witnesses))).to_batches()
 
 
-def groups(sketches: Columns, falls: DataFrame, ends: DataFrame) -> DataFrame:
+def groups(sketches: Columns, falls: DataFrame) -> DataFrame:
     """tables.GROUPS: each kept page, and how many pages it represents beside itself."""
-    counts = ends.groupBy(F.col("representative").alias("doc_id")).agg(F.count("*").alias("num_duplicates"))
+    counts = falls.groupBy(F.col("representative").alias("doc_id")).agg(F.count("*").alias("num_duplicates"))
     kept = sketches("doc_id").join(falls.select("doc_id"), "doc_id", "left_anti")
     return kept.join(counts, "doc_id", "left").select(
         "doc_id", F.coalesce("num_duplicates", F.lit(0).cast("long")).alias("num_duplicates")

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.kernels import greedy as kernel
 from swallow_spark.outputs import Kernel
-from swallow_spark.stages.deduplicate.work import Work, nearest, pairs_of
+from swallow_spark.stages.deduplicate.work import Work, pairs_of
 
 _FALLEN: Final = pa.schema([("doc_id", pa.int64())])
 
@@ -20,8 +20,8 @@ _FALLEN: Final = pa.schema([("doc_id", pa.int64())])
 def bucket(work: Work) -> tuple[DataFrame, int]:
     """A page falls by the first page that it is near to, whatever became of that one."""
     if work.settings.min_similarity is None:
-        return work.reduced(nearest), 1
-    return nearest(work.alike(work.reduced(pairs_of))), 1
+        return work.reduced(work.nearest), 1
+    return work.nearest("nearest", work.alike(work.reduced(work.pairs))), 1
 
 
 def greedy(work: Work) -> tuple[DataFrame, int]:
@@ -52,7 +52,7 @@ def greedy(work: Work) -> tuple[DataFrame, int]:
     fallen = work.boundary("fallen", reduce(DataFrame.unionAll, falls))
     leaders = members.join(fallen, "doc_id", "left_anti").groupBy("key").agg(F.min("doc_id").alias("first"))
     late = members.join(fallen, "doc_id", "left_semi").join(leaders, "key").where("first < doc_id")
-    return nearest(near.unionAll(work.alike(pairs_of(late), signed))), number
+    return work.nearest("nearest", near.unionAll(work.alike(pairs_of(late), signed))), number
 
 
 def _of_kept(edges: DataFrame, blocked: DataFrame) -> DataFrame:
@@ -85,7 +85,7 @@ def components(work: Work) -> tuple[DataFrame, int]:
     """Connected components by alternating large-star and small-star steps (Kiveris et al., Connected Components in
     MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 where no bucket is
     shared with an earlier page."""
-    pairs = work.reduced(pairs_of)
+    pairs = work.reduced(work.pairs)
     if work.settings.min_similarity is not None:
         pairs = work.boundary("pairs", work.alike(pairs))
     edges = pairs.select(F.col("doc_id").alias("u"), F.col("first").alias("v"))

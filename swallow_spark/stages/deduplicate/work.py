@@ -6,7 +6,7 @@ An edge goes from a page of a bucket to the bucket's first page; a pair is two p
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.kernels import buckets
+from swallow_spark.kernels import buckets, exchange, nearest
 from swallow_spark.kernels.lsh import sketch_bytes
 from swallow_spark.kernels.minhash import estimated_jaccard
 from swallow_spark.lookups import Lookups
 from swallow_spark.outputs import Kernel
+from swallow_spark.scan import Scan
 from swallow_spark.stages.deduplicate.order import Boundary, Order
 
 Columns = Callable[..., DataFrame]
@@ -44,6 +45,7 @@ class Work:
     """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
 
     sketches: Columns
+    bands: DataFrame | Scan
     copies: Lookups
     order: Order
     settings: Settings
@@ -53,29 +55,30 @@ class Work:
         """(doc_id, first, band, key): each page of a bucket but its first, with the first."""
         return reduce(DataFrame.unionAll, (edges for _, edges in self._edges_by_pass()))
 
-    def reduced(self, by: Callable[[DataFrame], DataFrame]) -> DataFrame:
-        """What `by` makes of all edges (doc_id, first, band), where it makes the same of its own results: pass by pass,
-        of the pass's edges and what it made of those before. So no more than a pass's edges are exchanged at a time."""
+    def reduced(self, by: Callable[[str, DataFrame], DataFrame]) -> DataFrame:
+        """What `by` makes of all edges (doc_id, first, band), behind a boundary whose name it is given, where it makes
+        the same of its own results: pass by pass, of the pass's edges and what it made of those before. So no more than
+        a pass's edges are exchanged at a time."""
         found: list[DataFrame] = []
         for name, edges in self._edges_by_pass():
             rows = reduce(DataFrame.unionAll, [edges.select("doc_id", "first", "band"), *found])
-            found = [self.boundary(f"reduced-{name}", by(rows))]
+            found = [by(f"reduced-{name}", rows)]
         return found[0]
 
     def _edges_by_pass(self) -> Iterator[tuple[str, DataFrame]]:
         for start, stop in self._passes(self.settings.bands_per_pass):
-            lists = self.sketches("doc_id", "bands").select("doc_id", F.slice("bands", start + 1, stop - start))
             explode = partial(
                 _explode,
                 copies=self.copies,
                 translate=self.order.translation(),
                 start=start,
+                stop=stop,
                 partitions=self.settings.partitions,
             )
-            rows = lists.mapInArrow(explode, from_arrow_schema(buckets.PACKED))
+            rows = self.bands.mapInArrow(explode, from_arrow_schema(exchange.PACKED))
             # Both ends are in the name: a run that goes on may cut the passes otherwise.
             name = f"{start}-{stop}"
-            yield name, resolved(self._exchanged(f"edges-{name}", rows, self.settings.partitions))
+            yield name, resolved(self._exchanged(f"edges-{name}", rows, self.settings.partitions, _REDUCE))
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
         """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
@@ -86,18 +89,28 @@ class Work:
         for start, stop in self._passes(bands):
             members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
             thin = partial(_thin_again, partitions=partitions)
-            thinned = members.mapInArrow(thin, from_arrow_schema(buckets.PACKED))
-            found.append(self._exchanged(f"{name}-{start}-{stop}", thinned, partitions))
+            thinned = members.mapInArrow(thin, from_arrow_schema(exchange.PACKED))
+            found.append(self._exchanged(f"{name}-{start}-{stop}", thinned, partitions, _REDUCE))
         return resolved(reduce(DataFrame.unionAll, found))
 
     def _passes(self, bands: int) -> list[tuple[int, int]]:
         starts = range(0, self.settings.num_bands, bands)
         return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
 
-    def _exchanged(self, name: str, rows: DataFrame, partitions: int) -> DataFrame:
-        """buckets.EDGES of rows of buckets.PACKED, behind a boundary."""
-        exchanged = rows.repartitionById(partitions, "partition").select("rows")
-        return self.boundary(name, exchanged, by=Kernel(_reduce, buckets.EDGES))
+    def _exchanged(self, name: str, rows: DataFrame, partitions: int, by: Kernel) -> DataFrame:
+        """What a kernel makes of each partition of rows of exchange.PACKED, behind a boundary."""
+        return self.boundary(name, rows.repartitionById(partitions, "partition").select("rows"), by)
+
+    def pairs(self, name: str, edges: DataFrame) -> DataFrame:
+        """`pairs_of` behind a boundary."""
+        return self.boundary(name, pairs_of(edges))
+
+    def nearest(self, name: str, edges: DataFrame) -> DataFrame:
+        """(doc_id, first, band): of each page the edge with the first `first`, and the lowest band with it. Behind a
+        boundary."""
+        thin = partial(nearest.thin, partitions=self.settings.partitions)
+        rows = edges.select(*nearest.SCHEMA.names).mapInArrow(thin, from_arrow_schema(exchange.PACKED))
+        return self._exchanged(name, rows, self.settings.partitions, Kernel(nearest.reduce, nearest.SCHEMA))
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
         """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
@@ -125,17 +138,12 @@ def pairs_of(edges: DataFrame) -> DataFrame:
     return edges.groupBy("doc_id", "first").agg(F.min("band").alias("band"))
 
 
-def nearest(pairs: DataFrame) -> DataFrame:
-    """(doc_id, first, band): of each page the pair with the first `first`, and the lowest band with it."""
-    least = pairs.groupBy("doc_id").agg(F.min(F.struct("first", "band")).alias("least"))
-    return least.select("doc_id", "least.first", "least.band")
-
-
 def _explode(
     batches: Iterator[pa.RecordBatch],
     copies: Lookups,
     translate: Callable[[NDArray[np.int64]], NDArray[np.int64]],
     start: int,
+    stop: int,
     partitions: int,
 ) -> Iterator[pa.RecordBatch]:
     def rows() -> Iterator[buckets.Rows]:
@@ -143,27 +151,27 @@ def _explode(
             doc_ids = batch.column("doc_id").to_numpy()
             fresh = ~copies.find(doc_ids)[0]
             if fresh.any():
-                lists = batch.column(1).filter(pa.array(fresh))
-                yield buckets.explode(translate(doc_ids[fresh]), lists, start)
+                lists = batch.column("bands").filter(pa.array(fresh))
+                yield buckets.explode(translate(doc_ids[fresh]), lists, start, stop)
 
-    return buckets.pack(buckets.thin(rows()), partitions)
+    return buckets.thin(rows(), partitions)
 
 
 def _thin_again(batches: Iterator[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
     names = ("key", "doc_id", "band")
-    rows = (buckets.Rows(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
-    return buckets.pack(buckets.thin(rows), partitions)
+    rows = (buckets.members(*(batch.column(name).to_numpy() for name in names)) for batch in batches)
+    return buckets.thin(rows, partitions)
 
 
-def _reduce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    return buckets.reduce(buckets.unpack(batches))
+_REDUCE: Final = Kernel(buckets.reduce, buckets.EDGES)
 
 
 def resolved(edges: DataFrame) -> DataFrame:
     """(doc_id, first, band, key) of buckets.EDGES: each `first` is the first of its bucket, thinned rows included."""
     names = ["doc_id", "first", "band", "key"]
     sure = edges.where("not thinned").select(*names)
-    onward = sure.select(F.col("doc_id").alias("first"), "band", F.col("first").alias("onward"))
+    leads = edges.where("leads")
+    onward = leads.select(F.col("doc_id").alias("first"), "band", F.col("first").alias("onward"))
     thinned = edges.where("thinned").join(onward, ["first", "band"], "left")
     return sure.unionAll(thinned.withColumn("first", F.coalesce("onward", "first")).select(*names))
 
