@@ -16,6 +16,7 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
+from swallow_spark.errors import filling
 from swallow_spark.kernels import exchange
 
 # A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
@@ -213,11 +214,13 @@ class _Spill:
 
     def __enter__(self) -> Self:
         self._closing = ExitStack()
+        self._directory = ""
         self._files: list[BinaryIO] = []
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._closing.__exit__(*error)
+        with filling(self._directory):  # files write what they hold as they are closed
+            self._closing.__exit__(*error)
 
     @property
     def used(self) -> bool:
@@ -225,16 +228,18 @@ class _Spill:
 
     def add(self, held: list[Rows]) -> None:
         if not self._files:
-            directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="swallow-spark-"))
-            paths = (Path(directory, str(part)) for part in range(1 << self.BITS))
+            self._directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="swallow-spark-"))
+            paths = (Path(self._directory, str(part)) for part in range(1 << self.BITS))
             self._files = [self._closing.enter_context(path.open("w+b")) for path in paths]
         for rows in held:
             # Keys are hash values themselves, and partitions are made by high bits: low bits will do.
             part_of = rows["key"] & ((1 << self.BITS) - 1)
-            for part in np.unique(part_of):
-                self._files[part].write(rows[part_of == part].tobytes())
+            with filling(self._directory):
+                for part in np.unique(part_of):
+                    self._files[part].write(rows[part_of == part].tobytes())
 
     def parts(self) -> Iterator[Rows]:
         for file in self._files:
-            file.seek(0)
+            with filling(self._directory):
+                file.seek(0)
             yield np.frombuffer(file.read(), ROW)

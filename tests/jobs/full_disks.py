@@ -19,6 +19,7 @@ from commands import call
 
 from swallow_spark import lookups
 from swallow_spark.errors import root_cause
+from swallow_spark.kernels import buckets
 from swallow_spark.storage import Root
 
 
@@ -41,6 +42,11 @@ def write_decisions(root: Root) -> None:
 
 def copy_decisions(root: Root) -> None:
     root.local_copy("lookup")
+
+
+def spill_keys(_root: Root) -> None:
+    with buckets._Spill() as spill:
+        spill.add([np.zeros(1 << 14, buckets.ROW)])
 
 
 def told_of(work: Callable[[Root], None], root: Root) -> str:
@@ -75,4 +81,5 @@ if __name__ == "__main__":
     mount(temporary, "size=64k")
     tempfile.tempdir = str(temporary)
     (place / "lookup").write_bytes(bytes(1 << 17))
-    print(json.dumps([ended, [told_of(work, Remote(str(place))) for work in (write_decisions, copy_decisions)]]))
+    works = (write_decisions, copy_decisions, spill_keys)
+    print(json.dumps([ended, [told_of(work, Remote(str(place))) for work in works]]))
