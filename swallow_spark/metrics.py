@@ -7,9 +7,11 @@ from typing import Any, Final
 from urllib.error import URLError
 
 from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, write_to_textfile
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 _SECONDS_BETWEEN_EXPORTS: Final = 10.0
+_LONGEST_WAIT_MILLISECONDS: Final = 10_000
 _SUMMED: Final = {  # key of a stage's resources -> getter of Spark's StageData, and its unit
     "jvm_cpu_seconds": ("executorCpuTime", 1e-9),
     "task_seconds": ("executorRunTime", 1e-3),
@@ -31,13 +33,19 @@ class SparkMetrics:
 
     def __init__(self, spark: SparkSession) -> None:
         context: Any = spark.sparkContext
+        self._bus = context._jsc.sc().listenerBus()
         self._store = context._jsc.sc().statusStore()
         self._gateway = context._gateway
         self._last = max((stage.stageId() for stage in self._stages([])), default=-1)
 
     def since_last(self) -> dict[str, float]:
         """The sums over the stages that ran since the last call; `skew`: of the stage of several tasks in which the
-        longest task took longest, how many times the median that is."""
+        longest task took longest, how many times the median that is.
+
+        Spark counts a task some milliseconds after its end, by an event. This waits for the events, 10 seconds at most:
+        what isn't counted by then may be missing from the sums.
+        """
+        self._wait_for_events()
         ran = [stage for stage in self._stages([0.5, 1.0]) if stage.stageId() > self._last]
         self._last = max((stage.stageId() for stage in ran), default=self._last)
         sums = {key: sum(getattr(stage, name)() for stage in ran) * unit for key, (name, unit) in _SUMMED.items()}
@@ -49,6 +57,13 @@ class SparkMetrics:
                 if times.apply(1) > longest:
                     longest, sums["skew"] = times.apply(1), times.apply(1) / max(times.apply(0), 1.0)
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in sums.items()}
+
+    def _wait_for_events(self) -> None:
+        try:
+            self._bus.waitUntilEmpty(_LONGEST_WAIT_MILLISECONDS)
+        except Py4JJavaError as error:  # sums that fall short are no reason to fail a run
+            if error.java_exception.getClass().getName() != "java.util.concurrent.TimeoutException":
+                raise
 
     def _stages(self, quantiles: Sequence[float]) -> list[Any]:
         asked = self._gateway.new_array(self._gateway.jvm.double, len(quantiles))

@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from rich.console import Console
 
@@ -58,6 +59,35 @@ def test_spark_metrics_are_of_what_ran_since_the_last_look(spark: SparkSession) 
     assert found["jvm_cpu_seconds"] > 0
     assert found["skew"] >= 1
     assert metrics.since_last()["tasks"] == 0
+
+
+def fake_session(bus: MagicMock) -> MagicMock:
+    """A session whose one stage has one task, which is counted when the bus has told of it."""
+    spark, stage = MagicMock(), MagicMock()
+    stage.numCompleteTasks.side_effect = lambda: bus.waitUntilEmpty.call_count
+    stage.stageId.side_effect = [-1, 0, 0]  # the look at its making finds an earlier stage
+    context = spark.sparkContext._jsc.sc.return_value
+    context.listenerBus.return_value = bus
+    found = context.statusStore.return_value.stageList.return_value
+    found.size.return_value, found.apply.return_value = 1, stage
+    return spark
+
+
+def test_the_end_of_tasks_is_waited_for() -> None:
+    assert SparkMetrics(fake_session(MagicMock())).since_last()["tasks"] == 1
+
+
+@pytest.mark.parametrize("kind", ["java.util.concurrent.TimeoutException", "java.lang.IllegalStateException"])
+def test_events_that_do_not_come_fail_no_run(kind: str) -> None:
+    bus, cause = MagicMock(), MagicMock()
+    cause.getClass.return_value.getName.return_value = kind
+    bus.waitUntilEmpty.side_effect = Py4JJavaError("", cause)
+    metrics = SparkMetrics(fake_session(bus))
+    if "Timeout" in kind:
+        assert metrics.since_last()["tasks"] == 1
+    else:
+        with pytest.raises(Py4JJavaError):
+            metrics.since_last()
 
 
 def test_a_stage_leaves_seconds_and_resources(spark: SparkSession) -> None:
