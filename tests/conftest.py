@@ -1,12 +1,22 @@
-"""One Spark session for all tests that need one. Tests of kernels, configuration and storage start no JVM."""
+"""One Spark session for all tests that need one (tests of kernels, configuration and storage start no JVM), and what
+hypothesis may do."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
 from swallow_spark.session import open_session
+
+# The same examples each time, and no clock: a test that passed must not fail because a machine stalled, a kernel had to
+# be compiled, or chance found what it missed before. For others: pytest --hypothesis-profile=search.
+_NO_CLOCK: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **_NO_CLOCK)
+settings.register_profile("search", **_NO_CLOCK)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -114,7 +114,7 @@ def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.Monkey
     assert all(used)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=25),
     st.integers(1, 3),

@@ -63,7 +63,6 @@ def test_punctuation(text: str, expected: str) -> None:
     assert naive_punctuation(text) == expected
 
 
-@settings(deadline=None)
 @given(st.text("あア漢、，。．Ａａ９x^\n𠮷）、，", max_size=40))
 def test_punctuation_equals_the_reference(text: str) -> None:
     assert cleanup.normalise_punctuation(text) == naive_punctuation(text)
@@ -113,7 +112,7 @@ def test_careful_spares_the_first_line_and_half_of_the_text() -> None:
     assert cleanup.trim_footer(late, "careful") == early
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(["お知らせ", "本文", "Copyright", "リン", "ク", "", "長い本文である", "\n"]), max_size=30)
 )

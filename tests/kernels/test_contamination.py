@@ -2,7 +2,7 @@ import unicodedata
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
@@ -48,7 +48,6 @@ def test_the_share_is_of_the_question_and_the_best_question_is_told() -> None:
     assert measure(texts, questions, 5) == [(4 / 6, 1), (1.0, 2), (0.0, -1), (0.0, -1), (0.0, -1)]
 
 
-@settings(deadline=None)
 @given(
     texts=st.lists(st.text("あいうＡa １1。\n𠮷が\u3099", max_size=40), max_size=4),
     questions=st.lists(st.text("あいうa1 𠮷か", max_size=12), min_size=1, max_size=5),

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.kernels import cuts
@@ -59,7 +59,6 @@ def by_sorting(documents: list[Row], target: int) -> Cut | None:
     return Cut(place + 1, score + 0.0, doc_id, sums[place], sum(row[0] > score for row in ranked))
 
 
-@settings(deadline=None)  # the first call compiles
 @given(rows, st.data())
 def test_cuts_are_those_of_a_sort(documents: list[Row], data: st.DataObject) -> None:
     total = sum(weight for _, _, weight in documents)
@@ -119,7 +118,6 @@ def test_keys_are_in_the_order_of_scores(pair: list[float]) -> None:
     assert [score_of(first), score_of(second)] == pair
 
 
-@settings(deadline=None)  # the first call compiles
 @given(rows, st.data())
 def test_places_between_cuts(documents: list[Row], data: st.DataObject) -> None:
     ranked = sorted((int(keys_of(np.array([score]))[0]), doc_id) for score, doc_id, _ in documents)

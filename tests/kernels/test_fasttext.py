@@ -226,7 +226,7 @@ def trigrams(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["small", "trigrams"])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), max_size=8))
 def test_any_text_equals_the_naive_reference(name: str, request: pytest.FixtureRequest, texts: list[str]) -> None:
     path = request.getfixturevalue(name)

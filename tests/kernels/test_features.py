@@ -83,7 +83,7 @@ ALPHABET = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(texts=st.lists(st.text(ALPHABET, max_size=50), max_size=4))
 def test_features_equal_the_naive_ones_for_any_text(texts: list[str]) -> None:
     assert_equal_to_naive(texts, features.measure(pa.array(texts, pa.string()), groups=features.GROUPS), groups=True)
@@ -92,7 +92,7 @@ def test_features_equal_the_naive_ones_for_any_text(texts: list[str]) -> None:
     assert_equal_to_naive(dropped, features.measure(pa.array(texts, pa.string()), blank_lines="drop"))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(text=st.text("あい。\n", max_size=400))
 def test_features_equal_the_naive_ones_for_repetitive_text(text: str) -> None:
     assert_equal_to_naive([text], features.measure(pa.array([text])))

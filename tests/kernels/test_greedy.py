@@ -60,7 +60,7 @@ def test_two_thousand_random_cases(min_similarity: float | None) -> None:
     assert fallen > 300
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sets(st.integers(0, 8), min_size=1, max_size=4), max_size=15),
     st.randoms(use_true_random=False),

@@ -52,7 +52,7 @@ def slowly(data: bytes) -> tuple[int, int, list[tuple[int, int]], bool]:
 
 
 @given(LINES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_equals_the_slow_way(pieces: list[str]) -> None:
     data = ("WARC/1.0\r\n" + "".join(pieces)).encode()
     end, body, *flat, odd = scan_head(data, 0, 1 << 16, TABLE)

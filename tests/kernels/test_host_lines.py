@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.kernels import host_lines as kernel
@@ -39,7 +39,6 @@ def keys_of(host: str, line: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])
-@settings(deadline=None)  # the first call compiles
 @given(PAGES, st.integers(0, 3))
 def test_counts_are_those_of_counters(type_: pa.DataType, pages: list[tuple[str | None, str]], sliced: int) -> None:
     hosts = kernel.host_keys(pa.array([host for host, _ in pages], type_).slice(sliced))
@@ -51,7 +50,6 @@ def test_counts_are_those_of_counters(type_: pa.DataType, pages: list[tuple[str 
     assert counted.num_pages.tolist() == [expected[key] for key in found]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(PAGES, PAGES)
 def test_counts_of_parts_add_up(one: list[tuple[str | None, str]], other: list[tuple[str | None, str]]) -> None:
     parts = []
@@ -63,7 +61,6 @@ def test_counts_of_parts_add_up(one: list[tuple[str | None, str]], other: list[t
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])
-@settings(deadline=None)  # the first call compiles
 @given(PAGES, st.sets(st.sampled_from(["あ", "aé𠀋", "メニュー", "ああ", "あメニュー", "あ あ"])), st.integers(0, 3))
 def test_lines_are_dropped_and_counted(
     type_: pa.DataType, pages: list[tuple[str | None, str]], dropped: set[str], sliced: int

@@ -206,7 +206,7 @@ def test_longest_line_that_is_taken() -> None:
     assert problems == ["record_too_large"] * 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 12))
 def test_lines_as_split(lines: list[bytes], chunk: int) -> None:
     class Small:

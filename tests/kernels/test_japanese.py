@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.kernels.japanese import is_japanese, is_japanese_page, language_score, may_be_japanese
@@ -74,7 +74,6 @@ def test_other_languages_cost_no_parsing(text: str, codec: str) -> None:
     assert not may_be_japanese(page(text, text * 20).encode(codec), declared)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.binary(max_size=200))
 def test_any_bytes_will_do(html: bytes) -> None:
     assert may_be_japanese(html) in (True, False)
@@ -95,7 +94,6 @@ def slow_language_score(text: str) -> float:
     return len(kana) / len(letters) if letters else 0.0
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.text(st.sampled_from("あンｶﾞーヽゞヿ・、漢々字ａaé9Ж가한𠮷😀 \n")))
 def test_language_score_equals_the_slow_one(text: str) -> None:
     assert language_score(text) == pytest.approx(slow_language_score(text))

@@ -16,7 +16,7 @@ def batches(doc_ids: list[int], rows: int, **columns: pa.Array) -> list[pa.Recor
     return table.to_batches(max_chunksize=rows)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(doc_ids=IDS, rows=st.integers(1, 31), asked=st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 40)))
 def test_finds_what_a_dict_finds(
     doc_ids: list[int], rows: int, asked: list[int], tmp_path_factory: pytest.TempPathFactory

@@ -50,7 +50,7 @@ def test_signatures_equal_datasketch(text: str) -> None:
     np.testing.assert_array_equal(values[0], peer(text))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     texts=st.lists(st.text(max_size=60), max_size=4),
     num_perm=st.sampled_from([1, 8, 37, 128]),

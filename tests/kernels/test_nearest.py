@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.kernels import exchange, nearest
@@ -12,7 +12,6 @@ PAGES = st.integers(-3, 12)
 EDGES = st.lists(st.tuples(PAGES, PAGES, st.integers(0, 4)), max_size=60)
 
 
-@settings(deadline=None)
 @given(EDGES, st.integers(1, 3), st.integers(1, 4), st.integers(1, 20))
 def test_the_least_edge_of_each_page(
     edges: list[tuple[int, int, int]], tasks: int, partitions: int, at_once: int

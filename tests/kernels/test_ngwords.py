@@ -4,7 +4,7 @@ from collections.abc import Collection
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
@@ -38,7 +38,6 @@ def test_matches_are_the_longest_from_left_to_right() -> None:
         assert matched_chars(matcher, array) == [*expected, 0]
 
 
-@settings(deadline=None)
 @given(
     texts=st.lists(st.text("猫犬あ𠮷😀aＡ\0\n", max_size=30), max_size=4),
     expressions=st.lists(st.text("猫犬あ𠮷😀aＡ\0", min_size=1, max_size=5), min_size=1, max_size=30),
@@ -120,7 +119,6 @@ def test_variants_match_and_their_own_characters_count() -> None:
     assert matched(("width", "kana")) == [1, 2, 1, 2, 0, 3, 3, 0, 4]
 
 
-@settings(deadline=None)
 @given(
     texts=st.lists(st.text("aＡA¢￠かガｶﾞﾊﾟぱはﾞﾟ\u3099\u309aゝヽー。𠮷é\n"), max_size=5),
     expressions=st.lists(st.text("aＡA￠かガｶﾞﾊﾟぱは\u3099ゝ𠮷", min_size=1, max_size=3), min_size=1, max_size=4),

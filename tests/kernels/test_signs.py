@@ -101,13 +101,13 @@ def slowly(html: bytes) -> bool:
 
 
 @given(PAGES)
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 def test_equals_the_slow_way(html: bytes) -> None:
     assert may_be_japanese(html) == slowly(html)
 
 
 @given(PAGES, st.binary(max_size=3), st.binary(max_size=3))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_sign_is_never_said_of_what_may_be_japanese(html: bytes, before: bytes, behind: bytes) -> None:
     data = np.frombuffer(before + html + behind, dtype=np.uint8)
     assert not (has_no_sign(data, len(before), len(before) + len(html)) and may_be_japanese(html))
