@@ -81,6 +81,8 @@ _PYTHON: Final = (
     "Python workers had too little memory: raise spark.executor.memoryOverhead (and spark.executor.pyspark.memory, if "
     f"it is set), or give an executor fewer cores (in local mode --master local[N]); {_AGAIN}"
 )
+# What Java says of a worker that ended before its first word: that it was one is in the lines of code below it alone.
+_HUNG_UP: Final = r"(?:^|: )java\.(?:io\.EOFException|net\.SocketException: [^()]*)"
 # Each sign is looked for in "TYPE: LINE", for the lines in which an error is told. Types stand at the beginning or
 # behind a colon, and systems' messages behind a colon, a bracket or a comma: names of files may hold the same words.
 _REMEDIES: Final = (
@@ -109,7 +111,9 @@ _REMEDIES: Final = (
     # What containers end by SIGKILL, and YARN's statuses for those that took too much.
     (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
     (
-        r"Python worker exited unexpectedly|Python worker failed to connect back|pyspark.daemon's stdout",
+        r"Python worker exited unexpectedly|Python worker failed to connect back|pyspark.daemon's stdout"
+        r"|Python daemon failed to launch worker"
+        rf"|{_HUNG_UP} \(PythonWorkerFactory\)$",
         f"a worker crashed, or the system ended it for want of memory; if so (dmesg tells), {_PYTHON}",
     ),
     (
@@ -143,13 +147,15 @@ def root_cause(error: Exception) -> str:
 
 
 def _told(text: str) -> list[str]:
-    """The lines of an error's text that tell of errors: no lines of code, and of Python's errors that arose one from
-    another the last one."""
+    """The lines of an error's text that tell of errors: no lines of code, only that a Python worker hung up, and of
+    Python's errors that arose one from another the last one."""
     told: list[str] = []
     traceback = 0
     for line in text.splitlines():
         if line in _CHAINED:
             del told[traceback:]
+        elif told and re.match(r"\s+at .*\bPythonWorkerFactory\.createWorker\b", line):
+            told[-1] = re.sub(rf"({_HUNG_UP})$", r"\1 (PythonWorkerFactory)", told[-1])
         elif not re.match(r" {4}|  File |\s+at |\s*$", line):
             told.append(line.strip().removeprefix(": "))  # Py4J's second line begins so
         if line.endswith("Traceback (most recent call last):"):

@@ -48,6 +48,19 @@ class Py4JNetworkError(Exception):
     pass
 
 
+def in_the_worker_factory(cause: str) -> Py4JJavaError:
+    """As where a worker is killed after it was forked, before it has told its number."""
+    frames = "".join(
+        f"\n\tat {frame}"
+        for frame in (
+            "java.base/java.io.DataInputStream.readInt(DataInputStream.java:381)",
+            "org.apache.spark.api.python.PythonWorkerFactory.createWorker$1(PythonWorkerFactory.scala:220)",
+            "org.apache.spark.api.python.PythonWorkerFactory.createThroughDaemon(PythonWorkerFactory.scala:232)",
+        )
+    )
+    return java(cause + frames)
+
+
 def java(cause: str) -> Py4JJavaError:
     return Py4JJavaError(JAVA.format(cause=cause))
 
@@ -109,6 +122,21 @@ def test_the_innermost_cause_is_told(error: Exception, told: str) -> None:
         (
             Py4JJavaError(JAVA.format(cause="org.apache.spark.SparkException: Python worker exited unexpectedly (x)")),
             "org.apache.spark.SparkException: Python worker exited unexpectedly (x) (Py4JJavaError): a worker crashed",
+            "memoryOverhead",
+        ),
+        (
+            java("java.lang.IllegalStateException: Python daemon failed to launch worker."),
+            "java.lang.IllegalStateException: Python daemon failed to launch worker. (Py4JJavaError): a worker crashed",
+            "memoryOverhead",
+        ),
+        (
+            in_the_worker_factory("java.io.EOFException"),
+            "java.io.EOFException (PythonWorkerFactory) (Py4JJavaError): a worker crashed",
+            "memoryOverhead",
+        ),
+        (
+            in_the_worker_factory("java.net.SocketException: Connection reset"),
+            "java.net.SocketException: Connection reset (PythonWorkerFactory) (Py4JJavaError): a worker crashed",
             "memoryOverhead",
         ),
         (
@@ -174,6 +202,14 @@ def test_what_a_machine_lacks_is_told_with_what_to_do(error: Exception, what: st
         (
             java("java.io.FileNotFoundException: /data/MemoryError.jsonl"),
             "java.io.FileNotFoundException: /data/MemoryError.jsonl (Py4JJavaError)",
+        ),
+        *(
+            (fails(f"java.{kind}"), f"java.{kind} (Py4JJavaError)")
+            for fails, kind in (
+                (java, "io.EOFException"),
+                (java, "net.SocketException: Connection reset"),
+                (in_the_worker_factory, "io.FileNotFoundException: python3"),
+            )
         ),
         *(
             (error, f"ValueError: x ({type(error).__name__})")
