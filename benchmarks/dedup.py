@@ -143,9 +143,9 @@ def run(
         partitions = max(2, -(-documents * bands_per_pass // ROWS_PER_PARTITION))
         settings = Settings(policy, "oldest", None, BANDS, bands_per_pass, partitions, documents)
         files = {path.name: path.stat().st_size for path in (scratch / "sketches").glob("*.parquet")}
-        bands = scan_files(spark, Root(str(scratch / "sketches")), files, SKETCHES).select("doc_id", "bands")
+        scan = scan_files(spark, Root(str(scratch / "sketches")), files, SKETCHES)
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
-        found = deduplicate(sketches.select, bands, lengths, settings, boundary, ship)
+        found = deduplicate(sketches.select, scan.select, lengths, settings, boundary, ship)
         boundary("duplicates", found.duplicates)
         boundary("groups", found.groups)
     keys = sum(

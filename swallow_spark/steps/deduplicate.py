@@ -19,7 +19,6 @@ from swallow_spark.steps.run import Run, complete
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _DOC_IDS: Final = pa.schema([PAGES.field("doc_id")])
-_BANDS: Final = pa.schema([SKETCHES.field("doc_id"), SKETCHES.field("bands")])
 _LENGTHS: Final = pa.schema([PAGES.field("doc_id"), PAGES.field("num_chars")])
 _ROWS_PER_PARTITION: Final = 4 << 20
 _ROWS_PER_PASS: Final = 16 << 20  # if bands_per_pass asks for fewer: some 270 MB, and a pass's plans cost too
@@ -42,6 +41,8 @@ def deduplicate(run: Run) -> None:
     )
     shipped: list[lookups.Lookups] = []
 
+    scan = corpus.scan(run.spark, "sketches", SKETCHES, sketched)
+
     def sketches(*names: str) -> DataFrame:
         return corpus.read(run.spark, "sketches", pa.schema([SKETCHES.field(name) for name in names]), sketched)
 
@@ -62,9 +63,8 @@ def deduplicate(run: Run) -> None:
         num_pages,
     )
     with run.progress.stage("deduplicate"):
-        bands = corpus.scan(run.spark, "sketches", _BANDS, sketched)
         lengths = corpus.read(run.spark, "pages", _LENGTHS, corpus.manifests("ingest"))
-        found = stage.deduplicate(sketches, bands, lengths, settings, boundary, ship)
+        found = stage.deduplicate(sketches, scan.select, lengths, settings, boundary, ship)
         outputs = corpus.outputs(due.unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
         written: list[dict[str, Any]] = []

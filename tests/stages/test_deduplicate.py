@@ -226,14 +226,14 @@ def run(
         return made.localCheckpoint()
 
     def columns(*names: str) -> DataFrame:
-        assert "bands" not in names, "they are read on their own"
+        assert not {"bands", "text_hash"} & {*names}, "tasks read them themselves"
         return sketches.select(*names)
 
     if lengths is None:
         lengths = sketches.selectExpr("doc_id", "1 as num_chars")
     duplicates, groups, rounds = stage.deduplicate(
         columns,
-        sketches.select("doc_id", "bands"),
+        sketches.select,
         lengths,
         stage.Settings(policy, prefer, min_similarity, bands, bands_per_pass, partitions, sketches.count()),
         boundary,

@@ -20,18 +20,18 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.kernels import chains
 from swallow_spark.outputs import Kernel
-from swallow_spark.scan import Scan
+from swallow_spark.stages.deduplicate.copies import exact_copies, with_copies
 from swallow_spark.stages.deduplicate.order import Boundary, Order, Shipping
 from swallow_spark.stages.deduplicate.policies import bucket, components, greedy
-from swallow_spark.stages.deduplicate.work import Columns, Settings, Work, estimate
+from swallow_spark.stages.deduplicate.work import Columns, Rows, Settings, Work, estimate
 from swallow_spark.tables import DUPLICATES
 
-__all__ = ["Boundary", "Columns", "Deduplicated", "Settings", "Shipping", "deduplicate"]
+__all__ = ["Boundary", "Columns", "Deduplicated", "Rows", "Settings", "Shipping", "deduplicate"]
 
 _FALLS: Final = pa.schema(
     [("doc_id", pa.int64()), ("witness", pa.int64()), ("band", pa.int32()), ("representative", pa.int64())]
@@ -47,49 +47,21 @@ class Deduplicated(NamedTuple):
 
 
 def deduplicate(
-    sketches: Columns,
-    bands: DataFrame | Scan,
-    lengths: DataFrame,
-    settings: Settings,
-    boundary: Boundary,
-    ship: Shipping,
+    sketches: Columns, rows: Rows, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
 ) -> Deduplicated:
-    """The pages that fall and those that are kept, of sketches (doc_id, sketch, text_hash), of which each step reads
-    the columns that it needs.
+    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash), of which each step
+    reads the columns that it needs, as a frame or, by `rows`, in its own tasks.
 
-    bands: (doc_id, bands) of the same pages; read in each pass. lengths: (doc_id, num_chars); read only where the
-    longest are preferred.
+    lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
     """
-    copies = boundary("copies", exact_copies(sketches, settings.prefer))
+    copies = exact_copies(rows, settings, boundary)
     order = Order(settings.prefer, settings.partitions, lengths, boundary, ship)
-    work = Work(sketches, bands, ship(copies.select("doc_id")), order, settings, boundary)
+    work = Work(sketches, rows, ship(copies.select("doc_id")), order, settings, boundary)
     found, rounds = {"bucket": bucket, "greedy": greedy, "component": components}[settings.policy](work)
     found = order.to_doc_ids(found, "doc_id", "first").withColumnRenamed("first", "witness")
-    falls = represented(_with_copies(found, copies), settings, boundary)
+    falls = represented(with_copies(found, copies), settings, boundary)
     duplicates = with_similarity(falls, sketches).withColumn("policy", F.lit(settings.policy))
     return Deduplicated(duplicates.select(*DUPLICATES.names), groups(sketches, falls), rounds)
-
-
-def exact_copies(sketches: Columns, prefer: str = "oldest") -> DataFrame:
-    """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
-
-    Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost.
-    """
-    hashed = sketches("doc_id", "text_hash", "sketch")
-    keyed = hashed.select("doc_id", "text_hash", F.xxhash64("sketch").alias("sketch_hash"))
-    in_order = F.desc("doc_id") if prefer == "newest" else F.asc("doc_id")  # copies are equally long
-    same = Window.partitionBy("text_hash", "sketch_hash").orderBy(in_order)
-    return keyed.select("doc_id", F.first("doc_id").over(same).alias("first")).where("doc_id != first")
-
-
-def _with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
-    """(doc_id, witness, band) of distinct pages, and of copies: they fall by the witness of their first, or by it."""
-    falls = falls.select("doc_id", "witness", "band")
-    of_first = falls.withColumnRenamed("doc_id", "first")
-    of_copies = copies.join(of_first, "first", "left").select(
-        "doc_id", F.coalesce("witness", "first").alias("witness"), F.coalesce("band", F.lit(0)).alias("band")
-    )
-    return falls.unionAll(of_copies)
 
 
 def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> DataFrame:

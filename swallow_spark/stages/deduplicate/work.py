@@ -25,6 +25,10 @@ from swallow_spark.stages.deduplicate.order import Boundary, Order
 
 Columns = Callable[..., DataFrame]
 """Reads a table's columns of the given names; no others are fetched."""
+Rows = Callable[..., DataFrame | Scan]
+"""The same, to map batches of them."""
+
+_REDUCE: Final = Kernel(buckets.reduce, buckets.EDGES)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Work:
     """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
 
     sketches: Columns
-    bands: DataFrame | Scan
+    rows: Rows
     copies: Lookups
     order: Order
     settings: Settings
@@ -75,10 +79,10 @@ class Work:
                 stop=stop,
                 partitions=self.settings.partitions,
             )
-            rows = self.bands.mapInArrow(explode, from_arrow_schema(exchange.PACKED))
             # Both ends are in the name: a run that goes on may cut the passes otherwise.
             name = f"{start}-{stop}"
-            yield name, resolved(self._exchanged(f"edges-{name}", rows, self.settings.partitions, _REDUCE))
+            lists = self.rows("doc_id", "bands")
+            yield name, resolved(exchanged(self.boundary, f"edges-{name}", lists, explode, self.settings.partitions))
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
         """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
@@ -89,17 +93,12 @@ class Work:
         for start, stop in self._passes(bands):
             members = rows.where(F.col("band").between(start, stop - 1)).select("key", "doc_id", "band")
             thin = partial(_thin_again, partitions=partitions)
-            thinned = members.mapInArrow(thin, from_arrow_schema(exchange.PACKED))
-            found.append(self._exchanged(f"{name}-{start}-{stop}", thinned, partitions, _REDUCE))
+            found.append(exchanged(self.boundary, f"{name}-{start}-{stop}", members, thin, partitions))
         return resolved(reduce(DataFrame.unionAll, found))
 
     def _passes(self, bands: int) -> list[tuple[int, int]]:
         starts = range(0, self.settings.num_bands, bands)
         return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
-
-    def _exchanged(self, name: str, rows: DataFrame, partitions: int, by: Kernel) -> DataFrame:
-        """What a kernel makes of each partition of rows of exchange.PACKED, behind a boundary."""
-        return self.boundary(name, rows.repartitionById(partitions, "partition").select("rows"), by)
 
     def pairs(self, name: str, edges: DataFrame) -> DataFrame:
         """`pairs_of` behind a boundary."""
@@ -109,8 +108,8 @@ class Work:
         """(doc_id, first, band): of each page the edge with the first `first`, and the lowest band with it. Behind a
         boundary."""
         thin = partial(nearest.thin, partitions=self.settings.partitions)
-        rows = edges.select(*nearest.SCHEMA.names).mapInArrow(thin, from_arrow_schema(exchange.PACKED))
-        return self._exchanged(name, rows, self.settings.partitions, Kernel(nearest.reduce, nearest.SCHEMA))
+        by = Kernel(nearest.reduce, nearest.SCHEMA)
+        return exchanged(self.boundary, name, edges.select(*by.schema.names), thin, self.settings.partitions, by)
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
         """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
@@ -163,7 +162,17 @@ def _thin_again(batches: Iterator[pa.RecordBatch], partitions: int) -> Iterator[
     return buckets.thin(rows, partitions)
 
 
-_REDUCE: Final = Kernel(buckets.reduce, buckets.EDGES)
+def exchanged(
+    boundary: Boundary,
+    name: str,
+    rows: DataFrame | Scan,
+    pack: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    partitions: int,
+    by: Kernel = _REDUCE,
+) -> DataFrame:
+    """What a kernel makes of each partition of what `pack` makes of rows (exchange.PACKED), behind a boundary."""
+    packed = rows.mapInArrow(pack, from_arrow_schema(exchange.PACKED))
+    return boundary(name, packed.repartitionById(partitions, "partition").select("rows"), by)
 
 
 def resolved(edges: DataFrame) -> DataFrame:
