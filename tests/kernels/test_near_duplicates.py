@@ -37,7 +37,7 @@ def test_near_duplicates_share_a_bucket_and_others_do_not() -> None:
             between.append((shared, lsh.collision_probability(jaccard)))
         else:
             far.append(shared)
-    assert len(near) > 15
+    assert len(near) > 10
     assert all(near)  # each is missed with a chance below one in a million
     assert len(far) > 20_000
     assert not any(far)  # the curve is below 4e-5 there, and next to nothing for most
