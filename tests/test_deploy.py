@@ -3,13 +3,17 @@
 import ast
 import json
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import click
 import pytest
@@ -132,12 +136,48 @@ def test_settings_without_the_properties_file_are_those_of_it() -> None:
 def test_the_dag_is_python_that_airflow_takes() -> None:
     source = TEXTS[DEPLOY / "airflow" / "add_crawl.py"]
     imported = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
-    assert imported == {"datetime", "airflow.providers.standard.operators.bash", "airflow.sdk"}
+    assert imported == {
+        *("datetime", "typing"),
+        *("airflow.exceptions", "airflow.providers.standard.operators.bash", "airflow.sdk"),
+    }
     pytest.importorskip("airflow")
     pytest.importorskip("airflow.providers.standard")
     space: dict[str, Any] = {}
     exec(compile(source, "add_crawl.py", "exec"), space)
     assert [task.task_id for task in space["dag"].tasks] == ["add_crawl"]
+
+
+def test_the_dag_tries_no_wrong_call_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it takes of Airflow made up."""
+
+    class FailError(Exception):
+        pass
+
+    class SkipError(Exception):
+        pass
+
+    class Operator:
+        def __init__(self, **settings: Any) -> None:
+            self.settings = settings
+
+        def execute(self, context: Any) -> None:
+            raise {2: SkipError, 1: OSError}[context]
+
+    modules = {
+        "pendulum": {"datetime": MagicMock()},
+        "airflow.exceptions": {"AirflowFailException": FailError, "AirflowSkipException": SkipError},
+        "airflow.providers.standard.operators.bash": {"BashOperator": Operator},
+        "airflow.sdk": {"DAG": MagicMock()},
+    }
+    for name, content in modules.items():
+        for parent in (name.rsplit(".", level)[0] for level in range(name.count("."), 0, -1)):
+            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
+    task = runpy.run_path(str(DEPLOY / "airflow" / "add_crawl.py"))["add_crawl"]
+    assert task.settings["skip_on_exit_code"] == 2
+    for status, raised in ((2, FailError), (1, OSError)):
+        with pytest.raises(raised):
+            task.execute(status)
 
 
 def test_systemd_takes_the_units(tmp_path: Path) -> None:

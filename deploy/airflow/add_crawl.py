@@ -1,10 +1,23 @@
-"""A new crawl each month, by Airflow 3: one task, which may be tried again as often as one likes."""
+"""A new crawl each month, by Airflow 3: one task, which may be tried again unless the call is wrong."""
 
 from datetime import timedelta
+from typing import Any
 
 import pendulum
+from airflow.exceptions import AirflowFailException, AirflowSkipException
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
+
+
+class AddCrawl(BashOperator):
+    """Fails without a further try where the call or the configuration is wrong: the next one would end alike."""
+
+    def execute(self, context: Any) -> Any:
+        try:
+            return super().execute(context)
+        except AirflowSkipException as wrong_call:
+            raise AirflowFailException(str(wrong_call)) from wrong_call
+
 
 with DAG(
     dag_id="swallow_spark_add_crawl",
@@ -16,9 +29,10 @@ with DAG(
 ) as dag:
     # The last line on standard output, one JSON object, becomes the task's XCom. A run that failed is tried again, and
     # goes on where it was stopped.
-    add_crawl = BashOperator(
+    add_crawl = AddCrawl(
         task_id="add_crawl",
         bash_command="/opt/swallow-spark/bin/swallow-spark add-crawl latest --corpus /data/corpus",
+        skip_on_exit_code=2,  # an exception of its own, which is no skipping above
         retries=5,
         retry_delay=timedelta(minutes=10),
         execution_timeout=timedelta(days=7),
