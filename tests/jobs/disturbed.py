@@ -20,7 +20,11 @@ BUILD: Final = ("--config", "demo", "--crawl", "c", "--set", "execution.files_pe
 class Round:
     """What a fault gets: a corpus and its inputs, a source of chance, a directory that is deleted after the round."""
 
-    def __init__(self, seed: int, warcs: Sequence[Path], reference: Path, directory: Path) -> None:
+    def __init__(
+        self, seed: int, warcs: Sequence[Path], reference: Path, directory: Path, arguments: Sequence[str] = ()
+    ) -> None:
+        """`arguments` are those of all its builds."""
+        self.arguments = arguments
         self.chance = random.Random(seed)
         self.corpus = directory / f"corpus-{seed}"
         self.warcs = list(warcs)
@@ -30,7 +34,7 @@ class Round:
         self.scratch.mkdir()
 
     def build(self, *arguments: str) -> "Build":
-        return Build(self.corpus, self.warcs, *arguments)
+        return Build(self.corpus, self.warcs, *self.arguments, *arguments)
 
     def is_finished(self) -> bool:
         return (self.corpus / "subsets" / "thresholds.json").exists()

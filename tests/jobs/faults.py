@@ -55,11 +55,11 @@ def kill_workers(round_: Round) -> str:
 def kill_executors(round_: Round) -> str:
     """Now and then, with what they had shuffled: that is computed again."""
     killed = 0
-    with _cluster(round_) as (cluster, arguments):
+    with cluster(round_.scratch) as (running, arguments):
         build = round_.build(*arguments)
         while build.runs and killed < 3:
             build.wait_for_files(1 + round_.chance.randrange(round_.num_files // 3))
-            if build.runs and (found := cluster.executors()):
+            if build.runs and (found := running.executors()):
                 send(round_.chance.choice(found), signal.SIGKILL)
                 killed += 1
         status, text = build.end()
@@ -71,7 +71,7 @@ def speculate(round_: Round) -> str:
     """Nearly every task is started twice, on two machines, and one of the two loses."""
     finished, log = round_.is_finished(), round_.scratch / f"events-{random.getrandbits(32):x}"
     settings = {**EAGER_SPECULATION, **event_log(log)}
-    with _cluster(round_) as (_, arguments):
+    with cluster(round_.scratch) as (_, arguments):
         status, text = round_.build(*arguments, *(f"--set=spark.{name}={settings[name]}" for name in settings)).end()
     assert status == 0, text
     twice = speculative_tasks(log)
@@ -193,12 +193,12 @@ def _where(round_: Round) -> str:
 
 
 @contextmanager
-def _cluster(round_: Round) -> Iterator[tuple[Cluster, list[str]]]:
+def cluster(scratch: Path) -> Iterator[tuple[Cluster, list[str]]]:
     """A cluster, and what a build has to be told for running there."""
-    place = round_.scratch / f"cluster-{random.getrandbits(32):x}"
+    place = scratch / f"cluster-{random.getrandbits(32):x}"
     place.mkdir()
-    with started(environment(place), place) as cluster:
-        yield cluster, ["--master", cluster.url, "--set=spark.spark.executor.memory=1g"]
+    with started(environment(place), place) as running:
+        yield running, ["--master", running.url, "--set=spark.spark.executor.memory=1g"]
 
 
 @contextmanager
@@ -226,3 +226,13 @@ FAULTS: Final[tuple[Fault, ...]] = (
     damage,
     *(_FOR_ROOT if os.geteuid() == 0 else ()),
 )
+
+ON_CLUSTERS: Final[tuple[Fault, ...]] = (
+    kill_driver,
+    stop_driver,
+    two_at_once,
+    changing_input,
+    damage,
+    *((full_disk,) if os.geteuid() == 0 else ()),
+)
+"""Those that mean something for a driver whose tasks are elsewhere, and bring no cluster of their own."""
