@@ -85,10 +85,12 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
     batches = units / "ingest" / "crawl=c"
 
     def is_in_use() -> bool:
-        """Whether the first batch is finished; then another driver, of the same command, has been refused."""
+        """Whether the first batch is finished; then another driver, of the same command, has been refused, while the
+        first one was held."""
         if not any(batches.glob("*.json")):
             return False
         holder = json.loads((corpus / "lock.json").read_text())["pid"]
+        os.kill(holder, signal.SIGSTOP)  # or it might finish the other batches until it is killed
         refused = call(*command).complaint
         assert "in use by another run" in refused
         assert f"process {holder}," in refused
