@@ -3,12 +3,11 @@
 import contextlib
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,32 +67,40 @@ def environment(place: Path) -> dict[str, str]:
 @contextmanager
 def started(variables: Mapping[str, str], place: Path) -> Iterator[Cluster]:
     """The cluster. Everything is stopped afterwards, whatever happens."""
-    port, page = _free_port(), _free_port()
-    url, package = f"spark://127.0.0.1:{port}", "org.apache.spark.deploy"
-    master = [f"{package}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page)]
-    commands = {"127.0.0.1": master}
-    for host in ("127.0.0.2", "127.0.0.3"):  # Spark runs a task's second copy on another machine than the first
-        commands[host] = [f"{package}.worker.Worker", "--host", host, "--webui-port", "0"]
-        commands[host] += ["--cores", "1", "--memory", "1g", url]
+    package = "org.apache.spark.deploy"
     processes: list[subprocess.Popen[bytes]] = []
-    try:
-        for host, command in commands.items():
-            with (place / f"{host}.log").open("wb") as log:
-                processes.append(
-                    subprocess.Popen(
-                        [str(SPARK_HOME / "bin" / "spark-class"), *command],
-                        env={**variables, "SPARK_LOCAL_IP": host},
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
+
+    def start(host: str, *command: str) -> Path:
+        """A daemon's log."""
+        path = place / f"{host}.log"
+        with path.open("wb") as log:
+            processes.append(
+                subprocess.Popen(
+                    [str(SPARK_HOME / "bin" / "spark-class"), *command, "--host", host, "--webui-port", "0"],
+                    env={**variables, "SPARK_LOCAL_IP": host},
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
+            )
+        return path
+
+    def said(log: Path, what: str, number: int) -> list[str]:
+        """Waits until a daemon has said it so many times."""
         deadline = time.monotonic() + 90
-        while _num_workers(page) < 2:
+        while len(found := re.findall(what, log.read_text(errors="replace"))) < number:
             logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(place.glob("*.log")))
             assert time.monotonic() < deadline, logs
             assert all(process.poll() is None for process in processes), logs
-            time.sleep(0.2)
+            time.sleep(0.1)
+        return found
+
+    try:
+        master = start("127.0.0.1", f"{package}.master.Master", "--port", "0")
+        (url,) = said(master, r"Starting Spark master at (spark://127\.0\.0\.1:\d+)\s", 1)
+        for host in ("127.0.0.2", "127.0.0.3"):  # Spark runs a task's second copy on another machine than the first
+            start(host, f"{package}.worker.Worker", "--cores", "1", "--memory", "1g", url)
+        said(master, r"Registering worker 127\.0\.0\.[23]:", 2)
         yield Cluster(url, processes[1:], place / "work")
     finally:
         for process in reversed(processes):  # the workers first: they end their executors
@@ -122,18 +129,3 @@ def speculative_tasks(directory: Path) -> int:
     lines = (line for path in directory.rglob("*") if path.is_file() for line in path.open("rb"))
     starts = (json.loads(line)["Task Info"] for line in lines if b'"SparkListenerTaskStart"' in line)
     return sum(task["Speculative"] for task in starts)
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
-
-def _num_workers(port: int) -> int:
-    """What the Master's page says of its live workers; 0 where it doesn't answer yet."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/", timeout=5) as answer:
-            return int(json.load(answer)["aliveworkers"])
-    except (OSError, ValueError):  # while it starts, another page answers
-        return 0
