@@ -16,7 +16,7 @@ class AddCrawl(BashOperator):
         try:
             return super().execute(context)
         except AirflowSkipException as wrong_call:
-            raise AirflowFailException(str(wrong_call)) from wrong_call
+            raise AirflowFailException("the call or the configuration is wrong: its last line says how") from wrong_call
 
 
 with DAG(
