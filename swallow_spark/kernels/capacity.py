@@ -13,8 +13,8 @@ _FEATURE_BYTES: Final = 240
 _PARQUET: Final = 1.1  # sketches are as random as hashes: a tenth above their bare size
 
 # Of benchmarks/dedup.py at ten million documents, of which four in five fall; fewer need less.
-_KEY_EXCHANGED_BYTES: Final = 15.8  # for each band of each page: key, doc_id, band, compressed by Spark
-_OTHER_EXCHANGED_BYTES: Final = 910  # for each page, at most: copies, witnesses, representatives, both sketches
+_KEY_EXCHANGED_BYTES: Final = 14.4  # for each band of each page: key, doc_id, band, compressed by Spark
+_OTHER_EXCHANGED_BYTES: Final = 620  # for each page: copies, witnesses, representatives, both sketches
 _SIMILARITY_BYTES: Final = 345  # for each page, of the largest exchange behind the passes: sketches of page and witness
 _EDGE_BYTES: Final = 3.3  # for each band of each page, written between the passes and deleted at the end
 _RESULT_BYTES: Final = 28  # for each page, in duplicates or groups
