@@ -11,6 +11,7 @@ happens, by what the build has written until then, so that slow machines see the
 """
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -50,12 +51,19 @@ def run_round(
         if status == 0:
             break
         told.append(text.strip().splitlines()[-1])
+        assert _is_clear(told[-1]), (seed, told, text)
     assert status == 0, (seed, told, text)
     same_tables(round_.corpus, reference)
     assert not (round_.corpus / "lock.json").exists()
     shutil.rmtree(round_.corpus)
     shutil.rmtree(round_.scratch)
     return "; ".join(told)
+
+
+def _is_clear(line: str) -> bool:
+    """Whether it tells of what the program knows: of all else it tells the exception's type, at the end."""
+    is_known = not re.search(r"\(\w+\)$", line) or re.search(r"swallow_spark\.errors\.(Input|Changed)Error: ", line)
+    return line.startswith("swallow-spark: ") and bool(is_known)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What chaos.py does to a build."""
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from commands import run
+from corpora import manifests
 from disturbed import Fault, Round, send
 from standalone import EAGER_SPECULATION, Cluster, environment, event_log, speculative_tasks, started
 
@@ -170,19 +173,32 @@ def changing_input(round_: Round) -> str:
 
 def damage(round_: Round) -> str:
     """A file that is cut or gone, of a finished corpus: table or manifest. `check` tells."""
-    if not round_.is_finished():
-        round_.build().end()
-    files = [path for path in sorted(round_.corpus.rglob("*")) if path.suffix in (".parquet", ".json")]
-    files = [
-        path for path in files if path.relative_to(round_.corpus).parts[0] not in ("inputs", "runs", "corpus.json")
-    ]
-    victim = round_.chance.choice(files)
-    name = victim.relative_to(round_.corpus)
-    if round_.chance.random() < 0.5:
+    status, text = round_.build().end()
+    if status:
+        return f"none, for it isn't finished: {text.strip().splitlines()[-1]}"
+    listed = [file.path for manifest in manifests(round_.corpus).values() for file in manifest.files]
+    units = [str(path.relative_to(round_.corpus)) for path in _manifests_of_stages(round_)]
+    name = round_.chance.choice(sorted(listed) + sorted(units))
+    victim = round_.corpus / name
+    is_gone = round_.chance.random() < 0.5
+    if is_gone:
         victim.unlink()
-        return f"deleted {name}"
-    victim.write_bytes(victim.read_bytes()[: round_.chance.randrange(victim.stat().st_size)])
-    return f"cut {name}"
+    else:
+        victim.write_bytes(victim.read_bytes()[: round_.chance.randrange(victim.stat().st_size)])
+    checked = run("check", "--corpus", round_.corpus, "--config", "demo", "--json")
+    assert checked.status == 1, (name, checked)
+    told = json.loads(checked.out)
+    if is_gone and name in units:  # which leaves a stage that isn't done
+        assert told["not_done"], (name, told)
+    else:
+        assert name in [damaged["path"] for damaged in told["damaged"]], (name, told)
+    return f"{'deleted' if is_gone else 'cut'} {name}"
+
+
+def _manifests_of_stages(round_: Round) -> list[Path]:
+    """All but the report's: that one is made anew by each build, and nothing depends on it."""
+    directory = round_.corpus / "manifests"
+    return [path for path in directory.rglob("*.json") if path.relative_to(directory).parts[0] != "report"]
 
 
 def _where(round_: Round) -> str:
