@@ -17,7 +17,7 @@ from swallow_spark.kernels import exchange
 CHUNK_ROWS: Final = 4 << 20  # edges held at once, beside those of the pages of a partition: some 300 MB when sorted
 
 SCHEMA: Final = pa.schema([("doc_id", pa.int64()), ("first", pa.int64()), ("band", pa.int32())])
-_ROW: Final = np.dtype([("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
+ROW: Final = np.dtype([("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
 
 
 def thin(batches: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
@@ -30,14 +30,14 @@ def thin(batches: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.Reco
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Of each page of a partition (exchange.PACKED) the edge (SCHEMA) with the least `first`, and of several bands with
     that one, the lowest; by doc_id."""
-    held = np.zeros(0, _ROW)
-    for chunk in exchange.chunks(exchange.unpack(batches, _ROW), CHUNK_ROWS):
+    held = np.zeros(0, ROW)
+    for chunk in exchange.chunks(exchange.unpack(batches, ROW), CHUNK_ROWS):
         held = _least(np.concatenate([held, chunk]))
     yield from exchange.batches([held[name].copy() for name in SCHEMA.names], SCHEMA)
 
 
 def _structured(batch: pa.RecordBatch) -> NDArray[Any]:
-    rows = np.empty(batch.num_rows, _ROW)
+    rows = np.empty(batch.num_rows, ROW)
     for name in SCHEMA.names:
         rows[name] = batch.column(name).to_numpy()
     return rows

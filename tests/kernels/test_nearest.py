@@ -37,5 +37,5 @@ def test_the_least_edge_of_each_page(
 def test_a_chunk_sends_one_edge_of_a_page() -> None:
     rows = [{"doc_id": page % 10, "first": -page, "band": 3} for page in range(1000)]
     (packed,) = nearest.thin([pa.RecordBatch.from_pylist(rows, nearest.SCHEMA)], 1)
-    assert sum(len(part) for part in exchange.unpack([packed], nearest._ROW)) == 10
-    assert np.concatenate(list(exchange.unpack([packed], nearest._ROW)))["first"].max() == -990
+    assert sum(len(part) for part in exchange.unpack([packed], nearest.ROW)) == 10
+    assert np.concatenate(list(exchange.unpack([packed], nearest.ROW)))["first"].max() == -990

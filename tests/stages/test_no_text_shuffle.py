@@ -2,7 +2,8 @@
 
 Text is recognised in two ways. By name: no exchange has a column `text` among its inputs. And by where it is read,
 whatever it is called later: a query that scans `text`, which only `pages` and the subsets have, exchanges nothing. What
-tasks read themselves (scan.Scan) the plans don't tell, but what those tasks give out: lists of written files alone.
+tasks read themselves (scan.Scan) the plans don't tell, but what those tasks give out: lists of written files, and
+what dedup exchanges (exchange.PACKED: rows of numbers, made of sketches).
 """
 
 import re
@@ -17,6 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from runs import Built, events_of, table
 
+from swallow_spark.kernels import buckets, nearest
+from swallow_spark.kernels.exchange import PACKED
 from swallow_spark.outputs import WRITTEN
 
 _NODE = re.compile(r"^\((\d+)\) ([^\n]*)\n(.*?)(?=^\(\d+\) |^=====|\Z)", re.MULTILINE | re.DOTALL)
@@ -91,7 +94,10 @@ def test_no_text_crosses_a_shuffle_in_a_build(built: Built) -> None:
     assert sum(query.shuffled_bytes for query in readers) == 0
     given = [columns for query in found for columns in query.of_reading_tasks()]
     assert len(given) >= 4, "ingest, annotate, score and select"
-    assert all(columns <= set(WRITTEN.names) for columns in given), given
+    packed = set(PACKED.names)
+    assert all(columns <= set(WRITTEN.names) or columns == packed for columns in given), given
+    assert any(columns == packed for columns in given)
+    assert all(numbers.kind in "iu" for row in (buckets.ROW, nearest.ROW) for numbers, _ in row.fields.values())
     assert sum(query.shuffled_bytes for query in found) > 0, "dedup shuffles keys"
     assert any(query.exchanges for query in found)
     assert table(built.run, "subsets/edu-top10-30", "select")
