@@ -1,7 +1,7 @@
 """When a unit is up to date: what each stage's units are computed from, and with which configuration and kernels.
 
 Steps ask it what to do, and the report what has been done. What is not here: tombstones, which add up and follow from
-nothing, and the boundaries of dedup, which are of one run of it and take its fingerprint and lineage.
+nothing, and the boundaries of dedup, which are of one run of it and take their fingerprint and lineage from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator

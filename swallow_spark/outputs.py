@@ -180,7 +180,8 @@ class _File:
     def close(self) -> dict[str, Any]:
         self._flush()
         self._writer.close()
-        self._stream.close()
+        with filling(f"{self.root.location}/{self.path}"):  # some stores tell at the end alone
+            self._stream.close()
         return {
             "table": self.table,
             "path": self.path,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pyarrow import fs
 
 from swallow_spark.download import Version
-from swallow_spark.errors import ChangedError
+from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.storage import filesystem, is_http
 
 
@@ -21,7 +21,7 @@ def unchanged(location: str) -> Iterator[Version]:
     """
     try:
         before = _local_version(location)
-    except OSError:  # who opens it will tell
+    except (InputError, OSError):  # who opens it will tell
         before = Version()
     try:
         yield before

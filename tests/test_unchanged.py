@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from swallow_spark.download import Version
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.storage import open_input
 from swallow_spark.unchanged import unchanged
@@ -76,3 +77,8 @@ def test_of_other_stores_nothing_is_asked() -> None:
     for location in ("http://localhost:1/x", "s3://none/x?region=us-east-1"):
         with unchanged(location) as version:
             assert version == (-1, None, None, None)
+
+
+def test_who_opens_it_tells_of_a_place_that_cannot_be_reached() -> None:
+    with unchanged("nosuch://bucket/a.warc.gz") as version:
+        assert version == Version()

@@ -97,7 +97,9 @@ def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for part in spill.parts():
                 yield from _firsts(part)
         elif held:
-            yield from _firsts(np.concatenate(held))
+            rows = np.concatenate(held)
+            held.clear()  # views of Arrow's buffers, as large again
+            yield from _firsts(rows)
 
 
 def _thinned(rows: Rows) -> NDArray[np.bool_]:

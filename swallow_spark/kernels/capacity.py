@@ -22,7 +22,7 @@ _RESULT_BYTES: Final = 28  # for each page, in duplicates or groups
 _LOOKUP_BYTES: Final = 8  # doc_id, for each page that a decision tells
 
 WORKER_BYTES: Final = 1_500_000_000
-"""Of a Python worker of dedup at most: a partition of 16 million rows that is sorted; a usual one takes a third."""
+"""Of a Python worker of dedup at most: a partition of 16 million rows that is sorted; of usual ones less than half."""
 HEAP_BYTES: Final = 2_000_000_000
 """Of the JVM, for each core: two cores kept to a heap of 4 GB; sorts and joins go to disk where they need more."""
 

@@ -86,7 +86,7 @@ def text_keys(text_hashes: npt.NDArray[np.int64], sketches: npt.NDArray[np.uint8
     """A 64-bit key for each text, by which the same texts meet: the XXH64 of its sketch, with its hash as the seed.
 
     text_hashes: shape (n,). sketches: uint8, shape (n, bytes). As with `band_keys`, texts that differ in either meet by
-    accident only: a page of a corpus of 8.3 billion with a chance of one in two billion.
+    accident only: among 8.3 billion pages that is to be expected of two pairs.
     """
     return _text_keys(text_hashes.view(np.uint64), sketches).view(np.int64)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from swallow_spark import lookups
+from swallow_spark.config import fingerprint
 from swallow_spark.corpus import Manifest, Unit
 from swallow_spark.errors import LedgerError
 from swallow_spark.kernels import lookup
@@ -129,9 +130,12 @@ def _forget_boundaries(run: Run) -> None:
 def _boundary(run: Run, name: str, df: DataFrame, by: Kernel | None, of: Due) -> DataFrame:
     """A narrow frame, or what a kernel makes of it, written and read back. A run that was interrupted behind it does
     not compute it again."""
-    corpus, due = run.corpus, of._replace(unit=Unit("boundary", name), meaning={})
+    corpus = run.corpus
     types = [(field.name, _ARROW_TYPES[field.dataType.simpleString()]) for field in df.schema] if by is None else []
     schema = by.schema if by else pa.schema(types)
+    # With the columns, since another release may name other rows the same.
+    print_ = fingerprint({"columns": str(schema)}, {}, of.fingerprint)
+    due = Due(Unit("boundary", name), print_, {}, of.upstream)
     if not due.is_done(corpus):
         outputs = corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
         corpus.commit(*due, write(df, "boundaries", outputs, by=by))

@@ -75,6 +75,8 @@ def main() -> None:
     given = parser.parse_args()
     kinds = ON_CLUSTERS if given.cluster else FAULTS
     faults = [fault for fault in kinds if not given.fault or fault.__name__ in given.fault]
+    if not faults:
+        parser.error("of these faults none is for builds on a cluster: " + ", ".join(given.fault))
     with ExitStack() as ended:
         scratch = ended.enter_context(tempfile.TemporaryDirectory())
         directory = Path(scratch)

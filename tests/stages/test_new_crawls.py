@@ -67,6 +67,16 @@ def interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(run.corpus.manifests("boundary")) == 4
 
 
+def pretend_that_another_release_did(run: Run, name: str) -> None:
+    """A boundary of the same name with other columns, and rows that would lead astray."""
+    due = run.lineage.deduplicate(run.corpus.manifests("sketch"))._replace(unit=Unit("boundary", name), meaning={})
+    schema = pa.schema([("doc_id", pa.int64()), ("first", pa.int64())])
+    files = run.corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
+    with files.open(0) as opened:
+        opened.write("boundaries", pa.RecordBatch.from_pylist([{"doc_id": 1, "first": 0}], schema))
+        run.corpus.commit(*due, opened.written().to_pylist())
+
+
 @pytest.mark.parametrize(
     ("policy", "prefer", "stable"),
     [
@@ -121,6 +131,7 @@ def test_crawl_by_crawl_is_all_at_once(
             continue
         if before:
             interrupt(run, monkeypatch)
+            pretend_that_another_release_did(run, "copies")
             assert run.corpus.manifest(RESULT) == before[0], "what was found before stands until all is done"
         deduplicate(run)
         assert not run.corpus.manifests("boundary")

@@ -71,7 +71,7 @@ def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> Dat
     if settings.policy != "bucket":  # witnesses are kept
         return boundary("falls", falls.withColumn("representative", F.col("witness")))
     if settings.num_pages <= chains.MAX_ROWS:
-        return boundary("falls", falls.coalesce(1), by=Kernel(_follow, _FALLS))
+        return boundary("falls", falls.repartition(1), by=Kernel(_follow, _FALLS))
     falls = boundary("falls", falls)
     ends = falls.select("doc_id", F.col("witness").alias("end"))
     for number in itertools.count():
@@ -82,7 +82,7 @@ def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> Dat
         ends = boundary(f"ends-{number}", jumped)
         if ends.where("moved").isEmpty():
             break
-    return falls.join(ends.select("doc_id", F.col("end").alias("representative")), "doc_id")
+    return boundary("represented", falls.join(ends.select("doc_id", F.col("end").alias("representative")), "doc_id"))
 
 
 def _follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -18,12 +18,12 @@ def exact_copies(sketches: Rows, settings: Settings, boundary: Boundary) -> Data
     """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
 
     Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost. They
-    meet as if that was another band.
+    meet as if that was another band, by 64 bits of both.
     """
     sign = -1 if settings.prefer == "newest" else 1  # copies are equally long
-    pack = partial(_packed, sign=sign, partitions=settings.partitions)
+    pack = partial(_packed, sign=sign, partitions=settings.page_partitions)
     texts = sketches("doc_id", "text_hash", "sketch")
-    edges = resolved(exchanged(boundary, "copies", texts, pack, settings.partitions))
+    edges = resolved(exchanged(boundary, "copies", texts, pack, settings.page_partitions))
     return edges.select((sign * F.col("doc_id")).alias("doc_id"), (sign * F.col("first")).alias("first"))
 
 

@@ -43,6 +43,11 @@ class Settings:
     partitions: int
     num_pages: int
 
+    @property
+    def page_partitions(self) -> int:
+        """Of an exchange of a row a page, in the place of one for each band of a pass."""
+        return -(-self.partitions // min(self.bands_per_pass, self.num_bands))
+
 
 @dataclass(frozen=True)
 class Work:
@@ -107,9 +112,9 @@ class Work:
     def nearest(self, name: str, edges: DataFrame) -> DataFrame:
         """(doc_id, first, band): of each page the edge with the first `first`, and the lowest band with it. Behind a
         boundary."""
-        thin = partial(nearest.thin, partitions=self.settings.partitions)
+        thin = partial(nearest.thin, partitions=self.settings.page_partitions)
         by = Kernel(nearest.reduce, nearest.SCHEMA)
-        return exchanged(self.boundary, name, edges.select(*by.schema.names), thin, self.settings.partitions, by)
+        return exchanged(self.boundary, name, edges.select(*by.schema.names), thin, self.settings.page_partitions, by)
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
         """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
