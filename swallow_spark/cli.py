@@ -6,6 +6,7 @@ Results for programs go to standard output (`--json`), everything for people to 
 
 import sys
 from collections.abc import Sequence
+from threading import Event
 from typing import Annotated, Any, Final
 
 import typer
@@ -65,16 +66,14 @@ _WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newe
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Errors become one line on standard error and an exit status."""
-    with stopped_by_signals():
-        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+    with stopped_by_signals() as stopped:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments), stopped)
     sys.exit(status)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], stopped: Event) -> int:
     try:
-        status = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
-        if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves
-            raise KeyboardInterrupt
+        status = _call(arguments, stopped)
     except _WrongCall as error:
         command = error.ctx.command_path if error.ctx else "swallow-spark"
         status = _complain(f"{error.format_message()} (see `{command} --help`)", 2)
@@ -85,6 +84,18 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: what Spark raises is many kinds
         status = _complain(root_cause(error), 1)
     return status or 0
+
+
+def _call(arguments: list[str], stopped: Event) -> int | None:
+    try:
+        status: int | None = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
+    except Exception as error:
+        if stopped.is_set():  # and Spark's JVM as well, so that what cleans up behind the signal finds it gone
+            raise KeyboardInterrupt from error
+        raise
+    if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves
+        raise KeyboardInterrupt
+    return status
 
 
 def _complain(message: str, status: int) -> int:

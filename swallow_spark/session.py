@@ -69,21 +69,23 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[threading.Event]:
     """Within, SIGINT and SIGTERM stop this program by a KeyboardInterrupt, which frees locks on its way. In the main
-    thread only, as all of Python's signals are; elsewhere nothing is done."""
+    thread only, as all of Python's signals are; elsewhere nothing is done. Yields whether one has come."""
+    stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stopped
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
         # Ctrl-C and a JVM that ends say so twice: once is enough. Not SIG_IGN, which later children would inherit.
         signal.signal(signal.SIGTERM, lambda *_: None)
+        stopped.set()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)  # None: not Python's own

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -216,6 +217,20 @@ def test_a_stop_tells_how_to_go_on(place: Path, monkeypatch: pytest.MonkeyPatch)
     ran = call("check", "--corpus", place)
     assert ran.status == 130
     assert ran.err == "swallow-spark: stopped; the same command again goes on with what is missing\n"
+
+
+def test_what_fails_behind_a_signal_is_a_stop_as_well(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler may stop Spark's JVM at the same time: what frees things then finds it gone."""
+
+    def stopped(location: str) -> Corpus:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            raise ConnectionError("the JVM is gone")
+
+    monkeypatch.setattr(Corpus, "open", stopped)
+    ran = call("check", "--corpus", place)
+    assert (ran.status, ran.err.splitlines()[-1].split(";")[0]) == (130, "swallow-spark: stopped")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
