@@ -87,8 +87,15 @@ class Fingerprints:
 
     @cached_property
     def ingest(self) -> str:
-        modules = (warc, page, charset, html, japanese, imported)
-        versions = {module.__name__: module.VERSION for module in modules}
+        # These names are in every corpus: they stay, whatever the modules are called.
+        versions = {
+            "swallow_spark.kernels.warc": warc.VERSION,
+            "swallow_spark.kernels.page": page.VERSION,
+            "swallow_spark.kernels.charset": charset.VERSION,
+            "swallow_spark.kernels.html": html.VERSION,
+            "swallow_spark.kernels.japanese": japanese.VERSION,
+            "swallow_spark.kernels.imported": imported.VERSION,
+        }
         return fingerprint(self.config.ingest.meaning(), versions)
 
     @cached_property
