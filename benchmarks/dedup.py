@@ -23,12 +23,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from benchmarks.watch import Peaks, Watch
-from swallow_spark import lookups
-from swallow_spark.outputs import Kernel
-from swallow_spark.scan import scan_files
-from swallow_spark.session import open_session
-from swallow_spark.stages.deduplicate import Settings, deduplicate
-from swallow_spark.storage import Root
+from swallow_spark.corpus import lookups
+from swallow_spark.corpus.read import scan_files
+from swallow_spark.corpus.write import Kernel
+from swallow_spark.files.storage import Root
+from swallow_spark.session.session import open_session
+from swallow_spark.stages.deduplicate.tasks import (
+    Settings,
+    deduplicate,
+)
 from swallow_spark.tables import SKETCHES, pack_doc_id
 
 BANDS = 40

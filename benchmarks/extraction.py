@@ -28,7 +28,7 @@ from resiliparse.parse.encoding import detect_encoding
 from resiliparse.parse.html import HTMLTree
 
 from benchmarks.timing import machine
-from swallow_spark.kernels.html import extract
+from swallow_spark.kernels.html.html import extract
 
 SHINGLE_CHARS = 5
 RESAMPLES = 10_000

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.timing import ROOT, documents, race, show
-from swallow_spark.kernels import fasttext
+from swallow_spark.kernels.fasttext import fasttext
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ import pyarrow as pa
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from benchmarks.timing import ROOT, documents, race, show
-from swallow_spark.config import load
+from swallow_spark.config.load import load
 from swallow_spark.kernels import features
-from swallow_spark.kernels.ngwords import Matcher
-from swallow_spark.kernels.utf8 import code_points
+from swallow_spark.kernels.text.ngwords import Matcher
+from swallow_spark.kernels.text.utf8 import code_points
 
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 import naive_features

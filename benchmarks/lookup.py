@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.timing import machine
-from swallow_spark.kernels import lookup
+from swallow_spark.corpus import lookup_file as lookup
 from swallow_spark.tables import pack_doc_id
 
 BATCH = 1000

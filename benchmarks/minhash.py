@@ -18,7 +18,7 @@ import xxhash
 from numba import njit
 
 from benchmarks.timing import documents, race, show
-from swallow_spark.kernels import minhash
+from swallow_spark.kernels.minhash import minhash
 
 Words = npt.NDArray[np.uint32]
 

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from swallow_spark.corpus import Corpus
-from swallow_spark.kernels import lsh, minhash
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.kernels import lsh
+from swallow_spark.kernels.minhash import minhash
 from swallow_spark.tables import PAGES
 
 SHINGLE_CHARS = 5

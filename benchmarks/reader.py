@@ -17,7 +17,8 @@ from pathlib import Path
 
 from fastwarc.warc import ArchiveIterator
 
-from swallow_spark.kernels import page, warc
+from swallow_spark.kernels.html import page
+from swallow_spark.kernels.warc import warc
 
 LIMITS = page.Limits()
 DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))

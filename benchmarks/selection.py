@@ -21,9 +21,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from benchmarks.timing import machine
 from benchmarks.watch import Step, Watch
-from swallow_spark.kernels.cuts import Bin, Range
-from swallow_spark.session import open_session
-from swallow_spark.stages import cuts
+from swallow_spark.kernels.order.cuts import (
+    Bin,
+    Range,
+)
+from swallow_spark.session.session import open_session
+from swallow_spark.stages.select import cuts
 from swallow_spark.tables import SCORES
 
 _ROWS_PER_FILE = 1_000_000

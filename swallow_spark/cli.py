@@ -26,7 +26,7 @@ from swallow_spark.commands import (
     wikipedia,
 )
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
-from swallow_spark.session import stopped_by_signals
+from swallow_spark.session.session import stopped_by_signals
 
 app = typer.Typer(
     name="swallow-spark",

@@ -13,16 +13,16 @@ from typing import Final
 
 from swallow_spark.report.report import VERSION as REPORT_VERSION
 from swallow_spark.report.report import write_report
-from swallow_spark.sources.commoncrawl import Selection
-from swallow_spark.steps.annotate import annotate
-from swallow_spark.steps.decide import decide
-from swallow_spark.steps.decontaminate import decontaminate
-from swallow_spark.steps.deduplicate import deduplicate
-from swallow_spark.steps.ingest import ingest
-from swallow_spark.steps.remove import remove
-from swallow_spark.steps.run import Run
-from swallow_spark.steps.score import score
-from swallow_spark.steps.select import select
+from swallow_spark.stages.annotate.step import annotate
+from swallow_spark.stages.decide.step import decide
+from swallow_spark.stages.decontaminate.step import decontaminate
+from swallow_spark.stages.deduplicate.step import deduplicate
+from swallow_spark.stages.ingest.index import Selection
+from swallow_spark.stages.ingest.step import ingest
+from swallow_spark.stages.remove.step import remove
+from swallow_spark.stages.run import Run
+from swallow_spark.stages.score.step import score
+from swallow_spark.stages.select.step import select
 
 __all__ = [
     "Until",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
-from swallow_spark.session import open_session
+from swallow_spark.session.session import open_session
 
 # The same examples each time, and no clock: a test that passed must not fail because a machine stalled, a kernel had to
 # be compiled, or chance found what it missed before. For others: pytest --hypothesis-profile=search.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swallow_spark.kernels import http, warc
+from swallow_spark.kernels.warc import http, warc
 
 CRAWL = "CC-MAIN-2025-33"
 

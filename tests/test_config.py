@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.config import Config, load, packaged_directory, packaged_names
+from swallow_spark.config.load import (
+    Config,
+    load,
+    packaged_directory,
+    packaged_names,
+)
+from swallow_spark.config.section import sha256_of
+from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
-from swallow_spark.lineage import Fingerprints
-from swallow_spark.sections.section import sha256_of
-from swallow_spark.steps.run import check_config
+from swallow_spark.stages.run import check_config
 
 MODEL = packaged_directory() / "models" / "demo-wiki.ftz"
 MINIMAL = '[rules]\npreset = "mine"\n'

@@ -8,12 +8,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from swallow_spark import corpus as module
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus, NumberedFile, Unit, lineage
+from swallow_spark.config.load import load
+from swallow_spark.corpus import corpus as module
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    NumberedFile,
+    Unit,
+    lineage,
+)
+from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import CorpusError, InputError, UsageError
-from swallow_spark.lineage import Fingerprints
-from swallow_spark.steps.run import refuse_changes
+from swallow_spark.stages.run import refuse_changes
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 
 SCHEMA = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
@@ -327,7 +332,7 @@ def test_changed_program_is_refused_too(corpus: Corpus, monkeypatch: pytest.Monk
     config = load("swallow-v2")
     corpus.commit(Unit("ingest", "crawl=x/0"), Fingerprints(config).ingest, config.ingest.meaning(), "", [])
     monkeypatch.setattr(module, "__version__", "9")
-    monkeypatch.setattr("swallow_spark.kernels.html.VERSION", -1)
+    monkeypatch.setattr("swallow_spark.kernels.html.html.VERSION", -1)
     with pytest.raises(CorpusError, match="the program") as caught:
         refuse_changes(config, corpus)
     assert one_line(str(caught.value))

@@ -21,8 +21,8 @@ import typer
 import yaml
 
 from swallow_spark.cli import app
-from swallow_spark.config import packaged_names
-from swallow_spark.session import packaged_defaults
+from swallow_spark.config.load import packaged_names
+from swallow_spark.session.session import packaged_defaults
 
 REPOSITORY = Path(__file__).parents[1]
 DEPLOY = REPOSITORY / "deploy"

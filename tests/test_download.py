@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from misbehaving import Answer, Request, Web, breaking, dripping, good, refusing, serving
 
-from swallow_spark import download
-from swallow_spark.download import Access, HttpClient, Version
+from swallow_spark.config.access import Access
 from swallow_spark.errors import ChangedError, InputError
+from swallow_spark.files import http as download
+from swallow_spark.files.http import HttpClient, Version
 
 FILE = random.Random(1).randbytes(3_000_000)
 PAGE = b"<html><body>Please slow down</body></html>"

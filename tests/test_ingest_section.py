@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from swallow_spark.config import load
+from swallow_spark.config.load import load
+from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
-from swallow_spark.lineage import Fingerprints
 
 
 @pytest.mark.parametrize(

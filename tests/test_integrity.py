@@ -8,10 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from swallow_spark.commands import upkeep
-from swallow_spark.corpus import Corpus, Unit, unlisted_directories
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Unit,
+    unlisted_directories,
+)
+from swallow_spark.corpus.integrity import (
+    Damage,
+    confirmed,
+    damages,
+    repair,
+)
 from swallow_spark.errors import CorpusError
-from swallow_spark.integrity import Damage, confirmed, damages, repair
-from swallow_spark.storage import Root
+from swallow_spark.files.storage import Root
 from swallow_spark.tables import SKETCHES, InputFile
 
 UNITS = (Unit("sketch", "crawl=c/0"), Unit("sketch", "crawl=c/1"), Unit("ingest", "crawl=c/0"))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from swallow_spark.config import load
-from swallow_spark.corpus import Manifest
-from swallow_spark.lineage import Lineage
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Manifest
+from swallow_spark.corpus.lineage import Lineage
 
 
 def manifest(stage: str, unit: str, id_: str = "1", **more: Any) -> Manifest:

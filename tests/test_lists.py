@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark import config
+from swallow_spark.config import load as config
 from swallow_spark.errors import ConfigError
 
 URL = "https://example.org/lists/ng.txt"

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.corpus.lock import (
+    holder,
+    take_away,
+)
 from swallow_spark.errors import CorpusError
-from swallow_spark.lock import holder, take_away
-from swallow_spark.storage import Root
+from swallow_spark.files.storage import Root
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark import lookups
-from swallow_spark.storage import Root
+from swallow_spark.corpus import lookups
+from swallow_spark.files.storage import Root
 
 
 def test_finds_over_several_pieces(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ import urllib3
 from rich.console import Console
 
 from swallow_spark.commands.running import _telling
-from swallow_spark.config import load
+from swallow_spark.config.load import load
 from swallow_spark.errors import UsageError
-from swallow_spark.notify import notify
-from swallow_spark.progress import Progress
+from swallow_spark.session.notify import notify
+from swallow_spark.session.progress import Progress
 
 OUTCOME = {"run": "r1", "status": "done", "crawl": "日本"}
 SECRET = "?token=secret"

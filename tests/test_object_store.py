@@ -13,14 +13,25 @@ from crawls import CRAWL, crawl_of
 from misbehaving import Web, refusing, serving
 from object_store import ObjectStore, object_store
 
-from swallow_spark import storage
-from swallow_spark.download import HttpClient, Version
+from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import ChangedError, InputError
-from swallow_spark.outputs import Outputs
-from swallow_spark.parts import Ranges
-from swallow_spark.sources.commoncrawl import CommonCrawlIndex
-from swallow_spark.sources.inputs import Places, expand
-from swallow_spark.storage import Root, fetch, open_input, version_of
+from swallow_spark.files import storage
+from swallow_spark.files.http import (
+    HttpClient,
+    Version,
+)
+from swallow_spark.files.inputs import (
+    Places,
+    expand,
+)
+from swallow_spark.files.ranges import Ranges
+from swallow_spark.files.storage import (
+    Root,
+    fetch,
+    open_input,
+    version_of,
+)
+from swallow_spark.stages.ingest.index import CommonCrawlIndex
 from swallow_spark.tables import LEDGER
 
 DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))[:1]

@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from swallow_spark import __version__
-from swallow_spark import outputs as module
+from swallow_spark.corpus import write as module
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
 from swallow_spark.errors import VersionError
-from swallow_spark.outputs import WRITTEN, Outputs
-from swallow_spark.storage import Root
+from swallow_spark.files.storage import Root
 from swallow_spark.tables import pack_doc_id
 
 SCHEMA = pa.schema([pa.field("doc_id", pa.int64(), nullable=False), ("word", pa.string())])

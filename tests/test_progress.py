@@ -11,10 +11,13 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from swallow_spark import progress as module
 from swallow_spark.errors import printable
-from swallow_spark.metrics import Exporter, SparkMetrics
-from swallow_spark.progress import Progress
+from swallow_spark.session import progress as module
+from swallow_spark.session.metrics import (
+    Exporter,
+    SparkMetrics,
+)
+from swallow_spark.session.progress import Progress
 
 
 def test_control_characters_are_escaped() -> None:

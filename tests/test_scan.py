@@ -14,9 +14,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from swallow_spark import scan
+from swallow_spark.corpus import read as scan
+from swallow_spark.files.storage import Root
 from swallow_spark.kernels import lsh
-from swallow_spark.storage import Root
 from swallow_spark.tables import SKETCHES
 
 

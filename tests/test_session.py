@@ -14,9 +14,10 @@ import pytest
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from swallow_spark import class_archive, session
-from swallow_spark.config import packaged_directory
+from swallow_spark.config.load import packaged_directory
 from swallow_spark.errors import UsageError
+from swallow_spark.session import session
+from swallow_spark.session import warm_up as class_archive
 
 
 def fake_java(directory: Path, version: str) -> Path:

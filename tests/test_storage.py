@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from misbehaving import Web, good, serving
 
-from swallow_spark import storage
-from swallow_spark.download import Version
 from swallow_spark.errors import ChangedError, InputError
-from swallow_spark.storage import (
+from swallow_spark.files import storage
+from swallow_spark.files.http import Version
+from swallow_spark.files.storage import (
     Root,
     fetch,
     filesystem,

@@ -5,10 +5,16 @@ from fractions import Fraction
 
 import pytest
 
-from swallow_spark.config import Config, load
+from swallow_spark.config.load import (
+    Config,
+    load,
+)
+from swallow_spark.config.select import (
+    percent_of,
+    points_of,
+)
+from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
-from swallow_spark.lineage import Fingerprints
-from swallow_spark.sections.select import percent_of, points_of
 
 
 def of(subsets: str, *more: str) -> Config:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.download import Version
 from swallow_spark.errors import ChangedError, InputError
-from swallow_spark.storage import open_input
-from swallow_spark.unchanged import unchanged
+from swallow_spark.files.http import Version
+from swallow_spark.files.storage import open_input
+from swallow_spark.files.unchanged import unchanged
 
 
 def written_to(path: Path) -> None:

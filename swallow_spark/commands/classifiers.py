@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, print_json, show
-from swallow_spark.config import load
+from swallow_spark.config.load import load
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
 

@@ -16,14 +16,17 @@ from swallow_spark.commands.options import (
     print_json,
 )
 from swallow_spark.commands.running import configuration
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
+from swallow_spark.files.storage import fetch
 from swallow_spark.report.explain import explain_page
-from swallow_spark.session import open_session
-from swallow_spark.steps.rules import show_trial, try_rules
-from swallow_spark.steps.run import check_config
-from swallow_spark.storage import fetch
+from swallow_spark.session.session import open_session
+from swallow_spark.stages.decide.rules import (
+    show_trial,
+    try_rules,
+)
+from swallow_spark.stages.run import check_config
 
 app = typer.Typer()
 

@@ -9,9 +9,12 @@ from swallow_spark import pipeline
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, MasterOption, SetOption
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
-from swallow_spark.kernels.tombstones import Kind, parse
-from swallow_spark.steps.remove import write_duplicates
-from swallow_spark.storage import fetch
+from swallow_spark.files.storage import fetch
+from swallow_spark.kernels.text.tombstones import (
+    Kind,
+    parse,
+)
+from swallow_spark.stages.remove.step import write_duplicates
 
 app = typer.Typer()
 

@@ -14,19 +14,33 @@ from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
-from swallow_spark.config import Config, load
-from swallow_spark.corpus import Corpus, Manifest, check_crawl
+from swallow_spark.commands.tables import show_summary
+from swallow_spark.config.load import (
+    Config,
+    load,
+)
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+    check_crawl,
+)
+from swallow_spark.corpus.integrity import repair
+from swallow_spark.corpus.lineage import COMPUTED_FROM
+from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import printable, root_cause
-from swallow_spark.integrity import repair
-from swallow_spark.lineage import COMPUTED_FROM
-from swallow_spark.metrics import Exporter
-from swallow_spark.notify import notify
-from swallow_spark.progress import Progress
-from swallow_spark.report.summary import summarise
-from swallow_spark.report.tables import show_summary
-from swallow_spark.session import check_cluster, open_session
-from swallow_spark.steps.run import Run, check_config, refuse_changes
-from swallow_spark.storage import fetch
+from swallow_spark.files.storage import fetch
+from swallow_spark.session.metrics import Exporter
+from swallow_spark.session.notify import notify
+from swallow_spark.session.progress import Progress
+from swallow_spark.session.session import (
+    check_cluster,
+    open_session,
+)
+from swallow_spark.stages.run import (
+    Run,
+    check_config,
+    refuse_changes,
+)
 from swallow_spark.tables import InputFile
 
 

@@ -22,18 +22,26 @@ from swallow_spark.commands.options import (
     print_json,
 )
 from swallow_spark.commands.running import configuration
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.labelling.answers import SCORES
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
 from swallow_spark.labelling.texts import check_output, read_labels, read_texts
-from swallow_spark.progress import Progress
 from swallow_spark.report.labels import gather, render_labels
-from swallow_spark.session import open_session
-from swallow_spark.steps.run import Run, check_config
-from swallow_spark.steps.sample import Sample, check, write_pages, write_sample
+from swallow_spark.session.progress import Progress
+from swallow_spark.session.session import open_session
+from swallow_spark.stages.run import (
+    Run,
+    check_config,
+)
+from swallow_spark.stages.sample.step import (
+    Sample,
+    check,
+    write_pages,
+    write_sample,
+)
 
 app = typer.Typer()
 

@@ -23,13 +23,16 @@ from swallow_spark.commands.options import (
 from swallow_spark.commands.running import configuration, running
 from swallow_spark.commands.selection import as_override
 from swallow_spark.commands.stages import selection_of, warcs, with_base_url
-from swallow_spark.corpus import Corpus, Unit
+from swallow_spark.commands.tables import show_change
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Unit,
+)
+from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import InputError, UsageError, printable, root_cause
+from swallow_spark.files.storage import fetch
 from swallow_spark.report.change import change
-from swallow_spark.report.summary import summarise
-from swallow_spark.report.tables import show_change
-from swallow_spark.steps.select import thresholds
-from swallow_spark.storage import fetch
+from swallow_spark.stages.select.step import thresholds
 
 app = typer.Typer()
 

@@ -21,10 +21,10 @@ from swallow_spark.commands.options import (
     print_json,
 )
 from swallow_spark.commands.running import running
+from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
-from swallow_spark.sections.select import points_of
-from swallow_spark.steps.export import Item, check_format, check_shard_bytes, export
-from swallow_spark.steps.mixture import (
+from swallow_spark.files.storage import fetch
+from swallow_spark.stages.export.mixture import (
     Planned,
     export_mixture,
     parse_source,
@@ -33,8 +33,13 @@ from swallow_spark.steps.mixture import (
     warnings,
     with_tokens,
 )
-from swallow_spark.steps.run import Run
-from swallow_spark.storage import fetch
+from swallow_spark.stages.export.step import (
+    Item,
+    check_format,
+    check_shard_bytes,
+    export,
+)
+from swallow_spark.stages.run import Run
 
 app = typer.Typer()
 

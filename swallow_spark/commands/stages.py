@@ -23,13 +23,20 @@ from swallow_spark.commands.options import (
     UrlsOption,
 )
 from swallow_spark.commands.running import running, with_rules
-from swallow_spark.config import Config
+from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
+from swallow_spark.files.inputs import (
+    Places,
+    expand,
+    part_of,
+)
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.finished import Finished
-from swallow_spark.sources.commoncrawl import Selection
-from swallow_spark.sources.inputs import Places, expand, part_of
-from swallow_spark.steps.run import Run, check_config
+from swallow_spark.stages.ingest.index import Selection
+from swallow_spark.stages.run import (
+    Run,
+    check_config,
+)
 from swallow_spark.tables import InputFile
 
 app = typer.Typer()

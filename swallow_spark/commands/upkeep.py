@@ -7,17 +7,29 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swallow_spark import class_archive
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
 from swallow_spark.commands.running import configuration
-from swallow_spark.corpus import Corpus, unlisted_directories
+from swallow_spark.commands.tables import show_check
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    unlisted_directories,
+)
+from swallow_spark.corpus.integrity import (
+    confirmed,
+    damages,
+)
+from swallow_spark.corpus.lineage import (
+    COMPUTED_FROM,
+    taken_back,
+)
+from swallow_spark.corpus.lock import (
+    holder,
+    take_away,
+)
 from swallow_spark.errors import UsageError
-from swallow_spark.integrity import confirmed, damages
-from swallow_spark.lineage import COMPUTED_FROM, taken_back
-from swallow_spark.lock import holder, take_away
 from swallow_spark.report.state import stages
-from swallow_spark.report.tables import show_check
-from swallow_spark.session import choose_java
+from swallow_spark.session import warm_up as class_archive
+from swallow_spark.session.session import choose_java
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from swallow_spark.kernels.signs import may_be_japanese
+from swallow_spark.kernels.html.signs import may_be_japanese
 
 __all__ = ["is_japanese", "is_japanese_page", "language_score", "may_be_japanese"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from swallow_spark.kernels import minhash
-from swallow_spark.kernels.utf8 import Bytes
-from swallow_spark.kernels.xxhash import xxh64
+from swallow_spark.kernels.minhash import minhash
+from swallow_spark.kernels.minhash.xxhash import xxh64
+from swallow_spark.kernels.text.utf8 import Bytes
 from swallow_spark.tables import SKETCHES
 
 VERSION: Final = 1

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
 
+from swallow_spark.config.label import Label
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.labelling import answers
 from swallow_spark.labelling.answers import SCORES, Answer, AnswerLog, Outcome, parse_score
@@ -17,7 +18,6 @@ from swallow_spark.labelling.endpoint import Endpoint, EndpointError, PassingErr
 from swallow_spark.labelling.pace import BudgetSpentError, Pace
 from swallow_spark.labelling.prompt import Prompt, read_prompt
 from swallow_spark.labelling.texts import LabelWriter, Rows, check_output, read_texts
-from swallow_spark.sections.label import Label
 
 MAX_BACK_OFF: Final = 60.0  # seconds
 MAX_WAIT: Final = 600.0  # that a server may ask for by Retry-After; beyond, the run ends

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from swallow_spark.config import packaged_directory
+from swallow_spark.config.load import packaged_directory
 from swallow_spark.errors import ConfigError
 
 PACKAGED: Final = "edu-1.txt"

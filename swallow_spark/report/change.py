@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
 
 _COUNTED: Final = ("records", "pages", "duplicates", "survivors", "accepted")
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from swallow_spark.config.decide import Bound
 from swallow_spark.report.finished import Finished
 from swallow_spark.report.samples import pages_of
-from swallow_spark.sections.decide import Bound
 
 _MOST_PAIRS: Final = 20
 _EXCERPT_CHARS: Final = 60

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from swallow_spark.kernels.capacity import Needs
+from swallow_spark.kernels.order.capacity import Needs
 from swallow_spark.report.change import Change
 from swallow_spark.report.resources import Used
 

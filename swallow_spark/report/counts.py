@@ -6,7 +6,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.kernels.capacity import needs
+from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.report.contents import (
     Crawl,
     Cut,

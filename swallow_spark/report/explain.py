@@ -11,11 +11,11 @@ from rich.console import Console
 from warcio.archiveiterator import ArchiveIterator
 from warcio.warcwriter import WARCWriter
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
-from swallow_spark.parts import open_parts
-from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.files.ranges import open_parts
+from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import (
     BYTES_PER_FILE_NO,
     DUPLICATES,

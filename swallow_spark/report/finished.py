@@ -10,10 +10,13 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus, Manifest
-from swallow_spark.report.summary import summarise
-from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+)
+from swallow_spark.corpus.summary import summarise
+from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, REMOVED, SCORES, SUBSETS, VERDICTS
 
 

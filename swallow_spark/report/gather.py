@@ -8,9 +8,9 @@ import pyspark
 from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus
-from swallow_spark.progress import Progress
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.corpus.summary import summarise
 from swallow_spark.report import counts, samples
 from swallow_spark.report.change import change
 from swallow_spark.report.contents import Contents
@@ -18,7 +18,7 @@ from swallow_spark.report.finished import Finished, without_secrets
 from swallow_spark.report.resources import resources
 from swallow_spark.report.sizes import overlaps, sizes
 from swallow_spark.report.state import runs, stages
-from swallow_spark.report.summary import summarise
+from swallow_spark.session.progress import Progress
 
 _PAGE_KEYS: Final = {"doc_id", "witness"}
 _SECRET: Final = re.compile(r"secret|passw|token|credential|access\.?key", re.IGNORECASE)

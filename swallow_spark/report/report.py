@@ -4,10 +4,10 @@ from typing import Final
 
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus
-from swallow_spark.progress import Progress
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.report.gather import gather
+from swallow_spark.session.progress import Progress
 
 VERSION: Final = 4  # raise it where the page of a corpus would look different
 PATH: Final = "report/index.html"

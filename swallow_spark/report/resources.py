@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
 
 # What one of Spark's stages measures; `annotate` is the scan that makes two of ours.
 _MADE_BY = {"annotate": ("sketch", "measure")}

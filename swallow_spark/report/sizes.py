@@ -7,12 +7,16 @@ from typing import Final, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus
-from swallow_spark.lineage import Lineage
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.corpus.lineage import Lineage
 from swallow_spark.report.contents import Overlap, Size, Sizes
 from swallow_spark.report.finished import Finished, is_any_of
-from swallow_spark.stages.tokens import Counting, measure, put_tokenizer
+from swallow_spark.stages.tokens.tasks import (
+    Counting,
+    measure,
+    put_tokenizer,
+)
 from swallow_spark.tables import VERDICTS
 
 _PRESETS: Final = ("swallow-v1", "swallow-v2")  # those that the table is to compare, whatever else is decided

@@ -4,9 +4,15 @@ import json
 import math
 from typing import Final
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus, Manifest
-from swallow_spark.lineage import Due, Lineage
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+)
+from swallow_spark.corpus.lineage import (
+    Due,
+    Lineage,
+)
 from swallow_spark.report.contents import RunEntry, Stage
 
 _MOST_RUNS: Final = 20

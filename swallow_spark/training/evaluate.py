@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
-from swallow_spark.kernels import fasttext
-from swallow_spark.kernels.fasttext_losses import ARTEFACT
+from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.fasttext.losses import ARTEFACT
 from swallow_spark.training.examples import EDU, Examples, Task, find_task, read_examples
 
 EDUCATIONAL: Final = 1.5  # Swallow's 2-class accuracy: on which side of it are the score and the expected value?

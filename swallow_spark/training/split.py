@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from swallow_spark.kernels import lsh, minhash
+from swallow_spark.kernels import lsh
+from swallow_spark.kernels.minhash import minhash
 from swallow_spark.training.examples import Examples
 
 BANDS: Final = 40

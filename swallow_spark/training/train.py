@@ -12,9 +12,9 @@ from typing import Any, Final
 import fasttext
 import numpy as np
 
+from swallow_spark.config.training import Training
 from swallow_spark.errors import InputError, ModelError, UsageError
-from swallow_spark.kernels import fasttext as scoring
-from swallow_spark.sections.training import Training
+from swallow_spark.kernels.fasttext import fasttext as scoring
 from swallow_spark.training.card import write_card
 from swallow_spark.training.evaluate import measure
 from swallow_spark.training.examples import EDU, Examples, Task, find_task, prepare_text, read_examples

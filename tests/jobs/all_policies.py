@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 from swallow_spark import pipeline
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
-from swallow_spark.progress import Progress
-from swallow_spark.session import open_session
-from swallow_spark.steps.run import Run
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.session.progress import Progress
+from swallow_spark.session.session import open_session
+from swallow_spark.stages.run import Run
 
 if __name__ == "__main__":
     spark = open_session("policies")

@@ -9,11 +9,26 @@ import pyarrow.parquet as pq
 from commands import REPOSITORY
 from warcio.archiveiterator import ArchiveIterator
 
-from swallow_spark.corpus import Corpus, Manifest
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+)
 
 DEMO_PAGES = REPOSITORY / "demo" / "pages"
 DEMO_FILES = [DEMO_PAGES / "00000.warc.gz", DEMO_PAGES / "00001.warc.gz"]
-STAGES = ("ingest", "sketch", "measure", "deduplicate", "decontaminate", "decide", "score", "select")
+STAGES = (
+    "ingest",
+    "sketch",
+    "measure",
+    "deduplicate",
+    "decontaminate",
+    "decide",
+    "score",
+    "tokens",
+    "host_lines",
+    "select",
+    "remove",
+)
 
 
 def manifests(corpus: Path) -> dict[str, Manifest]:

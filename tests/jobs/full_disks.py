@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from commands import call
 
-from swallow_spark import lookups
+from swallow_spark.corpus import lookups
 from swallow_spark.errors import root_cause
-from swallow_spark.kernels import buckets
-from swallow_spark.storage import Root
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.minhash import buckets
 
 
 def mount(place: Path, options: str) -> None:

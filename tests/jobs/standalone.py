@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import pyspark
 from commands import REPOSITORY, own_environment
 
-from swallow_spark import session
+from swallow_spark.session import session
 
 SPARK_HOME: Final = Path(pyspark.__file__).parent
 EAGER_SPECULATION: Final = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
 
 NUM_GOOD = 12
 

@@ -11,7 +11,7 @@ from crawls import CRAWL, Crawl, crawl_of
 from misbehaving import Web, good, refusing, serving
 from pyspark.sql import SparkSession
 
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.tables import unpack_doc_id
 
 INPUT = f"cc:{CRAWL}"

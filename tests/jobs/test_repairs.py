@@ -8,9 +8,10 @@ import pytest
 from commands import call
 from corpora import STAGES, ids, same_tables
 
-from swallow_spark import corpus as corpus_module
-from swallow_spark import lock, progress
 from swallow_spark.commands import running
+from swallow_spark.corpus import corpus as corpus_module
+from swallow_spark.corpus import lock
+from swallow_spark.session import progress
 
 
 class Backwards(datetime):

@@ -11,7 +11,7 @@ import quicktok
 from commands import call
 from corpora import rows
 
-from swallow_spark.kernels.sampling import is_sampled
+from swallow_spark.kernels.order.sampling import is_sampled
 
 
 def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from commands import REPOSITORY, call
 from corpora import DEMO_PAGES
 
 from swallow_spark.commands import looking, running
-from swallow_spark.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus
 
 WARC = DEMO_PAGES / "00000.warc.gz"
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")

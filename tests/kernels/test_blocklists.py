@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from swallow_spark.kernels import blocklists
-from swallow_spark.kernels.blocklists import Source
+from swallow_spark.kernels.text import blocklists
+from swallow_spark.kernels.text.blocklists import Source
 
 HOSTS = """# commented.example
   Listed.Example.  # ours

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import buckets as kernel
-from swallow_spark.kernels import exchange
-from swallow_spark.kernels.xxhash import xxh64
+from swallow_spark.kernels.minhash import buckets as kernel
+from swallow_spark.kernels.minhash import exchange
+from swallow_spark.kernels.minhash.xxhash import xxh64
 
 Case = list[tuple[int, ...]]  # the pages' buckets, band by band, in the order of doc_ids
 

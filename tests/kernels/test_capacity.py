@@ -1,6 +1,6 @@
 import pytest
 
-from swallow_spark.kernels.capacity import needs
+from swallow_spark.kernels.order.capacity import needs
 
 SETTING = {"bands": 40, "rows_per_band": 20, "bands_per_pass": 10}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.chains import ends
+from swallow_spark.kernels.minhash.chains import ends
 
 
 def slow_ends(witnesses: dict[int, int]) -> dict[int, int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import charset
+from swallow_spark.kernels.html import charset
 
 PROSE = "昨日は朝から雨が降っていたので、駅前の喫茶店でコーヒーを飲みながら本を読みました。とても面白かった。"
 PAGE = f"<html><head><title>雨の日</title></head><body><p>{PROSE}</p></body></html>"

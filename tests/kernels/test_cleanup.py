@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import cleanup
+from swallow_spark.kernels.text import cleanup
 
 KANJI = {*map(chr, range(0x3400, 0xA000)), *map(chr, range(0xF900, 0xFB00))}
 JAPANESE = {*map(chr, range(0x3041, 0x3097)), *map(chr, range(0x30A1, 0x30FB)), *"々〇〻）」』］〕】〉》", *KANJI}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark import kernels
+from swallow_spark import compiled
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def place() -> Path:
-    kernels._place_for_compiled_kernels()
+    compiled.choose_directory()
     return Path(os.environ.pop("NUMBA_CACHE_DIR"))
 
 

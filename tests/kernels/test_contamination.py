@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.kernels import contamination
+from swallow_spark.kernels.text import contamination
 
 QUESTION = "次のうち、日本で一番高い山はどれですか。富士山、北岳、奥穂高岳"
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ModelError
-from swallow_spark.kernels import fasttext
-from swallow_spark.kernels.fasttext_features import _append_rows
+from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.fasttext.features import _append_rows
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "demo" / "classifiers"

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.config import load
+from swallow_spark.config.annotate import Features
+from swallow_spark.config.load import load
 from swallow_spark.kernels import features
 from swallow_spark.kernels.features import letters, ng, repetition
 from swallow_spark.kernels.features.texts import is_space, without_blank_lines
-from swallow_spark.kernels.ngwords import Matcher
-from swallow_spark.sections.annotate import Features
+from swallow_spark.kernels.text.ngwords import Matcher
 
 # From 夏目漱石「吾輩は猫である」(1905), in the public domain.
 CAT = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import greedy
-from swallow_spark.kernels.minhash import estimated_jaccard
+from swallow_spark.kernels.minhash import greedy
+from swallow_spark.kernels.minhash.minhash import estimated_jaccard
 
 Pages = list[set[int]]  # the buckets of each page, in the order of doc_ids
 

@@ -9,7 +9,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import host_lines as kernel
+from swallow_spark.kernels.text import host_lines as kernel
 
 PIECES = ["\n", "\n", "\n", " ", "\u3000", "\t\r", "\u200b", "あ", "aé𠀋", "メニュー"]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=16).map("".join)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.html import extract
+from swallow_spark.kernels.html.html import extract
 
 FIRST = "昨日は朝から雨が降っていたので、駅前の喫茶店で本を読みました。とても面白い本でした。"
 SECOND = "夕方には雨が上がり、西の空に虹が見えました。写真を撮っている人がたくさんいました。"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import lookup
+from swallow_spark.corpus import lookup_file as lookup
 
 IDS = st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 40), unique=True, max_size=30).map(sorted)
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 import xxhash
 
-from swallow_spark.kernels import lsh, minhash
+from swallow_spark.kernels import lsh
+from swallow_spark.kernels.minhash import minhash
 from swallow_spark.tables import SKETCHES
 
 TEXTS = ["", "春はあけぼの。", "春はあけぼの。やうやう白くなりゆく山ぎは、", "夏は夜。" * 50, "😀", "夏は夜。" * 50]

@@ -13,7 +13,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import minhash
+from swallow_spark.kernels.minhash import minhash
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [

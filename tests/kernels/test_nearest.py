@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels import exchange, nearest
+from swallow_spark.kernels.minhash import exchange, nearest
 
 PAGES = st.integers(-3, 12)
 EDGES = st.lists(st.tuples(PAGES, PAGES, st.integers(0, 4)), max_size=60)

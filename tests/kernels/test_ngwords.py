@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.kernels import ngwords
-from swallow_spark.kernels.utf8 import code_points
+from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.text.utf8 import code_points
 
 
 def naive_matched_chars(expressions: list[str], text: str) -> int:

@@ -8,7 +8,7 @@ import quicktok
 import tokenizers
 
 from swallow_spark.errors import ModelError
-from swallow_spark.kernels import tokens
+from swallow_spark.kernels.text import tokens
 
 TEXTS = ["日本語の文章です。", "", "<|endoftext|></s>[CLS]", "a" * 5_000, "改行\nと\u3000空白 😀"] * 120
 

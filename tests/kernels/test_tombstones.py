@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.tombstones import (
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.text.tombstones import (
     Tombstones,
     address,
     domain,
@@ -17,8 +18,7 @@ from swallow_spark.kernels.tombstones import (
     parse,
     sorted_keys,
 )
-from swallow_spark.storage import Root
-from swallow_spark.tombstones import ship
+from swallow_spark.stages.remove.shipped import ship
 
 
 def tombstones(urls: bytes = b"", hosts: bytes = b"") -> Tombstones:

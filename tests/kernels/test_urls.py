@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.urls import host_of
+from swallow_spark.kernels.html.urls import host_of
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 from warcs import carefully, everything, outline, record, zipped
 
-from swallow_spark.kernels.warc import Damage, Record, find_record
+from swallow_spark.kernels.warc.warc import (
+    Damage,
+    Record,
+    find_record,
+)
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))

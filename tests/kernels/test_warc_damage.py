@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 from warcs import everything, outline, record, zipped
 
-from swallow_spark.kernels import framing
-from swallow_spark.kernels.members import Member, Window
-from swallow_spark.kernels.warc import Damage, Record, find_record, raw_record, read
+from swallow_spark.kernels.warc import framing
+from swallow_spark.kernels.warc.members import (
+    Member,
+    Window,
+)
+from swallow_spark.kernels.warc.warc import (
+    Damage,
+    Record,
+    find_record,
+    raw_record,
+    read,
+)
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from llm_server import Answer, Behaviour, FakeServer, completion, error, serving
 
+from swallow_spark.config.label import Label
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.labelling import endpoint as endpoint_module
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label, log_path
 from swallow_spark.labelling.pace import Pace
 from swallow_spark.labelling.texts import read_labels
-from swallow_spark.sections.label import Label
 from swallow_spark.tables import LABELS
 
 QUICK: dict[str, Any] = {"back_off_seconds": 0.01, "timeout_seconds": 5.0, "concurrency": 4}

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_llama import write_model
 
+from swallow_spark.config.label import Label
+from swallow_spark.config.training import Training
 from swallow_spark.labelling.answers import GRAMMAR, parse_score
 from swallow_spark.labelling.endpoint import Endpoint
 from swallow_spark.labelling.label import label
-from swallow_spark.sections.label import Label
-from swallow_spark.sections.training import Training
 from swallow_spark.training.train import train
 
 if sys.platform != "linux":

@@ -1,6 +1,6 @@
 """A report's contents as they might be, with hostile pages among them."""
 
-from swallow_spark.kernels.capacity import needs
+from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.report.contents import (
     Contents,
     Crawl,

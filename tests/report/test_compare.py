@@ -8,13 +8,13 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from test_gather import IDS, TEXTS, commit, ingested
 
-from swallow_spark.config import Config
-from swallow_spark.lineage import Lineage
+from swallow_spark.config.load import Config
+from swallow_spark.corpus.lineage import Lineage
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
-from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import VERDICTS
 
 HIRAGANA = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.3, 4: 0.19, 5: 0.9}

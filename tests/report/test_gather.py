@@ -10,16 +10,23 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Config
-from swallow_spark.corpus import Corpus, Manifest, Unit
-from swallow_spark.lineage import Due, Lineage
+from swallow_spark.config.load import Config
+from swallow_spark.config.select import Tokens
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+    Unit,
+)
+from swallow_spark.corpus.lineage import (
+    Due,
+    Lineage,
+)
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import day, is_any_of, without_secrets
 from swallow_spark.report.gather import gather
 from swallow_spark.report.render import render
 from swallow_spark.report.report import write_report
 from swallow_spark.report.state import stages
-from swallow_spark.sections.select import Tokens
 from swallow_spark.tables import (
     DUPLICATES,
     FAILURES,

@@ -10,9 +10,13 @@ from threading import Thread
 import pytest
 from misbehaving import Web, serving
 
-from swallow_spark.download import Access
+from swallow_spark.config.access import Access
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.sources.inputs import Places, expand, part_of
+from swallow_spark.files.inputs import (
+    Places,
+    expand,
+    part_of,
+)
 from swallow_spark.tables import InputFile
 
 

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
-from swallow_spark.progress import Progress
-from swallow_spark.sources.inputs import expand
-from swallow_spark.steps.run import Run
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.files.inputs import expand
+from swallow_spark.session.progress import Progress
+from swallow_spark.stages.run import Run
 
 MakeRun = Callable[..., Run]  # the fixture make_run
 

@@ -5,10 +5,10 @@ import itertools
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from swallow_spark.kernels import blocklists
-from swallow_spark.kernels.blocklists import Source
-from swallow_spark.kernels.urls import host_of
-from swallow_spark.stages import decide as stage
+from swallow_spark.kernels.html.urls import host_of
+from swallow_spark.kernels.text import blocklists
+from swallow_spark.kernels.text.blocklists import Source
+from swallow_spark.stages.decide import tasks as stage
 
 DOMAINS = [
     Source("listed.example\nco.jp\n日本語.jp\n.".encode(), "host:blocked"),

@@ -10,8 +10,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.sections.select import parse_band
-from swallow_spark.stages import cuts as stage
+from swallow_spark.config.select import parse_band
+from swallow_spark.stages.select import cuts as stage
 from swallow_spark.tables import SCORES
 
 _RNG = random.Random(41)

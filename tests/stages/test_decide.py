@@ -8,11 +8,15 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.config import Config, load
-from swallow_spark.kernels import blocklists, features
-from swallow_spark.sections.decide import Bound
-from swallow_spark.stages import decide as stage
-from swallow_spark.stages.annotate import FEATURES
+from swallow_spark.config.decide import Bound
+from swallow_spark.config.load import (
+    Config,
+    load,
+)
+from swallow_spark.kernels import features
+from swallow_spark.kernels.text import blocklists
+from swallow_spark.stages.annotate.tasks import FEATURES
+from swallow_spark.stages.decide import tasks as stage
 
 HOSTS = {
     "5ch.net": True,

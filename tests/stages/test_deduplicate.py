@@ -15,13 +15,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark import lookups
-from swallow_spark.kernels import chains, greedy, lsh
-from swallow_spark.kernels.minhash import estimated_jaccard
-from swallow_spark.kernels.xxhash import xxh64
-from swallow_spark.outputs import Kernel
-from swallow_spark.stages import deduplicate as stage
-from swallow_spark.storage import Root
+from swallow_spark.corpus import lookups
+from swallow_spark.corpus.write import Kernel
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels import lsh
+from swallow_spark.kernels.minhash import chains, greedy
+from swallow_spark.kernels.minhash.minhash import estimated_jaccard
+from swallow_spark.kernels.minhash.xxhash import xxh64
+from swallow_spark.stages.deduplicate import tasks as stage
 from swallow_spark.tables import DUPLICATES, GROUPS, SKETCHES
 
 BANDS = 10

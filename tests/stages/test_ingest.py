@@ -15,13 +15,13 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from swallow_spark.corpus import NumberedFile
-from swallow_spark.download import HttpClient
+from swallow_spark.corpus.corpus import NumberedFile
 from swallow_spark.errors import LedgerError, SwallowSparkError
-from swallow_spark.kernels.page import Limits
-from swallow_spark.stages import ingest as stage
-from swallow_spark.steps import ingest as step
-from swallow_spark.steps.ingest import ingest
+from swallow_spark.files.http import HttpClient
+from swallow_spark.kernels.html.page import Limits
+from swallow_spark.stages.ingest import step
+from swallow_spark.stages.ingest import tasks as stage
+from swallow_spark.stages.ingest.step import ingest
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
 
 JAPANESE = (

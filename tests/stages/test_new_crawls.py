@@ -12,11 +12,11 @@ from pyspark.sql import SparkSession
 from runs import new_run, table
 from test_deduplicate import Fall, cases, defined, in_order, key, length_of, sketch_of
 
-from swallow_spark import outputs
-from swallow_spark.corpus import Unit
-from swallow_spark.steps import deduplicate as steps
-from swallow_spark.steps.deduplicate import deduplicate
-from swallow_spark.steps.run import Run
+from swallow_spark.corpus import write as outputs
+from swallow_spark.corpus.corpus import Unit
+from swallow_spark.stages.deduplicate import step as steps
+from swallow_spark.stages.deduplicate.step import deduplicate
+from swallow_spark.stages.run import Run
 from swallow_spark.tables import PAGES, SKETCHES, InputFile, pack_doc_id
 
 CRAWLS = 4

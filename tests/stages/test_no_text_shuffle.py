@@ -18,9 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from runs import Built, events_of, table
 
-from swallow_spark.kernels import buckets, nearest
-from swallow_spark.kernels.exchange import PACKED
-from swallow_spark.outputs import WRITTEN
+from swallow_spark.corpus.write import WRITTEN
+from swallow_spark.kernels.minhash import buckets, nearest
+from swallow_spark.kernels.minhash.exchange import PACKED
 
 _NODE = re.compile(r"^\((\d+)\) ([^\n]*)\n(.*?)(?=^\(\d+\) |^=====|\Z)", re.MULTILINE | re.DOTALL)
 

@@ -13,15 +13,18 @@ from runs import Built, events_of, table
 from test_no_text_shuffle import queries
 from test_selection import reconfigured
 
-from swallow_spark import lookups
-from swallow_spark.config import load
-from swallow_spark.kernels import host_lines as kernel
-from swallow_spark.outputs import WRITTEN, Outputs
+from swallow_spark.config.load import load
+from swallow_spark.corpus import lookups
+from swallow_spark.corpus.summary import summarise
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.text import host_lines as kernel
 from swallow_spark.report.state import stages
-from swallow_spark.report.summary import summarise
-from swallow_spark.stages import host_lines as stage
-from swallow_spark.steps.run import Run
-from swallow_spark.storage import Root
+from swallow_spark.stages.host_lines import tasks as stage
+from swallow_spark.stages.run import Run
 from swallow_spark.tables import HOST_LINES, HOST_PAGES
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from swallow_spark.download import Access
-from swallow_spark.kernels.page import Limits
-from swallow_spark.outputs import Outputs
-from swallow_spark.stages import ingest as stage
-from swallow_spark.stages.ingest import Source
-from swallow_spark.storage import Root
+from swallow_spark.config.access import Access
+from swallow_spark.corpus.write import Outputs
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.html.page import Limits
+from swallow_spark.stages.ingest import tasks as stage
+from swallow_spark.stages.ingest.tasks import Source
 
 PAGES = 4
 

@@ -13,11 +13,11 @@ import pytest
 from pyspark.sql import SparkSession
 from runs import MakeRun
 
-from swallow_spark import lookups
-from swallow_spark.corpus import Unit
-from swallow_spark.kernels import fasttext
-from swallow_spark.stages import score as stage
-from swallow_spark.steps.score import _ship_model
+from swallow_spark.corpus import lookups
+from swallow_spark.corpus.corpus import Unit
+from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.stages.score import tasks as stage
+from swallow_spark.stages.score.step import _ship_model
 from swallow_spark.tables import SCORES
 
 KINDS = ["売れた安い話題", "設定を開く方法", "手引きと解説書", "歴史学の研究論"]

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark import lookups
-from swallow_spark.outputs import Outputs
-from swallow_spark.sections.select import Cleanup
-from swallow_spark.stages import select as stage
-from swallow_spark.storage import Root
+from swallow_spark.config.select import Cleanup
+from swallow_spark.corpus import lookups
+from swallow_spark.corpus.write import Outputs
+from swallow_spark.files.storage import Root
+from swallow_spark.stages.select import tasks as stage
 from swallow_spark.tables import PAGES
 
 

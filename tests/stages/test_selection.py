@@ -17,15 +17,21 @@ from pyspark.sql import SparkSession
 from runs import Built, events_of, table
 from test_no_text_shuffle import queries
 
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
+from swallow_spark.files.storage import Root
 from swallow_spark.report.sizes import exact_tokens
-from swallow_spark.stages import export as export_stage
-from swallow_spark.steps.export import Item, export
-from swallow_spark.steps.run import Run
-from swallow_spark.steps.select import select, selected
-from swallow_spark.storage import Root
+from swallow_spark.stages.export import tasks as export_stage
+from swallow_spark.stages.export.step import (
+    Item,
+    export,
+)
+from swallow_spark.stages.run import Run
+from swallow_spark.stages.select.step import (
+    select,
+    selected,
+)
 
 SUBSETS = """[
   {classifier='edu', bands=['top10', 'top10-30', 'top30-55.5']},
@@ -183,7 +189,7 @@ def exported(run: Run, output: Path, names: Sequence[str], format_: str, size: i
 
 @pytest.mark.parametrize("format_", ["jsonl.zst", "parquet"])
 def test_exports_hold_their_subsets(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
-    monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
+    monkeypatch.setattr("swallow_spark.stages.export.step._LEAST_SHARD", 1)
     manifest = exported(chosen, tmp_path / "out", ["either", "edu-top10"], format_, 12_000)
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     sums = dict(reversed(line.split("  ")) for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines())
@@ -226,7 +232,7 @@ def test_no_text_crosses_a_shuffle_in_an_export(
 
 
 def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swallow_spark.steps.export._LEAST_SHARD", 1)
+    monkeypatch.setattr("swallow_spark.stages.export.step._LEAST_SHARD", 1)
     whole = exported(chosen, tmp_path / "whole", ["either"], "parquet", 12_000)
     assert len(whole["subsets"]["either"]["shards"]) > 1
     write = export_stage.write_shards

@@ -9,13 +9,16 @@ import pytest
 from misbehaving import Answer, Request, Web, good, refusing, serving
 from runs import Built, MakeRun, table
 
-from swallow_spark.corpus import NumberedFile
+from swallow_spark.config.ingest import Ingest
+from swallow_spark.corpus.corpus import NumberedFile
+from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import SwallowSparkError
-from swallow_spark.report.summary import summarise
-from swallow_spark.sections.ingest import Ingest
-from swallow_spark.sources.inputs import expand
-from swallow_spark.steps.ingest import _Budget, ingest
-from swallow_spark.steps.run import Run
+from swallow_spark.files.inputs import expand
+from swallow_spark.stages.ingest.step import (
+    _Budget,
+    ingest,
+)
+from swallow_spark.stages.run import Run
 from swallow_spark.tables import unpack_doc_id
 
 

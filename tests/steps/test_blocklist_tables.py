@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
-from swallow_spark.progress import Progress
-from swallow_spark.steps.blocklists import blocklists
-from swallow_spark.steps.run import Run
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.session.progress import Progress
+from swallow_spark.stages.decide.blocklists import blocklists
+from swallow_spark.stages.run import Run
 
 
 def test_tables_of_other_lists_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,17 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark import tables
-from swallow_spark.config import load
-from swallow_spark.corpus import Corpus
-from swallow_spark.kernels.warc import Record, read
-from swallow_spark.progress import Progress
-from swallow_spark.sources.inputs import expand
-from swallow_spark.stages import ingest as stage
-from swallow_spark.steps.ingest import ingest
-from swallow_spark.steps.run import Run
+from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.files.inputs import expand
+from swallow_spark.kernels.warc.warc import (
+    Record,
+    read,
+)
+from swallow_spark.session.progress import Progress
+from swallow_spark.stages.ingest import tasks as stage
+from swallow_spark.stages.ingest.step import ingest
+from swallow_spark.stages.run import Run
 
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[0]
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from misbehaving import Answer, Request, Web, breaking, good, refusing, serving
 
-from swallow_spark import storage
-from swallow_spark.config import load
-from swallow_spark.download import Access, HttpClient
+from swallow_spark.config.access import Access
+from swallow_spark.config.load import load
+from swallow_spark.config.score import Classifier
 from swallow_spark.errors import ConfigError, InputError
-from swallow_spark.sections.score import Classifier
-from swallow_spark.steps import models
-from swallow_spark.steps.models import model_file
+from swallow_spark.files import storage
+from swallow_spark.files.http import HttpClient
+from swallow_spark.stages.score import models
+from swallow_spark.stages.score.models import model_file
 
 MODEL = Path(__file__).parents[2] / "conf" / "models" / "demo-wiki.ftz"
 CONTENT = MODEL.read_bytes()

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from swallow_spark import cli
-from swallow_spark.config import load
+from swallow_spark.config.decide import Bound
+from swallow_spark.config.load import load
 from swallow_spark.kernels import features
-from swallow_spark.sections.decide import Bound
-from swallow_spark.steps.rules import try_rules
+from swallow_spark.stages.decide.rules import try_rules
 
 GOOD = "".join(f"吾輩は猫である、名前はまだ無いのだが{n}番目の文はこうして続いてゆく。\n" for n in range(12))
 

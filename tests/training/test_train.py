@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from swallow_spark.config import load
+from swallow_spark.config.load import load
+from swallow_spark.config.training import Training
 from swallow_spark.errors import ConfigError, InputError, ModelError, UsageError
-from swallow_spark.kernels import fasttext
-from swallow_spark.sections.training import Training
+from swallow_spark.kernels.fasttext import fasttext
 from swallow_spark.training.evaluate import calibration, evaluate
 from swallow_spark.training.examples import EDU
 from swallow_spark.training.train import train as train_model

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from swallow_spark.kernels.features import compression, letters, lines, ng, ngrams, phrases, repetition, sentences
 from swallow_spark.kernels.features.texts import Feature, Texts, without_blank_lines
-from swallow_spark.kernels.ngwords import Matcher
+from swallow_spark.kernels.text.ngwords import Matcher
 
 VERSION: Final = 1
 """Of what is done to texts before any feature is computed: decoding and leaving out blank lines."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from swallow_spark.kernels.features.texts import Column, Feature, Texts, optional_ratios, ratio
-from swallow_spark.kernels.utf8 import utf8_buffers
+from swallow_spark.kernels.text.utf8 import utf8_buffers
 
 
 def _compute(texts: Texts) -> list[Column]:

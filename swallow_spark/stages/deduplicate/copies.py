@@ -8,8 +8,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.kernels import buckets
 from swallow_spark.kernels.lsh import sketch_bytes, text_keys
+from swallow_spark.kernels.minhash import buckets
 from swallow_spark.stages.deduplicate.order import Boundary
 from swallow_spark.stages.deduplicate.work import Rows, Settings, exchanged, resolved
 

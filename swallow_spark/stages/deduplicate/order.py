@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.lookups import Lookups
-from swallow_spark.outputs import Kernel
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.write import Kernel
 
 _PLACES: Final = pa.schema([("doc_id", pa.int64()), ("range", pa.int32()), ("place", pa.int64())])
 

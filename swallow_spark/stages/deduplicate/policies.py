@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.kernels import greedy as kernel
-from swallow_spark.outputs import Kernel
+from swallow_spark.corpus.write import Kernel
+from swallow_spark.kernels.minhash import greedy as kernel
 from swallow_spark.stages.deduplicate.work import Work, pairs_of
 
 _FALLEN: Final = pa.schema([("doc_id", pa.int64())])

@@ -15,12 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.kernels import buckets, exchange, nearest
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import Kernel
 from swallow_spark.kernels.lsh import sketch_bytes
-from swallow_spark.kernels.minhash import estimated_jaccard
-from swallow_spark.lookups import Lookups
-from swallow_spark.outputs import Kernel
-from swallow_spark.scan import Scan
+from swallow_spark.kernels.minhash import buckets, exchange, nearest
+from swallow_spark.kernels.minhash.minhash import estimated_jaccard
 from swallow_spark.stages.deduplicate.order import Boundary, Order
 
 Columns = Callable[..., DataFrame]

@@ -1,0 +1,23 @@
+"""Where Numba keeps what it compiles, in processes that may not write beside the package."""
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def choose_directory() -> None:
+    """Numba keeps compiled kernels beside the sources, else in the user's cache, and fails where it can write neither,
+    as in an executor without a home. It gets a directory of this user's own then."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME") or "/nonexistent")
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK) or os.access(home, os.W_OK):
+        return
+    own = Path(tempfile.gettempdir()) / f"swallow-spark-numba-{os.getuid()}"
+    with suppress(FileExistsError):
+        own.mkdir(mode=0o700)
+    found = own.lstat()
+    # What Numba loads from there, it executes.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        own = Path(tempfile.mkdtemp(prefix="swallow-spark-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(own)

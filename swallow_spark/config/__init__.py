@@ -1,0 +1,1 @@
+"""The configuration: one module a section, and what loads and checks them."""

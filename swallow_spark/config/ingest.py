@@ -1,0 +1,73 @@
+"""[ingest]: WARC records to pages."""
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from swallow_spark.config.access import Access
+from swallow_spark.config.section import (
+    Section,
+    Share,
+    public_address,
+)
+
+CC_BASE: Final = "https://data.commoncrawl.org"
+CC_CRAWLS: Final = "https://index.commoncrawl.org/collinfo.json"
+
+
+class Ingest(Section):
+    """WARC records to pages."""
+
+    meaningless = frozenset(
+        {
+            "base_url",
+            "crawls_url",
+            "max_failed_fraction",
+            "requests_per_second",
+            "bytes_per_second",
+            "requests_at_once",
+            "max_gap_bytes",
+            "redirects_to_private_addresses",
+        }
+    )
+
+    max_record_bytes: int = Field(
+        default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated; of an imported row"
+    )
+    max_inflated_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a page after removing HTTP encodings")
+    max_inflated_ratio: int = Field(default=200, ge=2, description="of these to those stored, from a mebibyte on")
+    max_html_bytes: int = Field(default=16 << 20, ge=1 << 10, description="of HTML parsed")
+    max_tags: int = Field(default=500_000, ge=1, description="of a page")
+    max_depth: int = Field(default=50_000, ge=1, description="of elements in each other")
+    max_seconds_per_page: float = Field(default=30, ge=0.1, description="of CPU, while a page is parsed")
+    max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
+    base_url: Annotated[str, AfterValidator(public_address)] = Field(
+        default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
+    )
+    crawls_url: Annotated[str, AfterValidator(public_address)] = Field(
+        default=CC_CRAWLS, description="the list of Common Crawl's crawls, for `add-crawl latest`"
+    )
+    max_failed_fraction: Share = Field(
+        default=0.01, description="of a run's files that may be unreadable before it fails; one may, unless this is 0"
+    )
+    requests_per_second: float = Field(default=200, gt=0, description="to HTTP servers, of the whole job")
+    bytes_per_second: float | None = Field(
+        default=None, gt=0, description="from HTTP servers and of ranges, of the whole job; none: no limit"
+    )
+    requests_at_once: int = Field(default=8, ge=1, le=64, description="of a task that fetches records by an index")
+    max_gap_bytes: int = Field(
+        default=64 << 10, ge=0, description="between records that one request fetches, by an index"
+    )
+    redirects_to_private_addresses: bool = Field(
+        default=False, description="whether servers may redirect to loopback, link-local and private addresses"
+    )
+
+    def access(self, tasks: int = 1) -> Access:
+        """How one of so many tasks may ask servers: a fixed share of what the job may."""
+        return Access(
+            requests_per_second=self.requests_per_second / tasks,
+            bytes_per_second=self.bytes_per_second and self.bytes_per_second / tasks,
+            requests_at_once=self.requests_at_once,
+            max_gap_bytes=self.max_gap_bytes,
+            to_private_addresses=self.redirects_to_private_addresses,
+        )

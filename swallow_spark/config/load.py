@@ -1,0 +1,254 @@
+"""Typed configuration: one frozen section per stage, read from TOML. Unknown keys and bad values are errors.
+
+A configuration is a file or the name of a packaged one (`demo`, `swallow-v1`, `swallow-v2`); `extends = "NAME"` takes
+another one as its base. `--set section.key=value` overrides single entries.
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from swallow_spark.config.annotate import (
+    Features,
+    Sketch,
+)
+from swallow_spark.config.decide import Rules
+from swallow_spark.config.decontaminate import Decontamination
+from swallow_spark.config.deduplicate import Dedup
+from swallow_spark.config.execution import Execution, Monitoring, Report
+from swallow_spark.config.ingest import Ingest
+from swallow_spark.config.label import Label
+from swallow_spark.config.score import (
+    Classifier,
+    ClassifierName,
+)
+from swallow_spark.config.section import Section
+from swallow_spark.config.select import (
+    Cleanup,
+    Plan,
+    Selection,
+    Subset,
+    Tokens,
+    plan,
+)
+from swallow_spark.config.training import Training
+from swallow_spark.errors import ConfigError
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    meaningless = frozenset({"execution", "monitoring", "spark"})
+
+    ingest: Ingest = Ingest()
+    sketch: Sketch = Sketch()
+    features: Features = Features()
+    dedup: Dedup = Dedup()
+    rules: Rules
+    decontamination: Decontamination = Decontamination()
+    classifiers: dict[ClassifierName, Classifier] = Field(default={})
+    subsets: tuple[Subset, ...] = ()
+    selection: Selection = Selection()
+    tokens: Tokens = Tokens()
+    cleanup: Cleanup = Cleanup()
+    label: Label = Label()
+    training: Training = Training()
+    report: Report = Report()
+    execution: Execution = Execution()
+    monitoring: Monitoring = Monitoring()
+    spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
+
+    @field_validator("spark")
+    @classmethod
+    def _settings_of_spark(cls, settings: dict[str, str]) -> dict[str, str]:
+        for name in settings:
+            if not name.startswith("spark."):
+                raise ValueError(
+                    f"{name!r} is no setting of Spark: they begin with spark., as in spark.spark.ui.port=0"
+                )
+        return settings
+
+    @model_validator(mode="after")
+    def _subsets_can_be_made(self) -> "Config":
+        planned = self.plan
+        if planned.counts("tokens") and not self.tokens.counting:
+            raise ValueError("subsets: bands by tokens need a tokenizer (tokens.file or tokens.encoding)")
+        if self.selection.thresholds:
+            combined = [name for name, ranking in planned.rankings.items() if ranking.ranks]
+            if combined:
+                raise ValueError(f"selection.thresholds: {combined[0]} is made of ranks, which are those of one corpus")
+            if missing := list(self.selection.missing(planned.parts)):
+                raise ValueError(f"selection.thresholds: none for {', '.join(missing)}")
+        return self
+
+    @property
+    def plan(self) -> Plan:
+        """The rankings and subsets that are configured."""
+        return plan(self.subsets, self.classifiers)
+
+
+def selection(config: Config) -> dict[str, Any]:
+    """What the subsets depend on beside the scores."""
+    return {
+        "subsets": [subset.meaning() for subset in config.subsets],
+        "thresholds": config.selection.thresholds,
+        "tokenizer": config.tokens.tokenizer() if config.plan.counts("tokens") else None,
+        "cleanup": config.cleanup.meaning(),
+    }
+
+
+def fingerprint(meaning: Mapping[str, Any], versions: Mapping[str, Any], *upstream: str) -> str:
+    """Identifies what a stage computes: its configuration, its kernels' versions, the stages before it."""
+    canonical = json.dumps([meaning, versions, upstream], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def packaged_directory() -> Path:
+    """Where the packaged configurations are: in an installed package, or beside it in a source tree."""
+    package = Path(str(resources.files("swallow_spark")))
+    return next(directory for directory in (package / "conf", package.parent / "conf") if directory.is_dir())
+
+
+def packaged_names() -> list[str]:
+    return sorted(path.stem for path in packaged_directory().glob("*.toml"))
+
+
+def load(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    fetch: Callable[[str], bytes] | None = None,
+) -> Config:
+    """The configuration in a file, the packaged one of that name, or that of an earlier run, with
+    `section.key=value` overrides.
+
+    `fetch` gets the content of a URL where a list is named by one; without it URLs are refused. Raises ConfigError: in
+    one line the key, the file, and what is allowed; and what `fetch` raises.
+    """
+    if isinstance(source, Mapping):
+        path, values = Path("the last run's configuration"), dict(source)
+    else:
+        path = _find(source, relative_to=None)
+        values = _read(path)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Config.model_validate(values, context={"directory": Path.cwd(), "fetch": fetch})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+
+
+def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
+    name = str(name_or_path)
+    candidates = [Path(name), packaged_directory() / f"{name}.toml"]
+    if relative_to:
+        candidates.insert(0, relative_to / name)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(f"{name}: no such configuration file, nor a packaged one ({', '.join(packaged_names())})")
+
+
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The file's values upon those of the file that it extends. Paths become absolute, being relative to their file."""
+    if path.resolve() in extended_by:
+        raise ConfigError(f"{path}: extends itself, by way of {extended_by[-1]}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    _resolve_paths(values, path.resolve().parent)
+    base = values.pop("extends", None)
+    return _merge(_read(_find(base, path.parent), (*extended_by, path.resolve())), values) if base else values
+
+
+def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
+    def absolute(name: Any) -> Any:
+        return str(directory / name) if isinstance(name, str) and "://" not in name else name
+
+    def entry(part: Any, key: str) -> Any:
+        return part.get(key) if isinstance(part, dict) else None
+
+    parts: list[tuple[Any, str]] = [
+        (values.get("features"), "ng_words"),
+        (values.get("features"), "phrases"),
+        (values.get("label"), "prompt"),
+    ]
+    parts += [(values.get("tokens"), "file")]
+    parts += [(values.get("decontamination"), "against")]
+    parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
+    parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
+    parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]
+    for part, key in parts:
+        found = entry(part, key)
+        if found is not None:
+            part[key] = [absolute(name) for name in found] if isinstance(found, list) else absolute(found)
+
+
+def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in values.items():
+        old = base.get(key)
+        base[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return base
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    section, _, setting = key.strip().partition(".")
+    if section == "spark" and setting and equals:  # a setting of Spark has dots in its name, and is a string
+        values.setdefault("spark", {})[setting] = text.strip()
+        return
+    *sections, last = [part.strip() for part in key.split(".")]
+    if not equals or not all((*sections, last)):
+        raise ConfigError(f"--set {override}: write it as section.key=value")
+    for section in sections:
+        if values.get(section) in (None, False):  # a section that is off is switched on
+            values[section] = {}
+        values = values[section]
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} is no section")
+    try:
+        values[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[last] = text.strip()  # a bare word is a string
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = _keys_at(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f", did you mean {close[0]}?" if close else ""
+        return f"{key}: unknown key{hint} (allowed: {', '.join(allowed)})"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:] if message.startswith("Input") else message
+    shown = problem.get("input")
+    found = f" (it is {shown!r})" if isinstance(shown, str | int | float) and message.startswith("input") else ""
+    return f"{key}: {message}{found}" if key else message
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    """The keys that are allowed at a place in the configuration."""
+    section: Any = Config
+    for part in location:
+        if isinstance(section, type) and issubclass(section, BaseModel) and part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            section = _section_in(annotation)
+    return list(section.model_fields) if section else []
+
+
+def _section_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _section_in(argument):
+            return found
+    return None

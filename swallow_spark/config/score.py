@@ -1,0 +1,59 @@
+"""[classifiers.NAME]: models that give pages scores."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+
+from swallow_spark.config.section import (
+    NAME_PATTERN,
+    Section,
+    existing_file,
+    public_address,
+    sha256_of,
+)
+
+# A classifier's name becomes part of a column's, where a dot would stand for a field of a struct.
+ClassifierName = Annotated[str, Field(pattern=NAME_PATTERN.replace(".", ""))]
+
+
+def _file_or_url(place: Path | str, info: ValidationInfo) -> Path | str:
+    if "://" in str(place):
+        return public_address(str(place))
+    return existing_file(Path(place), info)
+
+
+class Classifier(Section):
+    """A fastText model whose labels carry weights; a page's score is the sum of weight x probability."""
+
+    meaningless = frozenset({"sha256"})
+
+    path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
+        description="the model's file, or its URL (https://, s3://): fetched once, and held against `sha256`"
+    )
+    sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="of the model: another one is refused; a URL needs it"
+    )
+    weights: dict[str, float] = Field(min_length=1, description="label -> weight")
+    newlines: Literal["blank", "nothing"] = Field(
+        default="blank", description="what a newline becomes: fastText reads a text as one line"
+    )
+    nfkc: bool = Field(default=False, description="texts get Unicode's form NFKC, for models that learned from such")
+    lower_case: bool = Field(default=False, description="texts get lower case, for models that learned from such")
+
+    @model_validator(mode="after")
+    def _content(self) -> "Classifier":
+        if isinstance(self.path, str):
+            if not self.sha256:
+                raise ValueError(f"{self.path}: a URL needs the model's sha256 beside it")
+        elif self.sha256 and self.content != self.sha256:
+            raise ValueError(f"{self.path} has sha256 {self.content}, not {self.sha256}")
+        return self
+
+    @property
+    def content(self) -> str:
+        """The sha256 of the model."""
+        return sha256_of(self.path) if isinstance(self.path, Path) else str(self.sha256)
+
+    def meaning(self) -> dict[str, Any]:
+        return super().meaning() | {"path": {"sha256": self.content}}

@@ -1,0 +1,325 @@
+"""[[subsets]], [selection], [tokens] and [cleanup]: which pages become training text, how it is cleaned and counted."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
+
+from swallow_spark.config.score import ClassifierName
+from swallow_spark.config.section import (
+    ExistingFile,
+    Name,
+    Section,
+    Share,
+    sha256_of,
+)
+
+MOST_SUBSETS: Final = 63  # they are told apart by the bits of an int64
+
+
+class Band(NamedTuple):
+    """The documents between two shares from the top: above `start`, down to and with `end`; exact decimals."""
+
+    name: str
+    start: Fraction
+    end: Fraction
+
+
+def parse_band(name: str) -> Band:
+    """`top10` is the best 10 %; `top10-30` what follows, down to 30 %. Raises ValueError for anything else."""
+    match = re.fullmatch(r"top(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name, re.ASCII)
+    if match:
+        cuts = [Fraction(Decimal(cut)) / 100 for cut in match.groups() if cut is not None]
+        start, end = cuts if len(cuts) == 2 else (Fraction(0), cuts[0])
+        if start < end <= 1:
+            return Band(name, start, end)
+    raise ValueError(f"{name!r} is no band: write top10 (the best 10 %) or top10-30 (the 20 % behind them)")
+
+
+def _bands(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        parse_band(name)
+    if len(set(names)) < len(names):
+        raise ValueError("a band is named twice")
+    return names
+
+
+class Part(NamedTuple):
+    """A band of a ranking, as `union` and `intersection` name them: RANKING-BAND."""
+
+    ranking: str
+    band: Band
+
+
+def _parse_part(name: str) -> Part:
+    ranking, found, band = name.rpartition("-top")
+    if not found:
+        raise ValueError(f"{name!r} is no band of a ranking: write it as edu-top10")
+    return Part(ranking, parse_band(f"top{band}"))
+
+
+def _parts(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len({_parse_part(name) for name in names}) < 2:
+        raise ValueError("two different bands are needed at least, as in ['edu-top10', 'wiki-top10']")
+    return names
+
+
+def _weight(value: Any) -> str:
+    """A weight as it is written: 0.1 is a tenth. A string, so that it stays one in a fingerprint."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal(0)
+    if isinstance(value, bool) or not (number.is_finite() and 0 < number <= 1_000_000 and number * 1000 % 1 == 0):
+        raise ValueError(f"{value!r} is no weight: a number above 0, up to a million, with three decimals at most")
+    return f"{number.normalize():f}"
+
+
+Weight = Annotated[str, PlainValidator(_weight)]
+By = Literal["documents", "characters", "tokens"]
+
+
+class Subset(Section):
+    """A ranking of the accepted survivors with bands of it, each of which becomes the subset `NAME-BAND`; or the union
+    or intersection of bands, which becomes the subset NAME. Exactly one of classifier, ranks, union and intersection
+    is given."""
+
+    name: Name | None = Field(default=None, description="of the ranking or subset; of `classifier` it is the default")
+    classifier: ClassifierName | None = Field(default=None, description="a ranking by this classifier's score")
+    ranks: dict[ClassifierName, Weight] | None = Field(
+        default=None, min_length=2, description="a ranking by the sum of weight x rank: classifier -> weight"
+    )
+    union: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
+        default=None, description="pages that are in any of these bands, as in ['edu-top10', 'wiki-top10']"
+    )
+    intersection: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
+        default=None, description="pages that are in all of these bands"
+    )
+    bands: Annotated[tuple[str, ...], AfterValidator(_bands)] = Field(
+        default=("top10", "top10-30"), min_length=1, description="of a ranking"
+    )
+    by: By = Field(default="documents", description="what the bands' shares are shares of")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Subset":
+        ways = ("classifier", "ranks", "union", "intersection")
+        given = [way for way in ways if getattr(self, way) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(ways)} is needed (given: {', '.join(given) or 'none'})")
+        if self.name is None and not self.classifier:
+            raise ValueError(f"`{given[0]}` needs a `name`")
+        for key in () if self.is_ranking else ("bands", "by"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"`{given[0]}` takes no {key}")
+        return self
+
+    @property
+    def is_ranking(self) -> bool:
+        return bool(self.classifier or self.ranks)
+
+    @property
+    def title(self) -> str:
+        name = self.name or self.classifier
+        assert name
+        return name
+
+
+class Ranking(NamedTuple):
+    """An order of the accepted survivors: by a classifier's score, or by ranks; `by` tells what shares are of."""
+
+    classifier: str | None
+    ranks: Mapping[str, Fraction]
+    by: By
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        return (self.classifier,) if self.classifier else tuple(self.ranks)
+
+
+class Chosen(NamedTuple):
+    """A subset: the pages that are in any of the parts, or in all of them."""
+
+    name: str
+    parts: tuple[Part, ...]
+    needs_all: bool
+
+
+class Plan(NamedTuple):
+    """What the entries of [[subsets]] amount to."""
+
+    rankings: dict[str, Ranking]
+    subsets: tuple[Chosen, ...]
+
+    @property
+    def classifiers(self) -> tuple[str, ...]:
+        """All that a ranking uses, in the order of the configuration."""
+        return tuple(dict.fromkeys(name for ranking in self.rankings.values() for name in ranking.classifiers))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All bands that a subset uses."""
+        return tuple(dict.fromkeys(part for subset in self.subsets for part in subset.parts))
+
+    def counts(self, by: By) -> bool:
+        return any(ranking.by == by for ranking in self.rankings.values())
+
+
+def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
+    """The rankings and subsets that are configured; `classifiers` are the configured ones.
+
+    Raises ValueError where a name stands for nothing, or for two things.
+    """
+    known, rankings, chosen = set(classifiers), dict[str, Ranking](), list[Chosen]()
+    entries = tuple(entries)
+    for entry in entries:
+        if not entry.is_ranking:
+            continue
+        ranks = {name: Fraction(weight) for name, weight in (entry.ranks or {}).items()}
+        ranking = Ranking(entry.classifier, ranks, entry.by)
+        if unknown := sorted({*ranking.classifiers} - known):
+            there = ", ".join(classifiers) or "none"
+            raise ValueError(f"subsets: no classifier {unknown[0]!r} is configured (there is: {there})")
+        if entry.title in known and entry.title != entry.classifier:
+            raise ValueError(f"subsets: {entry.title!r} is the name of a classifier")
+        if rankings.setdefault(entry.title, ranking) != ranking:
+            raise ValueError(f"subsets: two rankings are named {entry.title!r}; give one another `name`")
+        chosen += [_chosen_band(entry.title, band) for band in entry.bands]
+    for entry in entries:
+        parts = tuple(_parse_part(name) for name in entry.union or entry.intersection or ())
+        for part in parts:
+            if part.ranking not in rankings and part.ranking not in known:
+                there = ", ".join(dict.fromkeys((*rankings, *classifiers))) or "none"
+                raise ValueError(f"subsets: {entry.title}: no ranking {part.ranking!r} (there is: {there})")
+            rankings.setdefault(part.ranking, Ranking(part.ranking, {}, "documents"))
+        if parts:
+            chosen.append(Chosen(entry.title, parts, entry.intersection is not None))
+    names = [subset.name for subset in chosen]
+    if "accepted" in names:
+        raise ValueError("subsets: 'accepted' is the name of what they are made from")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"subsets: two are named {twice!r}")
+    if len(names) > MOST_SUBSETS:
+        raise ValueError(f"subsets: {len(names)} are configured, {MOST_SUBSETS} are possible")
+    return Plan(rankings, tuple(chosen))
+
+
+def _chosen_band(ranking: str, band: str) -> Chosen:
+    return Chosen(f"{ranking}-{band}", (Part(ranking, parse_band(band)),), False)
+
+
+def _points(value: dict[str, float]) -> dict[str, float]:
+    found = {}
+    for name, score in value.items():
+        found[parse_band(f"top{name}").end] = score
+    ascending = [found[share] for share in sorted(found)]
+    if ascending != sorted(ascending, reverse=True):
+        raise ValueError("a larger share can't begin at a higher score")
+    return value
+
+
+Points = Annotated[dict[str, float], AfterValidator(_points)]
+
+
+class Selection(Section):
+    """Thresholds of an earlier selection, in the place of shares of this corpus."""
+
+    thresholds: dict[Name, Points] = Field(
+        default={},
+        description="ranking -> percent from the top -> score: pages with this score or a higher one lie above that "
+        "cut (`select --thresholds FILE` takes them from a thresholds.json)",
+    )
+
+    def threshold(self, ranking: str, share: Fraction) -> float | None:
+        """The score at which a share of a ranking ends; None where it isn't given."""
+        points = {parse_band(f"top{name}").end: score for name, score in self.thresholds.get(ranking, {}).items()}
+        return points.get(share)
+
+    def missing(self, parts: Iterable[Part]) -> Iterator[str]:
+        """The bands' ends that no threshold is given for."""
+        for ranking, band in parts:
+            for share in (band.start, band.end):
+                if share and self.threshold(ranking, share) is None:
+                    yield f"{ranking} at {percent_of(share)} %"
+
+
+def points_of(thresholds: bytes) -> dict[str, dict[str, float]]:
+    """The values of `selection.thresholds` in the content of a thresholds.json. Raises ValueError where it is none."""
+    found: dict[str, dict[str, float]] = {}
+    try:
+        for ranking, bands in json.loads(thresholds).items():
+            points = found.setdefault(ranking, {})
+            for name, last in bands.items():
+                band = parse_band(name)
+                if last is not None:
+                    points[percent_of(band.end)] = float(last["score"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no thresholds.json of this program: {error}") from None
+    return found
+
+
+def percent_of(share: Fraction) -> str:
+    """A share as bands name it: 10, 0.5."""
+    value = Decimal((share * 100).numerator) / Decimal((share * 100).denominator)
+    return f"{value.normalize():f}"
+
+
+class Tokens(Section):
+    """How tokens are counted."""
+
+    file: ExistingFile | None = Field(default=None, description="a tokenizer.json, for the package tokenizers")
+    encoding: str | None = Field(
+        default=None, description="one that the package quicktok ships: o200k_base, cl100k_base, llama3, qwen3"
+    )
+    sample_pages: int = Field(default=200, ge=10, le=1000, description="of each row of the size table, for estimates")
+    seed: int = Field(default=1, ge=0, description="of these samples")
+
+    @model_validator(mode="after")
+    def _one_tokenizer(self) -> "Tokens":
+        if self.file and self.encoding:
+            raise ValueError("either `file` or `encoding`")
+        return self
+
+    @property
+    def counting(self) -> bool:
+        return bool(self.file or self.encoding)
+
+    @property
+    def title(self) -> str:
+        """The tokenizer's name, to be told beside counts."""
+        return self.encoding or (f"{self.file.name}, sha256 {sha256_of(self.file)[:12]}" if self.file else "none")
+
+    def tokenizer(self) -> dict[str, Any]:
+        """What counts depend on."""
+        return {key: value for key, value in self.meaning().items() if key in ("file", "encoding")}
+
+
+class HostLines(Section):
+    """Which lines of a page are dropped for being on many of its host's accepted pages: those that reach both bounds.
+    The defaults are ours: on half of ten pages or more, what is no menu or header is hardly anything."""
+
+    min_pages: int = Field(default=10, ge=2, description="of the host, that have the line")
+    min_fraction: Share = Field(default=0.5, description="of the host's accepted pages, that have the line")
+
+
+def _off(value: Any) -> Any:
+    """`false` switches off what another configuration switches on."""
+    return None if value is False else value
+
+
+class Cleanup(Section):
+    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed; lines that
+    repeat across a host dropped and personal data masked where that is switched on."""
+
+    mode: Literal["careful", "swallow", "off"] = Field(
+        default="careful", description="swallow: as the original; careful: never the first line nor more than half"
+    )
+    host_lines: Annotated[HostLines | None, BeforeValidator(_off)] = Field(
+        default=None, description="lines that repeat across the pages of a host are dropped; without it, they stay"
+    )
+    mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(
+        default=(), description="personal data that a mark takes the place of"
+    )

@@ -1,0 +1,47 @@
+"""[training]: how `train` makes a classifier."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from swallow_spark.config.section import Section
+
+KEPT_BUCKETS = 20_000
+MIN_QUANTISED_ROWS = 256  # fastText's product quantiser needs as many rows as centroids
+
+
+class Training(Section):
+    """How a classifier is trained. Features as in Swallow Corpus v2: character 2- and 3-grams.
+
+    Japanese has no blanks, so a document is one or a few "words"; `min_count` keeps these out of the vocabulary.
+    """
+
+    epochs: int | None = Field(default=None, ge=1, le=10_000, description="none: 5 for wiki, 25 for edu")
+    learning_rate: float = Field(default=0.5, gt=0, le=10)
+    dim: int = Field(default=16, ge=1, le=4096)
+    buckets: int = Field(default=200_000, ge=MIN_QUANTISED_ROWS, le=1 << 28)
+    min_count: int = Field(default=5000, ge=1)
+    minn: int = Field(default=2, ge=1)
+    maxn: int = Field(default=3, ge=1, le=16)
+    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="of the initial matrix")
+    balanced: bool | None = Field(
+        default=None, description="as many examples of each class as the rarest has; none: for wiki, not for edu"
+    )
+    held_out_fraction: float = Field(default=0.1, ge=0, le=0.9, description="of the examples, that only measures")
+    kept_buckets: int = Field(
+        default=KEPT_BUCKETS, ge=0, description="n-gram rows that a .ftz keeps, those of the longest vectors; 0: all"
+    )
+    autotune_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="that fastText may look for epochs and learning rate; 0: they are as configured. What it "
+        "finds in a given time differs from run to run",
+    )
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.minn > self.maxn:
+            raise ValueError(f"minn is {self.minn}, but maxn {self.maxn}")
+        if 0 < self.kept_buckets < MIN_QUANTISED_ROWS or self.kept_buckets > max(self.buckets, KEPT_BUCKETS):
+            raise ValueError(f"kept_buckets is 0 (all), or {MIN_QUANTISED_ROWS} to buckets, not {self.kept_buckets}")
+        return self

@@ -1,0 +1,84 @@
+"""Decisions applied to text without a join: sorted doc_ids, in pieces by range, that tasks memory-map.
+
+A piece is written by a task below the corpus root and opened by any other: in place where the root is a file system
+that the workers see, else from one copy per machine. So a page's text meets a decision where it lies, and the memory
+that this takes (8 bytes a page and what goes with it) is shared by all workers of a machine.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+
+from swallow_spark.corpus import lookup_file as lookup
+from swallow_spark.files.storage import Root
+
+_ROWS_PER_PIECE: Final = 16 << 20
+_PIECE: Final = pa.schema([("first", pa.int64()), ("path", pa.string())])
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Sorted doc_ids with numeric columns beside them; `pieces` are (first doc_id, path), ascending."""
+
+    root: Root
+    directory: str
+    pieces: tuple[tuple[int, str], ...]
+    columns: tuple[str, ...]
+
+    def find(self, doc_ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, NDArray[Any]]]:
+        """Which of the doc_ids are present, and for those, in their order, each column's values."""
+        present = np.zeros(len(doc_ids), np.bool_)
+        values: dict[str, NDArray[Any]] = {}
+        piece_of = np.searchsorted([first for first, _ in self.pieces], doc_ids, side="right") - 1
+        for piece in np.unique(piece_of[piece_of >= 0]):
+            here = np.flatnonzero(piece_of == piece)
+            table = lookup.open_lookup(self.root.local_copy(self.pieces[piece][1]))
+            found, rows = table.find(doc_ids[here])
+            present[here] = found
+            for name in self.columns:
+                column = table.columns[name]
+                values.setdefault(name, np.zeros(len(doc_ids), column.dtype))[here[found]] = column[rows]
+        return present, {name: column[present] for name, column in values.items()}
+
+
+def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
+    """Writes a narrow frame (doc_id, unique, and numeric columns) as lookups below the root.
+
+    `rows` need not be exact: it decides the number of pieces.
+    """
+    directory = f"lookups/{name}-{uuid4().hex[:12]}"
+    pieces = max(1, -(-rows // _ROWS_PER_PIECE))
+    ordered = df.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
+    schema = "first long, path string"
+    listed = ordered.mapInArrow(partial(_write_piece, root=root, directory=directory), schema).collect()
+    columns = tuple(column for column in df.columns if column != "doc_id")
+    return Lookups(root, directory, tuple(sorted((row.first, row.path) for row in listed)), columns)
+
+
+def _write_piece(batches: Iterator[pa.RecordBatch], root: Root, directory: str) -> Iterator[pa.RecordBatch]:
+    first: list[int] = []
+
+    def noting_the_first() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows and not first:
+                first.append(batch.column("doc_id")[0].as_py())
+            yield batch
+
+    relative = f"{directory}/{uuid4().hex}"
+    with tempfile.TemporaryDirectory() as scratch:
+        place = root.local_path(relative) if root.is_local else Path(scratch) / "piece"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lookup.write(place, noting_the_first())
+        if not root.is_local:
+            root.upload(place, relative)
+    rows = [{"first": first[0], "path": relative}] if first else []
+    yield pa.RecordBatch.from_pylist(rows, schema=_PIECE)

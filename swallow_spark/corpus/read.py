@@ -1,0 +1,106 @@
+"""Tables as they are read.
+
+`read_files` gives a DataFrame: by Spark's own reader where that reaches the root, else by PyArrow inside tasks. PySpark
+brings no JAR for object stores, and needs none here: tasks read as they write. What that lacks is Spark's pruning of
+columns and filters, so whoever reads names the columns that are used.
+
+A `Scan` is for text: the tasks that work on it read it themselves, so it goes through no other process.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from swallow_spark.files.storage import Root
+
+_MOST_TASKS: Final = 20_000
+_BATCH_ROWS: Final = 1000
+_BATCH_BYTES: Final = 16 << 20
+# A task's share of a file, as Spark cuts files itself: all cores get some, none less than is worth a task.
+_LEAST_BYTES, _MOST_BYTES = 4 << 20, 128 << 20
+
+Work = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+class Piece(NamedTuple):
+    """The row groups of a file that are in its `number`th of `of` parts."""
+
+    path: str
+    number: int = 0
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows of Parquet files below the root, for stages that select columns and map batches: in the place of a
+    DataFrame, whose methods it has for that. The tasks of `mapInArrow` read what they work on."""
+
+    spark: SparkSession
+    root: Root
+    pieces: tuple[Piece, ...]
+    schema: pa.Schema
+
+    def select(self, *names: str) -> "Scan":
+        return replace(self, schema=pa.schema([self.schema.field(name) for name in names]))
+
+    def mapInArrow(self, work: Work, schema: StructType) -> DataFrame:  # noqa: N802 - as a DataFrame's
+        number = min(len(self.pieces), _MOST_TASKS)
+        ends = [len(self.pieces) * task // number for task in range(1, number + 1)]
+        tasks = [self.pieces[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        read = partial(_map, root=self.root, tasks=tasks, schema=self.schema, work=work)
+        return self.spark.range(0, number, 1, max(1, number)).mapInArrow(read, schema)
+
+
+def scan_files(spark: SparkSession, root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> Scan:
+    """The rows of Parquet files below the root, whose sizes in bytes are known."""
+    share = sum(sizes.values()) // spark.sparkContext.defaultParallelism
+    share = min(_MOST_BYTES, max(_LEAST_BYTES, share))
+    parts = {path: -(-size // share) or 1 for path, size in sizes.items()}
+    pieces = [Piece(path, number, of) for path, of in parts.items() for number in range(of)]
+    return Scan(spark, root, tuple(pieces), schema)
+
+
+def read_files(spark: SparkSession, root: Root, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
+    """The rows of Parquet files below the root. A frame without rows where there are none."""
+    spark_schema = from_arrow_schema(schema)
+    if not paths:
+        return spark.createDataFrame([], spark_schema)
+    if root.spark_reads:
+        return spark.read.schema(spark_schema).parquet(*map(root.spark_path, paths))
+    return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(_as_read, spark_schema)
+
+
+def _as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return batches
+
+
+def _map(
+    numbers: Iterable[pa.RecordBatch], root: Root, tasks: Sequence[Sequence[Piece]], schema: pa.Schema, work: Work
+) -> Iterator[pa.RecordBatch]:
+    pieces = (piece for batch in numbers for number in batch.column(0).to_pylist() for piece in tasks[number])
+    yield from work(batch for piece in pieces for batch in _read(piece, root, schema))
+
+
+def _read(piece: Piece, root: Root, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    with root.open_input(piece.path) as stream:
+        file = pq.ParquetFile(stream, pre_buffer=True)
+        first, last = (file.num_row_groups * number // piece.of for number in (piece.number, piece.number + 1))
+        for rows in file.iter_batches(_BATCH_ROWS, row_groups=range(first, last), columns=schema.names):
+            yield from _bounded(rows.select(schema.names).cast(schema))
+
+
+def _bounded(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The rows in batches that don't grow with long texts."""
+    if rows.nbytes <= _BATCH_BYTES or rows.num_rows < 2:
+        yield rows
+    else:
+        half = rows.num_rows // 2
+        yield from _bounded(rows.slice(0, half))
+        yield from _bounded(rows.slice(half))

@@ -1,0 +1,1 @@
+"""Files wherever they are: disks, object stores, HTTP servers."""

@@ -1,0 +1,183 @@
+"""What the INPUT arguments of a command stand for: files with canonical keys, sizes and formats."""
+
+import glob
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from pyarrow import fs
+
+from swallow_spark.addresses import key_of, shown
+from swallow_spark.config.access import Access
+from swallow_spark.config.ingest import CC_BASE
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.http import HttpClient
+from swallow_spark.files.storage import (
+    fetch,
+    filesystem,
+    is_http,
+    is_uri,
+    version_of,
+)
+from swallow_spark.tables import InputFile
+
+_LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
+_CC: Final = re.compile(r"cc:(CC-MAIN-\d{4}-\d{2})")
+_WARCS: Final = "warc.paths.gz"
+_ASKED_AT_ONCE: Final = 16
+# Rows of text, whatever they are compressed with; everything else is a WARC.
+_TEXT_FORMATS: Final = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".jsonl.zst": "jsonl", ".parquet": "parquet"}
+
+
+class Places(NamedTuple):
+    """Where Common Crawl's files are, and how servers are asked."""
+
+    base_url: str = CC_BASE
+    access: Access = Access()
+
+    @property
+    def base(self) -> str:
+        return self.base_url.rstrip("/") if is_uri(self.base_url) else os.path.abspath(self.base_url)
+
+
+def expand(
+    inputs: Sequence[str], places: Places | None = None, *, text: bool = False, part: slice | None = None
+) -> list[InputFile]:
+    """The files that INPUT arguments name: paths, globs, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
+
+    part: which lines of the listings of `cc:`. `text`: rows of extracted text (JSON lines, Parquet), not WARCs. Paths
+    hold what gives access, as it was given: `download.shown` is for telling them. Raises InputError for an argument
+    that matches nothing, can't be read, or is of another kind.
+    """
+    found: dict[str, InputFile] = {}
+    places = places or Places()
+    web = HttpClient(places.access)
+    for argument in inputs:
+        for file in _expand_one(argument, places.base, web, text, part):
+            found.setdefault(file.key, file)
+    return list(found.values())
+
+
+def part_of(text: str) -> slice:
+    """`0:100`, the first hundred lines of a listing; one of the ends may be missing. Raises UsageError for others."""
+    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})", text, re.ASCII)
+    if not match or text == ":":
+        raise UsageError(f"--files {text}: write FROM:TO, as in 0:100 for the first hundred lines of warc.paths")
+    start, stop = (int(number) if number else None for number in match.groups())
+    return slice(start, stop)
+
+
+def locations_of(argument: str, places: Places, listing: str) -> list[str]:
+    """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
+    matches; else itself. Raises InputError where there is none."""
+    return _locations_of(argument, places.base, HttpClient(places.access), listing)
+
+
+def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: slice | None) -> list[InputFile]:
+    if match := _CC.fullmatch(argument):
+        numbered = list(enumerate(_lines(_of_crawl(match[1], base, _WARCS), web)))[part or slice(None)]
+        if not numbered:
+            raise InputError(f"{argument}: no line of its warc.paths is in --files")
+        # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
+        return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
+    locations = _locations_of(argument, base, web, _WARCS)
+    if not _LISTING.search(_path(argument)):
+        return [_file(location, text, web) for location in locations]
+    try:
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            return list(pool.map(partial(_listed_file, text=text, web=web), locations))
+    except InputError as error:
+        raise InputError(f"{shown(argument)}: {error}") from None
+
+
+def _of_crawl(crawl: str, base: str, listing: str) -> str:
+    return f"{base}/crawl-data/{crawl}/{listing}"
+
+
+def _locations_of(argument: str, base: str, web: HttpClient, listing: str) -> list[str]:
+    if match := _CC.fullmatch(argument):
+        return [f"{base}/{line}" for line in _lines(_of_crawl(match[1], base, listing), web)]
+    if argument.startswith("cc:"):
+        raise InputError(f"{argument}: write cc:CC-MAIN-YYYY-WW")
+    if _LISTING.search(_path(argument)):
+        found = [_beside(argument, line) for line in _lines(argument, web) if not line.startswith("#")]
+        if not found:
+            raise InputError(f"{shown(argument)}: a listing without a line")
+        return found
+    if is_uri(argument) or not glob.has_magic(argument) or Path(argument).exists():  # a name may hold glob characters
+        return [argument]
+    found = sorted(glob.glob(argument, recursive=True))
+    if not found:
+        raise InputError(f"{argument}: no file matches")
+    return found
+
+
+def _path(location: str) -> str:
+    """The part that tells the kind of file."""
+    return urlsplit(location).path if is_http(location) else location
+
+
+def _beside(listing: str, line: str) -> str:
+    """The location that a line of a listing names: relative ones are relative to the listing. Raises InputError where a
+    listing from elsewhere names a file of this machine."""
+    is_remote = is_uri(listing) and not listing.startswith("file:")
+    found = line
+    if is_http(listing):
+        found = urljoin(listing, line)
+    elif not is_uri(line) and not line.startswith("/"):
+        found = f"{listing.rpartition('/')[0] or '.'}/{line}"
+    if is_remote and (not is_uri(found) or found.startswith("file:")):
+        raise InputError(f"{shown(listing)}: names {shown(line)}, a file of this machine")
+    return found
+
+
+def _lines(location: str, web: HttpClient) -> list[str]:
+    """The lines of a listing, plain or gzip, without blank ones."""
+    try:
+        content = fetch(location, web)
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        return [line.strip() for line in content.decode().splitlines() if line.strip()]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(f"{shown(location)}: no listing: {error}") from None
+
+
+def _listed_file(location: str, text: bool, web: HttpClient) -> InputFile:
+    key = key_of(location)
+    if is_uri(location) and key.startswith("crawl-data/"):  # as of `cc:`
+        return InputFile(key, location, -1, None, _format(location, text))
+    return _file(location, text, web)
+
+
+def _file(location: str, text: bool, web: HttpClient) -> InputFile:
+    kind = _format(location, text)
+    path = location
+    if not is_http(location):
+        files, inner = filesystem(location)
+        try:
+            info = files.get_file_info(inner)
+        except OSError as error:
+            raise InputError(f"{shown(location)}: {error}") from None
+        if info.type != fs.FileType.File:
+            is_directory = info.type == fs.FileType.Directory
+            what = "a directory, not a file (a glob names the files in it)" if is_directory else "no such file"
+            raise InputError(f"{shown(location)}: {what}")
+        path = location if is_uri(location) else inner
+    version = version_of(location, web)  # an unreadable file is an error now, not in a task later
+    return InputFile(key_of(location), path, version.bytes, version.etag, kind)
+
+
+def _format(location: str, text: bool) -> str:
+    path = _path(location)
+    kind = next((kind for suffix, kind in _TEXT_FORMATS.items() if path.endswith(suffix)), "warc")
+    if text == (kind == "warc"):
+        wanted = f"a file of text ({', '.join(_TEXT_FORMATS)})" if text else "a WARC (`import` takes extracted text)"
+        raise InputError(f"{shown(location)}: not {wanted}")
+    return kind

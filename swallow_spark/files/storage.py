@@ -1,0 +1,392 @@
+"""Where bytes are: the only module that knows local paths from object stores and HTTP.
+
+A location is a local path or a URI that `pyarrow.fs` understands (`s3://`, `hdfs://`); inputs may also be `http(s)://`.
+Object stores take their credentials from where their own tools do, and never from a location.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
+
+import pyarrow as pa
+from pyarrow import fs
+
+from swallow_spark.addresses import is_masked, shown
+from swallow_spark.errors import ChangedError, InputError, filling, is_shortage
+from swallow_spark.files.http import (
+    HttpClient,
+    Version,
+)
+
+_HTTP: Final = ("http://", "https://")
+_S3_ATTEMPTS: Final = 8
+_SPARK_READS: Final = ("hdfs://", "viewfs://")
+
+
+def can_seek(location: str) -> bool:
+    """Whether `open_input` gives a stream that can start anywhere."""
+    return not is_http(location)
+
+
+def is_http(location: str) -> bool:
+    return location.startswith(_HTTP)
+
+
+def is_uri(location: str) -> bool:
+    return "://" in location
+
+
+def machine_cache() -> Path:
+    """This user's directory for copies of what is elsewhere, one for all processes of a machine."""
+    cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    found = cache.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise InputError(f"{cache}: has to be a directory of ours that nobody else writes to; have it taken away")
+    return cache
+
+
+def filesystem(location: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a location, and the path in it. Raises InputError for a URI that can't be used."""
+    if not is_uri(location):
+        return fs.LocalFileSystem(), str(Path(location).absolute())
+    if "@" in urlsplit(location).netloc and not location.startswith(_SPARK_READS):  # hdfs://user@host is no secret
+        raise InputError(
+            f"{shown(location)}: credentials don't belong into a location: leave them to the environment, "
+            "a profile or the machine's role"
+        )
+    parts = urlsplit(location)
+    try:
+        if parts.scheme == "s3":  # one client for each bucket: making it asks where the bucket is
+            bucket = f"s3://{parts.netloc}{f'?{parts.query}' if parts.query else ''}"
+            return _bucket(bucket), unquote(f"{parts.netloc}{parts.path}")
+        return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{shown(location)}: not a path or URI that can be used here: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _bucket(uri: str) -> fs.FileSystem:
+    """A client for a bucket, in its region, that comes again as often as `download` does when it is told to slow down.
+    Left alone, PyArrow's gives up at the first SlowDown."""
+    given = dict(parse_qsl(urlsplit(uri).query))
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+    return fs.S3FileSystem(
+        region=fs.FileSystem.from_uri(uri)[0].region,
+        scheme=given.get("scheme", endpoint.scheme or None),
+        endpoint_override=given.get("endpoint_override", endpoint.netloc or None),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS),
+    )
+
+
+class Listing(NamedTuple):
+    """What is below a root, by paths relative to it, sorted."""
+
+    files: dict[str, int]
+    """path -> bytes"""
+    directories: list[str]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A directory that tables live in; all paths below are relative to it. Cheap to pickle into tasks."""
+
+    location: str
+
+    @cached_property
+    def _place(self) -> tuple[fs.FileSystem, str]:
+        return filesystem(self.location)
+
+    def _path(self, relative: str) -> str:
+        return f"{self._place[1].rstrip('/')}/{relative}".rstrip("/")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"location": self.location}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._place[0], fs.LocalFileSystem)
+
+    @property
+    def spark_reads(self) -> bool:
+        """Whether Spark's own readers reach it, without packages that PySpark doesn't bring."""
+        return self.location.startswith(_SPARK_READS) or self.is_local
+
+    def spark_path(self, relative: str) -> str:
+        """How Spark's own readers name it: they expand globs, but know no percent-encoding."""
+        path = f"file://{self._path(relative)}" if self.is_local else f"{self.location.rstrip('/')}/{relative}"
+        return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+
+    def local_path(self, relative: str) -> Path:
+        """For showing to people; a remote root has none and gives its URI's text."""
+        return Path(self._path(relative))
+
+    def exists(self, relative: str) -> bool:
+        return bool(self._place[0].get_file_info(self._path(relative)).type != fs.FileType.NotFound)
+
+    def size(self, relative: str) -> int:
+        return int(self._place[0].get_file_info(self._path(relative)).size or 0)
+
+    def make_directory(self, relative: str) -> None:
+        self._place[0].create_dir(self._path(relative), recursive=True)
+
+    def read_bytes(self, relative: str) -> bytes:
+        with self.open_input(relative) as stream:
+            return bytes(stream.read())
+
+    def open_input(self, relative: str) -> Any:
+        return self._place[0].open_input_file(self._path(relative))
+
+    def local_copy(self, relative: str) -> Path:
+        """A file or directory as a local path: itself where the root is local, else one copy per machine. With each new
+        copy go those beside it whose original is no more below the root; who has one open keeps it."""
+        if self.is_local:
+            return self.local_path(relative)
+        cache = machine_cache()
+        copies = cache / hashlib.sha256(self.location.encode()).hexdigest()[:32]
+        copy = copies / relative
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            top = relative.partition("/")[0]
+            for other in (copies / top).glob("*"):
+                if self.exists(f"{top}/{other.name}"):
+                    continue
+                if other.is_dir():
+                    shutil.rmtree(other, ignore_errors=True)  # another process of this machine does it too
+                else:
+                    other.unlink(missing_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                fresh = Path(scratch) / "copy"
+                if self._place[0].get_file_info(self._path(relative)).type == fs.FileType.Directory:
+                    fresh.mkdir()
+                with filling(copies):
+                    fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
+                with contextlib.suppress(OSError):  # another process of this machine was first
+                    fresh.rename(copy)
+        return copy
+
+    def upload(self, source: Path, relative: str) -> None:
+        """Copies a local file or directory below the root."""
+        with filling(self._path(relative)):
+            fs.copy_files(str(source), self._path(relative), destination_filesystem=self._place[0])
+
+    def open_output(self, relative: str) -> Any:
+        """A stream into a new file; the directory is made where needed."""
+        path = self._path(relative)
+        if self.is_local:  # other stores need no directories, or make them
+            self._place[0].create_dir(path.rpartition("/")[0], recursive=True)
+        return self._place[0].open_output_stream(path, compression=None)
+
+    def write_atomically(self, relative: str, content: bytes) -> None:
+        """All of the content or nothing: object stores publish an object when it is closed, others rename."""
+        if not self.is_local:
+            with self.open_output(relative) as stream:
+                stream.write(content)
+            return
+        path = self.local_path(relative)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
+        with _deleted_on_failure(temporary), temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+
+    def create_exclusively(self, relative: str, content: bytes) -> bool:
+        """Makes a file that wasn't there; False where it was. Exact on local file systems, best effort elsewhere."""
+        path = self._path(relative)
+        if self.is_local:
+            try:
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                return False
+            with _deleted_on_failure(Path(path)), os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            return True
+        if self.exists(relative):
+            return False
+        self.write_atomically(relative, content)
+        return self.read_bytes(relative) == content
+
+    def move(self, relative: str, to: str) -> None:
+        """Renames a file; exact on local file systems."""
+        self._place[0].move(self._path(relative), self._path(to))
+
+    def delete(self, relative: str) -> None:
+        """Deletes a file or a directory with all below it; nothing there is fine."""
+        filesystem_, path = self._place[0], self._path(relative)
+        kind = filesystem_.get_file_info(path).type
+        if kind == fs.FileType.Directory:
+            filesystem_.delete_dir(path)
+        elif kind == fs.FileType.File:
+            filesystem_.delete_file(path)
+
+    def files(self, relative: str, suffix: str = "") -> list[str]:
+        """All files below a directory, relative to the root, sorted."""
+        return self._below(relative, fs.FileType.File, suffix)
+
+    def directories(self, relative: str) -> list[str]:
+        """All directories below a directory, relative to the root, sorted."""
+        return self._below(relative, fs.FileType.Directory, "")
+
+    def listing(self) -> Listing:
+        """All that is there, by one request for many entries."""
+        found = sorted(self._infos(""), key=lambda entry: entry[0])
+        return Listing(
+            {path: int(info.size) for path, info in found if info.type == fs.FileType.File},
+            [path for path, info in found if info.type == fs.FileType.Directory],
+        )
+
+    def _below(self, relative: str, kind: fs.FileType, suffix: str) -> list[str]:
+        return sorted(path for path, info in self._infos(relative) if info.type == kind and path.endswith(suffix))
+
+    def _infos(self, relative: str) -> Iterator[tuple[str, fs.FileInfo]]:
+        selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
+        start = len(self._path("")) + 1
+        return ((info.path[start:], info) for info in self._place[0].get_file_info(selector))
+
+
+@contextlib.contextmanager
+def _deleted_on_failure(path: Path) -> Iterator[None]:
+    """Leaves no half-written file where a disk is full."""
+    try:
+        with filling(path):
+            yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+class _Plain(io.RawIOBase):
+    """Only what readers need of a PyArrow stream: some parsers call methods that it refuses."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_input(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> BinaryIO:
+    """An input as a stream of its stored bytes; over HTTP it can't seek, and goes on by itself where a connection
+    breaks.
+
+    Raises InputError where it can't be opened, ChangedError where it is not `expected`. Reading raises OSError, or over
+    HTTP these two.
+    """
+    refuse_masked(location)
+    try:
+        if is_http(location):
+            return cast(BinaryIO, io.BufferedReader((web or _web()).open(location, expected=expected), 1 << 20))
+        if is_uri(location):
+            filesystem_, path = filesystem(location)
+            opened = filesystem_.open_input_file(path)
+            _hold_against(location, version_of_opened(opened), expected)
+            return cast(BinaryIO, io.BufferedReader(_Plain(opened), 1 << 20))
+        _hold_against(location, Version(os.stat(location).st_size), expected)
+        return open(location, "rb", buffering=1 << 20)
+    except OSError as error:
+        raise _unreadable(location, error) from None
+
+
+def fetch(location: str, web: HttpClient | None = None) -> bytes:
+    """The whole content of an input. Raises InputError where it can't be read."""
+    try:
+        with open_input(location, web=web) as stream:
+            return stream.read()
+    except OSError as error:
+        raise _unreadable(location, error) from None
+
+
+def open_random_access(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> Any:
+    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError where it can't be opened,
+    ChangedError where it is not `expected`."""
+    try:
+        if is_http(location):
+            with (
+                open_input(location, web=web, expected=expected) as stream,
+                tempfile.NamedTemporaryFile() as copy,
+            ):
+                with filling(copy.name):
+                    shutil.copyfileobj(stream, copy, 1 << 20)
+                    copy.flush()
+                return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
+        refuse_masked(location)
+        filesystem_, path = filesystem(location)
+        opened = filesystem_.open_input_file(path)
+        _hold_against(location, version_of_opened(opened), expected)
+        return opened
+    except OSError as error:
+        raise _unreadable(location, error) from None
+
+
+def version_of(location: str, web: HttpClient | None = None) -> Version:
+    """Size and ETag of an input. Raises InputError where it can't be read."""
+    if is_http(location):
+        with (web or _web()).open(location) as body:
+            return body.version
+    with open_random_access(location) as opened:
+        return version_of_opened(opened)
+
+
+def version_of_opened(opened: Any) -> Version:
+    """Size and ETag of a PyArrow file."""
+    etag = (opened.metadata() or {}).get("ETag")
+    return Version(opened.size(), etag.decode("ascii", "replace") if isinstance(etag, bytes) else etag)
+
+
+def _hold_against(location: str, found: Version, expected: Version | None) -> None:
+    if expected and (difference := expected.differs_from(found)):
+        raise ChangedError(f"{shown(location)}: has changed: {difference}")
+
+
+def refuse_masked(location: str) -> None:
+    """Raises InputError for an address from which something was left out."""
+    if is_masked(location):
+        raise InputError(f"{location}: its user and password, or its query, are stored nowhere: name the INPUT again")
+
+
+def _unreadable(location: str, error: OSError) -> InputError | OSError:
+    """What to raise; the error itself where it is this machine that lacks something."""
+    if is_shortage(error):
+        return error
+    return InputError(f"{shown(location)}: can't be read: {error.strerror or error}")
+
+
+@lru_cache(maxsize=1)
+def _web() -> HttpClient:
+    """For the single files that a driver reads."""
+    return HttpClient()

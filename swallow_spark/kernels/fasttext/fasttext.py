@@ -1,0 +1,211 @@
+"""Probabilities of a fastText classifier for Arrow arrays of texts.
+
+fastText averages the rows of all features of a text and multiplies the average by the output matrix. Since both are
+linear, the output matrix is multiplied into the rows once, at load, wherever that makes the rows no longer (800 MB
+become 8 MB for 2 M buckets of 100 dimensions and two labels: of two, only the difference counts). What comes out is a
+table that workers map instead of each having its own.
+
+What counts as a feature is fastText's own rule (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification";
+Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText
+reads one line a document.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+from numpy.typing import NDArray
+
+from swallow_spark.errors import ModelError
+from swallow_spark.kernels.fasttext.features import (
+    index_entries,
+    sum_features,
+)
+from swallow_spark.kernels.fasttext.file import (
+    ModelFile,
+    read,
+)
+from swallow_spark.kernels.fasttext.losses import (
+    ARTEFACT,
+    dot_products,
+    hierarchical_softmax,
+    huffman_children,
+    one_vs_all,
+    softmax,
+)
+from swallow_spark.kernels.fasttext.table import (
+    Table,
+    map_table,
+    write_table,
+)
+from swallow_spark.kernels.fasttext.trigrams import sum_bigrams_and_trigrams
+from swallow_spark.kernels.text.utf8 import utf8_buffers
+
+VERSION: Final = 4  # of the results, and of the files that `Model.share` writes
+
+
+class Preparation(NamedTuple):
+    """What a model wants done to a text before: see the section [classifiers.NAME]."""
+
+    newlines: str = "blank"
+    nfkc: bool = False
+    lower_case: bool = False
+
+    def apply(self, texts: pa.Array) -> pa.Array:
+        """texts: string or large_string array."""
+        if self.nfkc:
+            texts = pc.utf8_normalize(texts, form="NFKC")
+        if self.lower_case:
+            texts = pc.utf8_lower(texts)
+        if self.newlines == "nothing":  # as a blank it counts anyway
+            texts = pc.replace_substring(texts, "\n", "")
+        return texts
+
+
+class Model:
+    """A loaded classifier. `labels` are the model's, with their `__label__` prefix, in the model's order."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self.path = path
+        self.labels = table.labels
+        self._table = table
+        self._children = huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
+
+    @property
+    def one_label_each(self) -> bool:
+        """Whether the probabilities of a text's labels add up to 1: not in one-vs-all."""
+        return self._table.loss in ("softmax", "hs")
+
+    def share(self, path: Path) -> None:
+        """Writes what `open_shared` maps."""
+        write_table(self._table, path)
+
+    def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
+        """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives.
+
+        texts: string or large_string array. A null counts as an empty text. A text in which fastText finds no feature,
+        and so predicts nothing, has 0 for all labels.
+        """
+        means, counts = self._means(texts)
+        table = self._table
+        result = np.zeros((len(texts), len(self.labels)), np.float32)
+        logits = means
+        if len(table.output):
+            logits = np.empty((len(texts), len(table.output)), means.dtype)
+            dot_products(means, table.output, logits)
+        logits = logits[:, : table.num_logits]
+        if table.loss == "hs":
+            hierarchical_softmax(logits, self._children, result)
+        elif table.loss != "softmax":
+            result = one_vs_all(logits)
+        elif len(self.labels) == 2:
+            softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
+        else:
+            softmax(logits, result)
+        result[counts == 0] = 0.0
+        return result
+
+    def _means(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The mean row of each text (texts, width), and how many features it has."""
+        data, offsets = utf8_buffers(texts)
+        table = self._table
+        counts = np.zeros(len(texts), np.int64)
+        exactly = not self.one_label_each  # as fastText adds: see `one_vs_all`
+        sums = np.zeros((len(texts), table.rows.shape[1]), np.float32 if exactly else np.float64)
+        vocabulary = (table.entries, table.entry_offsets, table.entry_hashes, table.slots, table.num_words)
+        rows = (table.rows, table.bucket, table.kept)
+        if (table.minn, table.maxn, table.word_ngrams) == (2, 3, 1):
+            sum_bigrams_and_trigrams(data, offsets, *vocabulary, *rows, exactly, sums, counts)
+        else:
+            ngrams = (table.minn, table.maxn, table.word_ngrams)
+            sum_features(data, offsets, *vocabulary, *rows, *ngrams, sums, counts)
+        return sums * (1.0 / np.maximum(counts, 1)).astype(sums.dtype)[:, None], counts
+
+
+def load(path: str | Path) -> Model:
+    """The classifier in a fastText `.bin` or `.ftz` file.
+
+    Raises ModelError where the file is missing, cut, damaged, or holds no supervised model.
+    """
+    path = Path(path)
+    return Model(path, _convert(path, read(path)))
+
+
+def open_shared(path: Path) -> Model:
+    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once.
+
+    Raises ModelError where the file is damaged.
+    """
+    return Model(path, map_table(path))
+
+
+def expected_score(
+    model: Model, probabilities: NDArray[np.float32], weights: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """float64 (n,): the sum of weight x probability over the labels; a label without a weight weighs 0.
+
+    fastText's 1e-5 is taken off first, and the score of a model whose labels exclude each other stays within the
+    weights. Raises ModelError where `weights` names a label that the model does not have.
+    """
+    unknown = sorted(set(weights) - set(model.labels))
+    if unknown:
+        raise ModelError(f"{model.path} has no label {', '.join(unknown)}; its labels are {', '.join(model.labels)}")
+    score = np.zeros(len(probabilities), np.float64)
+    for column, label in enumerate(model.labels):  # a fixed order of additions: the same sum in every batch size
+        score += weights.get(label, 0.0) * np.maximum(probabilities[:, column].astype(np.float64) - ARTEFACT, 0.0)
+    return np.clip(score, min(0.0, *weights.values()), max(0.0, *weights.values())) if model.one_label_each else score
+
+
+def _convert(path: Path, contents: ModelFile) -> Table:
+    """The table of a model file: with rows as short as they can be."""
+    arguments = contents.arguments
+    output = np.concatenate(list(contents.output.chunks()))
+    used = output.astype(np.float64)
+    if contents.loss == "softmax" and len(output) == 2:
+        used = used[1:] - used[:1]
+    elif contents.loss == "hs":
+        used = used[:-1]  # the last row belongs to no inner node
+    folded = contents.loss in ("softmax", "hs") and len(used) <= arguments.dim
+    width = len(used) if folded else arguments.dim
+    width = 4 if width in (2, 3) else width  # four columns are added at a time
+    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # and one of zeros
+    start = 0
+    for chunk in contents.input.chunks():
+        if folded:
+            _fold(chunk, used, rows[start : start + len(chunk)])
+        else:
+            rows[start : start + len(chunk), : arguments.dim] = chunk
+        start += len(chunk)
+    if not np.isfinite(rows).all():
+        raise ModelError(f"{path}: the products of its matrices are not finite")
+    entries = contents.words + [label.encode() for label in contents.labels]
+    return Table(
+        contents.labels,
+        contents.label_counts,
+        contents.loss,
+        len(contents.words),
+        arguments.bucket,
+        arguments.minn,
+        arguments.maxn,
+        arguments.word_ngrams,
+        *index_entries(entries),
+        np.zeros(0, np.int32) if contents.kept_buckets is None else contents.kept_buckets,
+        rows,
+        len(used),
+        np.zeros((0, 0), np.float32) if folded else used.astype(np.float32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _fold(rows: NDArray[np.float32], output: NDArray[np.float64], result: NDArray[np.float32]) -> None:
+    """result[r, k] = rows[r] . output[k], in double precision and in one order on every machine, unlike BLAS."""
+    for r in range(rows.shape[0]):
+        for k in range(output.shape[0]):
+            total = 0.0
+            for d in range(rows.shape[1]):
+                total += np.float64(rows[r, d]) * output[k, d]
+            result[r, k] = total

@@ -1,0 +1,162 @@
+"""The main text of an HTML page, its title, and what it asks of robots.
+
+The page is decoded (`charset`) and parsed, its DOM is walked once (`blocks`), and those of its blocks that are main
+text are chosen (`maintext`).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from selectolax.lexbor import LexborHTMLParser
+
+from swallow_spark.kernels.html import charset
+from swallow_spark.kernels.html.blocks import (
+    SPACE,
+    walk,
+    words,
+)
+from swallow_spark.kernels.html.maintext import main_texts
+
+__all__ = ["VERSION", "Extracted", "depth", "extract"]
+
+VERSION: Final = 3  # raise it where any page's text may change
+
+MAX_DEPTH: Final = 5_000  # the parser's time grows with the square of the depth: 17 s at 100,000
+MAX_ATTRIBUTES: Final = 5_000  # of one tag; likewise: 17 s at 100,000
+
+# A title around the site's name: nothing, or a separator.
+_SEPARATOR_END: Final = re.compile(r"(?:^|[|｜:：»«/／•·・–—―‐-])\s*$")
+_SEPARATOR_START: Final = re.compile(r"\s*(?:$|[|｜:：»«/／•·・–—―‐-]|\s[(（\[【])")
+_QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_UNNESTED: Final = words(
+    "area base br col embed hr img input link meta param source track wbr p li dt dd td th tr option"
+)
+_NESTING_TAG: Final = re.compile(r"</?(?!(?:p|br|script|style|title|li|h[1-6]|td|th|tr)\b)[a-zA-Z][^<>]*>")
+
+
+class Extracted(NamedTuple):
+    """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
+
+    `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
+    where the page says nothing. `page_text` is all that the page shows, its title and navigation included. `lang` is
+    the language that it declares, as it stands; "" where it declares none.
+    """
+
+    title: str
+    text: str
+    charset: str
+    num_replaced: int
+    robots: str | None
+    page_text: str
+    lang: str
+
+
+def extract(html: bytes, content_type: str | None = None) -> Extracted:
+    """The title and the main text of a page; `content_type` is the value of the HTTP header.
+
+    Any bytes will do. The text can always be encoded as UTF-8.
+    """
+    decoded = charset.decode(html, content_type)
+    tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
+    root = tree.root
+    if root is None:
+        return Extracted("", "", decoded.charset, decoded.num_replaced, None, "", "")
+    elements, blocks = walk(root)
+    title, robots = _metadata(tree.head, next((b.text for b in blocks if elements[b.element].tag == "h1"), ""))
+    main = main_texts(elements, blocks)
+    if not main and (frames := tree.css_first("noframes")) is not None:  # its content is text to the parser
+        elements, blocks = walk(LexborHTMLParser(frames.text(), scripting=True).root)
+        main = main_texts(elements, blocks)
+    if not main:
+        _, blocks = walk(root, everything=True)
+        main = [block.text for block in blocks]
+    page_text = "\n".join([title, *[block.text for block in blocks]])
+    lang = root.attributes.get("lang") or ""
+    return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text, lang)
+
+
+def _without_long_tags(source: str) -> str:
+    """The page; tags with more than MAX_ATTRIBUTES keep none of them."""
+    pieces = []
+    position = 0
+    for start, end in _long_tags(source):
+        tag = source[start:end]
+        if tag[1:2].isalpha() and len(_QUOTED.sub("", tag).split()) > MAX_ATTRIBUTES:
+            pieces += [source[position:start], tag.split(maxsplit=1)[0], "" if source[end : end + 1] == ">" else ">"]
+            position = end
+    return "".join([*pieces, source[position:]]) if pieces else source
+
+
+def _long_tags(source: str) -> Iterator[tuple[int, int]]:
+    """Where tags begin, and end before the next `<` or `>`, that are 2 * MAX_ATTRIBUTES characters long: an attribute
+    and a space are two characters at least."""
+    step = MAX_ATTRIBUTES  # so long a tag fills one of these pieces
+    after = 0
+    for piece in range(0, len(source) - step, step):
+        if piece < after or source.find("<", piece, piece + step) >= 0:
+            continue
+        start = source.rfind("<", 0, piece)
+        following = source.find("<", piece + step)
+        after = len(source) if following < 0 else following
+        if start >= 0:
+            end = source.find(">", start, after)
+            end = after if end < 0 else end
+            if end - start >= 2 * step:
+                yield start, end
+
+
+def _flattened(source: str) -> str:
+    """The page; where its elements may nest deeper than MAX_DEPTH, with only paragraphs, cells and items as tags."""
+    return source if depth(source, MAX_DEPTH) < MAX_DEPTH else _NESTING_TAG.sub("\n", source)
+
+
+def depth(source: str, suspicious: int) -> int:
+    """How deep a page's elements may nest, by its tags alone; 0 where a count shows that it is below `suspicious`."""
+    tags = source.count("<")
+    if tags < suspicious or tags - 2 * source.count("</") < suspicious:
+        return 0
+    now = deepest = 0
+    for slash, name in _TAG.findall(source):
+        if name.lower() not in _UNNESTED:
+            now += -1 if slash else 1
+            deepest = max(deepest, now)
+    return deepest
+
+
+def _metadata(head: Any, h1: str) -> tuple[str, str | None]:
+    """(title, content of meta robots).
+
+    The title is <title>'s, without the site's name where og:title or <h1> are the rest of it, or og:site_name is what
+    follows its last separator; else one of these.
+    """
+    title = og_title = site = ""
+    robots = None
+    node = None if head is None else head.first_child
+    while node is not None:
+        if node.tag == "title" and not title:
+            title = _line(node.text())
+        elif node.tag == "meta":
+            attributes = node.attributes
+            name = (attributes.get("name") or attributes.get("property") or "").lower()
+            if name == "robots" and robots is None:
+                robots = _line(attributes.get("content") or "").lower()
+            elif name == "og:title" and not og_title:
+                og_title = _line(attributes.get("content") or "")
+            elif name == "og:site_name" and not site:
+                site = _line(attributes.get("content") or "")
+        node = node.next
+    h1 = _line(h1)
+    for shorter in (h1, og_title):
+        if shorter and shorter not in (title, site):
+            before, found, after = title.partition(shorter)
+            if found and _SEPARATOR_END.search(before) is not None and _SEPARATOR_START.match(after) is not None:
+                return shorter, robots
+    if site and title.endswith(site) and _SEPARATOR_END.search(before := title[: -len(site)]) is not None:
+        title = _SEPARATOR_END.sub("", before).strip() or title
+    return title or og_title or h1, robots
+
+
+def _line(text: str) -> str:
+    return SPACE.sub(" ", text).replace("\x00", "").strip()

@@ -1,0 +1,206 @@
+"""Text that was extracted elsewhere: the rows of JSON lines (plain, gzip, zstd) and Parquet files."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swallow_spark.kernels.html.urls import host_of
+from swallow_spark.kernels.japanese import language_score
+
+VERSION: Final = 2
+
+_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_COLUMNS: Final = ("text", "url", "title", "date")
+_NO_TEXT: Final = ("no_text_column", "a row needs a string `text`")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+class Row(NamedTuple):
+    """A row of an input. `problem` says why its text can't be used: (reason, detail)."""
+
+    number: int
+    values: dict[str, Any]
+    length: int  # bytes in the input, as far as known
+    problem: tuple[str, str] | None = None
+    utf8: bytes = b""  # of the text: encoded once for all that is made of it
+
+
+def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
+    """The rows of a file, numbered from 0. `stream` is a PyArrow input file; `format` is jsonl or parquet.
+
+    A row's strings may have `max_record_bytes` together (of JSON: its line). Raises OSError or pyarrow.ArrowException
+    where the file itself is damaged; what came before it counts.
+    """
+    yield from (_parquet if format == "parquet" else _json_lines)(stream, max_record_bytes)
+
+
+def page_columns(row: Row) -> dict[str, Any] | None:
+    """The row as columns of tables.PAGES, without doc_id; None where there is no text."""
+    text = row.values["text"]
+    if not text or text.isspace():
+        return None
+    url = row.values.get("url")
+    return {
+        "url": url,
+        "host": host_of(url) if url else None,
+        "date": row.values.get("date"),
+        "title": row.values.get("title"),
+        "text": row.utf8,
+        "charset": "utf-8",
+        "language_score": language_score(row.utf8),
+        "num_chars": len(text),
+        "record_length": row.length,
+        "payload_sha1": hashlib.sha1(row.utf8, usedforsecurity=False).hexdigest(),
+        "robots": None,
+    }
+
+
+def _parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    try:
+        yield from _parquet_rows(stream, max_record_bytes)
+    except ValueError as error:  # names of columns that are no UTF-8, columns of different lengths
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+def _parquet_rows(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    file = pq.ParquetFile(stream)
+    columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
+    if "text" not in columns:
+        yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
+        return
+    for number, row in enumerate(zip(*columns.values(), strict=True)):
+        yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
+
+
+def _is_read(schema: pa.Schema, name: str) -> bool:
+    index = schema.get_field_index(name)  # -1 also where several have that name
+    if index < 0:
+        return False
+    kind = schema.field(index).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return is_string or (name == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
+
+
+def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
+    """A column's values, decoded one at a time: the file's dictionary may give each row of a batch one that is as large
+    as a page. What is a dictionary in Arrow too doesn't grow so, and would be copied for each batch."""
+    is_dictionary = pa.types.is_dictionary(file.schema_arrow.field(name).type)
+    for batch in file.iter_batches(256 if is_dictionary else 1, columns=[name], use_threads=False):
+        yield from (value.value if is_dictionary else value for value in batch.column(0))
+
+
+def _of_scalars(number: int, scalars: dict[str, Any], max_record_bytes: int) -> Row:
+    buffers = {name: value.as_buffer() for name, value in scalars.items() if isinstance(value, pa.StringScalar)}
+    size = sum(buffer.size for buffer in buffers.values() if buffer is not None)
+    if size > max_record_bytes:
+        return Row(number, {}, size, ("record_too_large", f"over {max_record_bytes} bytes"))
+    if buffers["text"] is None:
+        return Row(number, {}, 0, _NO_TEXT)
+    utf8 = buffers["text"].to_pybytes()
+    try:
+        text = utf8.decode()
+    except UnicodeDecodeError as error:
+        return Row(number, {}, len(utf8), ("not_utf8", str(error)))
+    strings = {name: _decoded(buffers.get(name)) for name in ("url", "title")}
+    moment = _date(_decoded(buffers["date"])) if "date" in buffers else _moment(scalars.get("date"))
+    return Row(number, {"text": text, **strings, "date": moment}, len(utf8), utf8=utf8)
+
+
+def _decoded(buffer: pa.Buffer | None) -> str | None:
+    try:
+        return None if buffer is None else buffer.to_pybytes().decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _moment(scalar: Any) -> datetime | None:
+    """Of a date or a timestamp; None beyond the years 1 to 9999. The names of time zones, which may be nonsense, don't
+    matter: what is stored is UTC."""
+    if scalar is None or scalar.value is None:
+        return None
+    try:
+        if isinstance(scalar, pa.Date32Scalar):
+            return _EPOCH + timedelta(days=scalar.value)
+        unit = "ms" if isinstance(scalar, pa.Date64Scalar) else scalar.type.unit
+        return _EPOCH + timedelta(microseconds=scalar.value * _NANOSECONDS[unit] // 1000)
+    except OverflowError:
+        return None
+
+
+def _json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    magic = stream.read(4)
+    stream.seek(0)
+    codec = next((name for start, name in _MAGIC.items() if magic.startswith(start)), None)
+    if codec:
+        stream = pa.CompressedInputStream(stream, codec)
+    number = 0
+    for line in _lines(stream, max_record_bytes):
+        if line is None:
+            yield Row(number, {}, max_record_bytes, ("record_too_large", f"over {max_record_bytes} bytes"))
+        elif line.strip():
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield Row(number, {}, len(line), ("not_json", str(error)[:200]))
+            else:
+                yield _checked(number, values, len(line))
+        else:
+            continue
+        number += 1
+
+
+def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
+    """The lines of a stream; None in the place of one that is longer than `limit`."""
+    rest, skipping = b"", False
+    while chunk := stream.read(1 << 20):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield None if skipping or len(line) > limit else line
+            skipping = False
+        if len(rest) > limit:
+            rest, skipping = b"", True
+    if rest or skipping:
+        yield None if skipping or len(rest) > limit else rest
+
+
+def _checked(number: int, values: Any, length: int) -> Row:
+    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
+        return Row(number, {}, length, _NO_TEXT)
+    text, utf8 = _unicode(values["text"])
+    strings = {name: _string(values.get(name)) for name in ("url", "title")}
+    return Row(number, {"text": text, **strings, "date": _date(values.get("date"))}, length, utf8=utf8)
+
+
+def _unicode(value: str) -> tuple[str, bytes]:
+    """A string, and it as UTF-8."""
+    try:
+        return value, value.encode()
+    except UnicodeEncodeError:  # lone surrogates come through JSON escapes, and are no Unicode text
+        utf8 = value.encode("utf-8", "replace")
+        return utf8.decode(), utf8
+
+
+def _string(value: Any) -> str | None:
+    return _unicode(value)[0] if isinstance(value, str) else None
+
+
+def _date(value: Any) -> datetime | None:
+    """A date as given by a date, a timestamp or in ISO 8601; None where it is none of them."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

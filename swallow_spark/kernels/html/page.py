@@ -1,0 +1,190 @@
+"""From a WARC record to a page of the corpus, or to the reason why it is none."""
+
+import base64
+import hashlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from swallow_spark.kernels import japanese
+from swallow_spark.kernels.html import charset, html, signs
+from swallow_spark.kernels.html.urls import host_of
+from swallow_spark.kernels.warc import http, skim
+from swallow_spark.kernels.warc.records import Record
+
+__all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]
+
+VERSION: Final = 3  # raise it where another page, or none, may come out of the same record
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_SNIFF_BYTES: Final = 1024
+_HTML_START: Final = re.compile(
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
+    re.IGNORECASE,
+)
+ELAPSED_FACTOR: Final = 20  # a machine may be so loaded
+_TEST_HOSTILE: Final = os.environ.get("SWALLOW_SPARK_TEST_HOSTILE") == "1"  # only tests set it
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a record and a page may have at most."""
+
+    max_record_bytes: int = 64 << 20
+    """Bytes of a WARC record's block as framed (`warc.read`)."""
+    max_inflated_bytes: int = 64 << 20
+    """Bytes after removing HTTP encodings."""
+    max_inflated_ratio: int = 200
+    """Of these to the bytes stored, where they are over a mebibyte. Deflate reaches 1,032; pages 10, or 50."""
+    max_html_bytes: int = 16 << 20
+    """Bytes of HTML parsed."""
+    max_tags: int = 500_000
+    """Of a page, by its `<`. A block takes up to 700 bytes of memory while the main text is sought."""
+    max_depth: int = 50_000
+    """Of elements in each other; from html.MAX_DEPTH on they are flattened."""
+    max_seconds_per_page: float = 30.0
+    """CPU seconds of parsing; then the process ends (SIGPROF), and a retried task gives up the page. A page that waits
+    for something ends it after ELAPSED_FACTOR times as many seconds (SIGALRM)."""
+    max_replaced_fraction: float = 0.05
+    """Of the decoded page's characters, U+FFFD put in for unreadable bytes: 0 to 1."""
+
+
+class Page(NamedTuple):
+    """A row of `tables.PAGES` without its doc_id."""
+
+    url: str | None
+    host: str | None
+    date: datetime | None
+    title: str
+    text: str
+    charset: str
+    language_score: float
+    num_chars: int
+    record_length: int
+    payload_sha1: str
+    """As WARC-Payload-Digest writes it, `sha1:` and base 32, but always of the body without HTTP encodings."""
+    robots: str | None
+    """X-Robots-Tag headers and meta robots, joined by `; `."""
+
+
+class PassedOver(NamedTuple):
+    """A sound record that is no Japanese page; `reason`: not_a_response, status, not_html, no_text,
+    no_sign_of_japanese or not_japanese."""
+
+    reason: str
+
+
+_NOT_A_RESPONSE: Final = PassedOver("not_a_response")
+_STATUS: Final = PassedOver("status")
+_NO_SIGN_OF_JAPANESE: Final = PassedOver("no_sign_of_japanese")
+
+
+class Failure(NamedTuple):
+    """A record that might be a page, if it could be read; `reason`: bad_http, inflated_size, inflated_ratio,
+    too_large, too_many_tags, too_deep, undecodable, parse_error; from `confined` also crashed and timed_out."""
+
+    reason: str
+    detail: str
+
+
+def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
+    """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear.
+
+    Raises MemoryError, whatever takes the memory.
+    """
+    if not record.holds_http_response:
+        return _NOT_A_RESPONSE
+    if seen := skim.skim(record, limits.max_inflated_bytes):
+        return _STATUS if seen == skim.STATUS else _NO_SIGN_OF_JAPANESE
+    try:
+        response = http.parse(record.block)
+    except http.BadHttpError as error:
+        return Failure("bad_http", str(error))
+    if response.status != 200:
+        return _STATUS
+    content_type = response.content_type
+    if content_type is not None and http.media_type(content_type) not in _HTML_TYPES:
+        return PassedOver("not_html")
+    try:
+        body = http.body(response, limits.max_inflated_bytes, limits.max_inflated_ratio)
+    except http.TooLargeError as error:
+        return Failure(error.reason, str(error))
+    except http.BadHttpError as error:
+        return Failure("bad_http", str(error))
+    if not body or body.isspace():
+        return PassedOver("no_text")
+    if content_type is None and _HTML_START.search(body, 0, _SNIFF_BYTES) is None:
+        return PassedOver("not_html")
+    try:
+        return _japanese_page(record, response, body, limits)
+    except MemoryError:  # it may be others that took the memory: `confined` tells
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a parser makes of hostile HTML costs that page only
+        return Failure("parse_error", f"{type(error).__name__}: {error}")
+
+
+def _japanese_page(record: Record, response: http.Response, body: bytes, limits: Limits) -> Page | PassedOver | Failure:
+    content_type = response.content_type
+    if not signs.may_be_japanese(body, content_type):
+        return _NO_SIGN_OF_JAPANESE
+    if len(body) > limits.max_html_bytes:
+        return Failure("too_large", f"{len(body)} bytes of HTML, over the limit of {limits.max_html_bytes}")
+    if (num_tags := body.count(b"<")) > limits.max_tags:
+        return Failure("too_many_tags", f"{num_tags} tags, over the limit of {limits.max_tags}")
+    with _watched(limits.max_seconds_per_page):
+        if _TEST_HOSTILE:
+            _obey(body)
+        # As deep as it has tags, a page can nest: decoding it, too, is for the few that may be too deep.
+        depth = html.depth(body.decode("latin-1"), limits.max_depth) if num_tags > limits.max_depth else 0
+        if depth > limits.max_depth:
+            return Failure("too_deep", f"elements nest {depth} deep, over the limit of {limits.max_depth}")
+        extracted = html.extract(body, content_type)
+    if extracted.num_replaced:
+        num_decoded = len(charset.decode(body, content_type).text)
+        if extracted.num_replaced > limits.max_replaced_fraction * num_decoded:
+            detail = f"{extracted.num_replaced} of {num_decoded} characters cannot be read as {extracted.charset}"
+            return Failure("undecodable", detail)
+    if not extracted.text.strip():
+        return PassedOver("no_text")
+    if not japanese.is_japanese_page(extracted.text, extracted.page_text, extracted.lang):
+        return PassedOver("not_japanese")
+    robots = response.values("x-robots-tag") + ([extracted.robots] if extracted.robots else [])
+    return Page(
+        url=record.url,
+        host=host_of(record.url) if record.url else None,
+        date=record.date,
+        title=extracted.title,
+        text=extracted.text,
+        charset=extracted.charset,
+        language_score=japanese.language_score(extracted.text),
+        num_chars=len(extracted.text),
+        record_length=record.length,
+        payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
+        robots="; ".join(robots) or None,
+    )
+
+
+@contextmanager
+def _watched(seconds: float) -> Iterator[None]:
+    """Ends this process where what is done in here takes too long: a parser can't be interrupted otherwise."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, ELAPSED_FACTOR * seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _obey(body: bytes) -> None:
+    """For tests: does to this process what a page's marker says that a parser might."""
+    if b"<!--swallow-spark-test:crash-->" in body:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"<!--swallow-spark-test:eat-->" in body:
+        bytearray(1 << 62)  # more than any address space has: nothing is mapped, whatever the system grants
+    while b"<!--swallow-spark-test:hang-->" in body:
+        pass

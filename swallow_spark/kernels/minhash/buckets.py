@@ -1,0 +1,247 @@
+"""Buckets: from band keys to edges, each page to the first page of its bucket, in bounded memory.
+
+Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other. A bucket of
+n pages costs n rows; no pair of pages is ever formed. Of a hot bucket only the first page of each chunk is exchanged by
+its key.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from numpy.typing import NDArray
+
+from swallow_spark.errors import filling
+from swallow_spark.kernels.minhash import exchange
+
+# A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
+# resolves what was thinned.
+HOT: Final = 16
+CHUNK_ROWS: Final = 4 << 20  # rows that a map task holds at once: some 500 MB with what sorting and packing need
+REDUCE_ROWS: Final = 16 << 20  # rows of a partition that are sorted in memory; more wait on disk
+
+ROW: Final = np.dtype([("key", "<i8"), ("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
+"""A page as a member of a bucket; `first` is NONE but in buckets that were thinned: there, the first page of the
+chunk."""
+NONE: Final = np.iinfo(np.int64).min
+
+EDGES: Final = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("first", pa.int64()),
+        ("band", pa.int32()),
+        ("key", pa.int64()),
+        ("thinned", pa.bool_()),
+        ("leads", pa.bool_()),
+    ]
+)
+"""A page and the first page of its bucket; where `thinned`, only the first of a chunk: the bucket's first is then that
+of (first, band) in another row, one that `leads`, or `first` itself."""
+
+Rows = NDArray[Any]  # of ROW
+_KEY_BITS: Final = 64
+_DIGIT_BITS: Final = 11  # 2,048 places to write to at a time
+_SMALL: Final = 32  # rows that are sorted by insertion
+
+
+def members(keys: NDArray[np.int64], doc_ids: NDArray[np.int64], bands: NDArray[np.int32]) -> Rows:
+    """Rows of arrays that fit each other's shape."""
+    rows = np.empty(keys.shape, ROW)
+    rows["key"], rows["doc_id"], rows["first"], rows["band"] = keys, doc_ids, NONE, bands
+    return rows.ravel()
+
+
+def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int, stop: int) -> Rows:
+    """The rows, of the bands from `start` to `stop`, of pages with their lists of band keys (all of one length)."""
+    keys = bands.flatten().to_numpy().reshape(len(bands), -1)[:, start:stop]
+    return members(keys, doc_ids[:, None], np.arange(start, stop, dtype=np.int32))
+
+
+def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
+    """Rows as exchange.PACKED, each in the partition that `reduce` needs it in: with its key's others, or if it is
+    thinned, anywhere, as a hot key's partition would have too many: by its page."""
+    for chunk in exchange.chunks(parts, CHUNK_ROWS):
+        # Their high bits part the keys, so that sorted rows lie by partitions already.
+        rows = exchange.take(chunk, _order(chunk, _KEY_BITS - 2 * _DIGIT_BITS))
+        _name_firsts(rows, HOT)
+        thinned = _thinned(rows)
+        plain = exchange.take(rows, np.flatnonzero(~thinned))
+        yield from exchange.pack(plain, exchange.partition_of_hash(plain["key"].copy(), partitions))
+        late = exchange.take(rows, np.flatnonzero(thinned))
+        yield from exchange.pack(late, exchange.partition_of(late["doc_id"].copy(), partitions))
+
+
+def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Edges (EDGES) of whole buckets (exchange.PACKED), for all pages but the first of each. Thinned rows pass
+    through."""
+    held: list[Rows] = []
+    count = 0
+    with _Spill() as spill:
+        for rows in exchange.unpack(batches, ROW):
+            thinned = _thinned(rows)
+            if thinned.any():
+                yield _passed(exchange.take(rows, np.flatnonzero(thinned)))
+                rows = exchange.take(rows, np.flatnonzero(~thinned))
+            held.append(rows)
+            count += len(rows)
+            if count > REDUCE_ROWS:
+                spill.add(held)
+                held, count = [], 0
+        if spill.used:
+            spill.add(held)
+            for part in spill.parts():
+                yield from _firsts(part)
+        elif held:
+            rows = np.concatenate(held)
+            held.clear()  # views of Arrow's buffers, as large again
+            yield from _firsts(rows)
+
+
+def _thinned(rows: Rows) -> NDArray[np.bool_]:
+    first = rows["first"]
+    return np.asarray((first != NONE) & (first != rows["doc_id"]))
+
+
+def _passed(rows: Rows) -> pa.RecordBatch:
+    columns = [pa.array(rows[name].copy()) for name in ("doc_id", "first", "band", "key")]
+    thinned, leads = (pa.repeat(value, len(rows)) for value in (True, False))
+    return pa.RecordBatch.from_arrays([*columns, thinned, leads], schema=EDGES)
+
+
+def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
+    # By bits that are no one's: partitions are made by the highest, the spill's parts by the lowest.
+    order = _order(rows, _Spill.BITS)
+    later, firsts = _later(rows, order)
+    rows = exchange.take(rows, later)
+    columns = [rows["doc_id"].copy(), firsts, rows["band"].copy(), rows["key"].copy()]
+    leads = rows["first"] != NONE
+    yield from exchange.batches([*columns, np.zeros(len(rows), np.bool_), leads], EDGES)
+
+
+@njit(cache=True, nogil=True)
+def _order(rows: Rows, shift: int) -> NDArray[np.int32]:
+    """The places of rows, bucket by bucket, in each by doc_id.
+
+    Keys are hashes: two passes of a radix sort, by the 22 bits above `shift`, leave next to nothing to sort. The order
+    of buckets is that of these bits.
+    """
+    n = len(rows)
+    size = 1 << _DIGIT_BITS
+    low, high = np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64)
+    for i in range(n):
+        code = np.uint64(rows[i].key) >> np.uint64(shift)
+        low[np.int64(code & np.uint64(size - 1)) + 1] += 1
+        high[np.int64((code >> np.uint64(_DIGIT_BITS)) & np.uint64(size - 1)) + 1] += 1
+    low, high = np.cumsum(low), np.cumsum(high)
+    by_low, places_by_low = np.empty(n, np.int64), np.empty(n, np.int32)
+    for i in range(n):
+        digit = np.int64((np.uint64(rows[i].key) >> np.uint64(shift)) & np.uint64(size - 1))
+        by_low[low[digit]], places_by_low[low[digit]] = rows[i].key, i
+        low[digit] += 1
+    keys, places = np.empty(n, np.int64), np.empty(n, np.int32)
+    for i in range(n):
+        digit = np.int64((np.uint64(by_low[i]) >> np.uint64(shift + _DIGIT_BITS)) & np.uint64(size - 1))
+        keys[high[digit]], places[high[digit]] = by_low[i], places_by_low[i]
+        high[digit] += 1
+    mask = np.uint64((1 << 2 * _DIGIT_BITS) - 1)
+    start = 0
+    for end in range(1, n + 1):
+        if end == n or ((np.uint64(keys[end]) ^ np.uint64(keys[start])) >> np.uint64(shift)) & mask:
+            if end - start > _SMALL:
+                _sort(rows, keys[start:end], places[start:end])
+            elif end - start > 1:
+                _insert(rows, keys[start:end], places[start:end])
+            start = end
+    return places
+
+
+@njit(cache=True, nogil=True)
+def _insert(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> None:
+    for i in range(1, len(keys)):
+        key, place, doc_id = keys[i], places[i], rows[places[i]].doc_id
+        j = i
+        while j and (keys[j - 1] > key or (keys[j - 1] == key and rows[places[j - 1]].doc_id > doc_id)):
+            keys[j], places[j] = keys[j - 1], places[j - 1]
+            j -= 1
+        keys[j], places[j] = key, place
+
+
+@njit(cache=True, nogil=True)
+def _sort(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> None:
+    """Of a hot bucket's rows, most often, which are in order as they come."""
+    doc_ids = np.array([rows[place].doc_id for place in places])
+    for i in range(1, len(keys)):
+        if keys[i - 1] > keys[i] or (keys[i - 1] == keys[i] and doc_ids[i - 1] > doc_ids[i]):
+            by_doc_id = np.argsort(doc_ids, kind="mergesort")
+            order = by_doc_id[np.argsort(keys[by_doc_id], kind="mergesort")]
+            keys[:], places[:] = keys[order], places[order]
+            return
+
+
+@njit(cache=True, nogil=True)
+def _name_firsts(rows: Rows, hot: int) -> None:
+    """Of sorted rows, `first` of those in buckets that are to be thinned."""
+    start = 0
+    for end in range(1, len(rows) + 1):
+        if end == len(rows) or rows[end].key != rows[start].key:
+            if end - start >= hot:
+                for i in range(start, end):
+                    rows[i].first = rows[start].doc_id
+            start = end
+
+
+@njit(cache=True, nogil=True)
+def _later(rows: Rows, order: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The places of all rows but the first of each bucket, and that first's doc_id."""
+    places, firsts = np.empty(len(order), np.int32), np.empty(len(order), np.int64)
+    found = start = 0
+    for i in range(1, len(order)):
+        if rows[order[i]].key == rows[order[start]].key:
+            places[found], firsts[found] = order[i], rows[order[start]].doc_id
+            found += 1
+        else:
+            start = i
+    return places[:found], firsts[:found]
+
+
+class _Spill:
+    """Rows on local disk, in parts by key: a bucket's rows are all in one part."""
+
+    BITS: Final = 5
+
+    def __enter__(self) -> Self:
+        self._closing = ExitStack()
+        self._directory = ""
+        self._files: list[BinaryIO] = []
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with filling(self._directory):  # files write what they hold as they are closed
+            self._closing.__exit__(*error)
+
+    @property
+    def used(self) -> bool:
+        return bool(self._files)
+
+    def add(self, held: list[Rows]) -> None:
+        if not self._files:
+            self._directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="swallow-spark-"))
+            paths = (Path(self._directory, str(part)) for part in range(1 << self.BITS))
+            self._files = [self._closing.enter_context(path.open("w+b")) for path in paths]
+        for rows in held:
+            # Keys are hash values themselves, and partitions are made by high bits: low bits will do.
+            part_of = rows["key"] & ((1 << self.BITS) - 1)
+            with filling(self._directory):
+                for part in np.unique(part_of):
+                    self._files[part].write(rows[part_of == part].tobytes())
+
+    def parts(self) -> Iterator[Rows]:
+        for file in self._files:
+            with filling(self._directory):
+                file.seek(0)
+            yield np.frombuffer(file.read(), ROW)

@@ -1,0 +1,1 @@
+"""Cuts of ordered values, samples, and how much a corpus needs."""

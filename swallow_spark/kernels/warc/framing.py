@@ -1,0 +1,227 @@
+"""WARC framing that survives damage: where records begin and end, by the bytes alone.
+
+`warc.read` comes here from the first thing on that is not plain and sound. This reader tells a wrong checksum, a cut
+member, bytes between members and a wrong Content-Length apart, and finds the records behind them.
+Framing follows ISO 28500 (WARC/1.1), read leniently: any version, bare LF, any number of line ends between records.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from swallow_spark.kernels.warc.members import (
+    CHUNK_BYTES,
+    GZIP_MAGIC,
+    MAX_GZIP_HEAD_BYTES,
+    BrokenMemberError,
+    Member,
+    Plain,
+    Source,
+    Window,
+)
+from swallow_spark.kernels.warc.records import (
+    MAX_HEAD_BYTES,
+    Damage,
+    Record,
+    parse_head,
+)
+
+MAX_TRIED_BYTES: Final = 4 << 30  # read in vain where a member seemed to begin; by chance that is so once in 16 MB
+SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_START: Final = re.compile(rb"\x1f\x8b\x08|WARC/")
+_HEAD_LINE: Final = re.compile(rb"(?:\A|\n)(WARC/\d+\.\d+[ \t]*\r?\n)")
+
+
+def _skip_to_record(source: Source) -> bool:
+    """Pass over bytes up to the next sound head of a record; False at the end of the source."""
+    while data := source.peek(SCAN_BYTES):
+        for line in _HEAD_LINE.finditer(data):
+            end = _HEAD_END.search(data, line.start(1), line.start(1) + MAX_HEAD_BYTES)
+            if end and parse_head(data[line.start(1) : end.end()]):
+                source.skip(line.start(1))
+                return True
+        at_end = len(data) < SCAN_BYTES
+        source.skip(len(data) if at_end else len(data) - MAX_HEAD_BYTES)
+        if at_end:
+            return False
+    return False
+
+
+class CarefulReader:
+    """Everything from `window.start` on. `items` yields each record and damage with the record's head as stored (b""
+    where there is none); offsets count from the window's position 0.
+
+    A record is given out only when what follows it has been seen: the end of its member with the right checksum, or the
+    next record. So a record is never given out and found broken later, but for records that share one member.
+    """
+
+    def __init__(self, window: Window, max_record_bytes: int) -> None:
+        self._window = window
+        self._limit = max_record_bytes
+        self._last_offset = window.start - 1
+        self._any_record = window.start > 0
+        self._compressed: bool | None = True if window.start else None  # kind of file; None: no record found yet
+        self._shared_member_told = False
+        self._gap: Damage | None = None  # bytes without a record, up to where the next one is found
+        self._tried_bytes = 0  # in vain: a file can be made so that each byte seems to begin a long member
+
+    def items(self) -> Iterator[tuple[Record | Damage, bytes]]:
+        window, position = self._window, self._window.start
+        while head := window.at(position, 5):
+            if head.startswith(GZIP_MAGIC) and self._compressed is not False:
+                try:
+                    member = Member(window, position, self._limit + SCAN_BYTES)
+                    yield from self._frame(member)
+                    member.skip_line_ends()
+                    resume = member.end
+                except BrokenMemberError as broken:
+                    if not broken.told:
+                        self._open_gap(position, broken.reason)
+                    self._tried_bytes += max(broken.num_read, MAX_GZIP_HEAD_BYTES)
+                    resume = self._resume_behind(position, broken)
+            elif head == b"WARC/" and not self._compressed:
+                yield from self._frame(Plain(window, position))
+                resume = None
+            else:
+                self._open_gap(position, "garbage")
+                resume = self._find_start(position + 1)
+            if resume is None:
+                break
+            position = resume
+            window.release(position)
+        if self._gap and self._any_record:
+            yield from self._close_gap(window.end)
+        elif self._gap:
+            yield Damage(0, "file", "not_a_warc", f"no record in {window.end} bytes ({self._gap.reason})"), b""
+        elif not self._any_record:
+            yield Damage(0, "file", "empty", f"no record in {window.end} bytes"), b""
+
+    def _frame(self, source: Plain | Member) -> Iterator[tuple[Record | Damage, bytes]]:
+        """The records of a member or of a plain file."""
+        num_records = 0
+        while True:
+            source.skip_line_ends()
+            if not (start := source.peek(5)):
+                return
+            begin = source.tell
+            place = source.start if isinstance(source, Member) else source.start + begin
+            head = source.peek_through(_HEAD_END, MAX_HEAD_BYTES) if start == b"WARC/" else None
+            if head is None and (start != b"WARC/" or len(source.peek(MAX_HEAD_BYTES)) < MAX_HEAD_BYTES):
+                cut = b"WARC/".startswith(start)
+                source.skip(1)
+                if not _skip_to_record(source):
+                    self._open_gap(place, "truncated" if cut else "garbage")
+                    return
+                self._open_gap(place, "garbage")
+                continue
+            yield from self._close_gap(place)
+            num_records += 1
+            if num_records == 2 and isinstance(source, Member) and not self._shared_member_told:
+                self._shared_member_told = True
+                detail = "a gzip member holds several records; those behind its first have made-up offsets"
+                yield Damage(place, "file", "shared_gzip_member", detail), b""
+            self._any_record = True
+            self._compressed = isinstance(source, Member)
+            self._last_offset = offset = max(place, self._last_offset + 1)
+            headers = parse_head(head) if head else None
+            if head is None or headers is None:
+                source.skip(5)
+                try:
+                    _skip_to_record(source)
+                except BrokenMemberError as broken:
+                    broken.told = True
+                    yield Damage(offset, "record", broken.reason, broken.detail), b""
+                    raise
+                detail = "WARC-Type or a usable Content-Length is missing" if head else "the record's head does not end"
+                yield Damage(offset, "record", "bad_header", detail), b""
+                continue
+            yield from self._read_block(source, head, headers, begin, offset, alone=num_records == 1)
+
+    def _read_block(
+        self, source: Plain | Member, head: bytes, headers: dict[str, str], begin: int, offset: int, *, alone: bool
+    ) -> Iterator[tuple[Record | Damage, bytes]]:
+        """The record whose head `source` is at, or what is wrong with it; `source` is then at the next one."""
+        source.skip(len(head))
+        length = int(headers["content-length"])
+        too_large = length > self._limit
+        block = b""
+        try:
+            if too_large:
+                num_read = source.skip(length)
+            else:
+                block = source.take(length)
+                num_read = len(block)
+            line_ends = source.skip_line_ends()
+            sound = num_read == length and b"WARC/".startswith(following := source.peek(5))
+            if not sound:
+                source.put_back(block + b"\n" * line_ends)
+                found = _skip_to_record(source)
+        except BrokenMemberError as broken:
+            broken.told = True
+            yield Damage(offset, "record", broken.reason, broken.detail), head
+            raise
+        if not sound:
+            if num_read < length and not found and isinstance(source, Plain):
+                yield Damage(offset, "record", "truncated", f"the file ends {num_read} bytes into {length}"), head
+            else:
+                detail = f"no record begins behind the {length} bytes that it declares"
+                yield Damage(offset, "record", "wrong_content_length", detail), head
+        elif too_large:
+            detail = f"Content-Length {length} is over the limit of {self._limit}"
+            yield Damage(offset, "record", "record_too_large", detail), head
+        else:
+            size = source.tell - begin
+            if isinstance(source, Member) and source.end is not None and alone and not following:
+                size = source.end - source.start
+            yield Record(offset, size, headers, block), head
+
+    def _resume_behind(self, position: int, broken: BrokenMemberError) -> int | None:
+        """Where the next record begins behind the broken member at `position`."""
+        if broken.end is not None and (self._is_start(broken.end) or not self._window.at(broken.end, 1)):
+            return broken.end
+        return self._find_start(max(position + 1, self._window.start))
+
+    def _find_start(self, position: int) -> int | None:
+        """The first place from `position` on where a record begins; None where there is none. Once a record has been
+        found only its kind counts: a stored copy of a WARC must not be taken for part of a compressed one."""
+        window = self._window
+        while data := window.at(position, CHUNK_BYTES):
+            for start in _START.finditer(data):
+                if self._is_start(position + start.start()):
+                    return position + start.start()
+            if len(data) < CHUNK_BYTES:
+                break
+            position += len(data) - 4
+            window.release(position)
+        return None
+
+    def _is_start(self, position: int) -> bool:
+        window = self._window
+        if window.at(position, 5) == b"WARC/":
+            head = window.at(position, MAX_HEAD_BYTES) if not self._compressed else b""
+            end = _HEAD_END.search(head)
+            return end is not None and parse_head(head[: end.end()]) is not None
+        if self._compressed is False:
+            return False
+        if self._tried_bytes > MAX_TRIED_BYTES:  # the rest of the file is a gap
+            return False
+        try:
+            member = Member(window, position, self._limit + SCAN_BYTES)
+            if member.peek(5) == b"WARC/":
+                return True
+            num_read = member.num_read
+        except BrokenMemberError as broken:
+            num_read = broken.num_read
+        self._tried_bytes += max(num_read, MAX_GZIP_HEAD_BYTES)
+        return False
+
+    def _open_gap(self, position: int, reason: str) -> None:
+        if self._gap is None:
+            self._gap = Damage(position, "gap", reason, "")
+
+    def _close_gap(self, end: int) -> Iterator[tuple[Damage, bytes]]:
+        if self._gap:
+            self._gap.detail = f"{max(end - self._gap.offset, 1)} bytes up to the next record or the end of the file"
+            yield self._gap, b""
+            self._gap = None

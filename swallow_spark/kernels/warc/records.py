@@ -1,0 +1,197 @@
+"""What reading a WARC gives: its records, and what is wrong with it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import numpy as np
+from numba import njit
+
+from swallow_spark.kernels.warc.heads import (
+    ABSENT,
+    equals,
+    names,
+    scan,
+    trimmed,
+)
+
+__all__ = ["MAX_HEAD_BYTES", "Damage", "Record", "parse_head"]
+
+MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real ones are below 4 kB
+_BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
+_FIELDS: Final = names("content-length", "warc-type", "content-type")
+_RESPONSE, _APPLICATION_HTTP, _ = names("response", "application/http", "")
+_UNPLAIN_RECORD, _UNSURE, _OTHER, _HTTP_RESPONSE = range(4)
+
+
+class Record:
+    """A record that is whole: framed, of the length it declares, its checksum right."""
+
+    __slots__ = ("_block", "_data", "_end", "_headers", "_start", "holds_http_response", "length", "offset")
+
+    offset: int
+    """Byte offset in the file of the record's gzip member, or of the record itself where the file is plain. In a member
+    that holds several records each after the first has the offset before it plus one, so offsets always ascend."""
+    length: int
+    """Bytes that the record takes in the file; its inflated bytes where it shares a gzip member with others."""
+    holds_http_response: bool
+    """A record of type `response` that says it holds HTTP, or doesn't say what (others hold DNS answers, FTP files)."""
+
+    def __init__(self, offset: int, length: int, headers: dict[str, str], block: bytes) -> None:
+        """`headers` by lower-case name."""
+        self.offset = offset
+        self.length = length
+        self._headers: dict[str, str] | None = headers
+        self._block: bytes | None = block
+        self._data = np.frombuffer(block, dtype=np.uint8)  # the block is in it, from `_start` to `_end`
+        self._start, self._end = 0, len(block)
+        self.holds_http_response = self._says_http_response()
+
+    @classmethod
+    def of_member(cls, offset: int, length: int, data: bytes | bytearray, max_block_bytes: int) -> "Record | None":
+        """The record that is all of an inflated gzip member; None where anything about it is not plain. Its headers
+        are parsed, and its block is copied, when they are asked for."""
+        array = np.frombuffer(data, dtype=np.uint8)
+        kind, start, end = _frame(array, max_block_bytes)
+        if kind == _UNPLAIN_RECORD or not data.startswith(b"WARC/"):
+            return None
+        record = cls.__new__(cls)
+        record.offset = offset
+        record.length = length
+        record._headers = record._block = None
+        record._data = array
+        record._start = start
+        record._end = end
+        record.holds_http_response = kind == _HTTP_RESPONSE if kind != _UNSURE else record._says_http_response()
+        return record
+
+    def _says_http_response(self) -> bool:
+        media_type = (self.content_type or "application/http").partition(";")[0].strip(_BLANKS).lower()
+        return self.record_type == "response" and media_type in ("application/http", "message/http")
+
+    @property
+    def record_type(self) -> str:
+        """`response`, `request`, `warcinfo`, ...; lower-case."""
+        return self.headers["warc-type"].lower()
+
+    @property
+    def content_type(self) -> str | None:
+        """The Content-Type of the record (not of the page): `application/http; msgtype=response`."""
+        return self.headers.get("content-type")
+
+    @property
+    def block(self) -> bytes:
+        """What follows the WARC headers: of a response, the HTTP head and body."""
+        if self._block is None:
+            self._block = self._data[self._start : self._end].tobytes()
+        return self._block
+
+    @property
+    def block_bytes(self) -> int:
+        return int(self._end - self._start)
+
+    @property
+    def stored(self) -> tuple[np.ndarray, int, int]:
+        """(uint8 (n,), where in it the block begins, where it ends): the block without a copy of it."""
+        return self._data, self._start, self._end
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """WARC headers by lower-case name; the last of a repeated one."""
+        if self._headers is None:
+            self._headers = parse_head(self._data[: self._start].tobytes()) or {}
+        return self._headers
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        mine, others = ((r.offset, r.length, r.headers, r.block, r.holds_http_response) for r in (self, other))
+        return mine == others
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Record({self.offset}, {self.length}, {self.headers}, {self.block[:100]!r})"
+
+    @property
+    def url(self) -> str | None:
+        """WARC-Target-URI, without the angle brackets that some writers put around it."""
+        url = self.headers.get("warc-target-uri")
+        return url.removeprefix("<").removesuffix(">") if url else None
+
+    @property
+    def date(self) -> datetime | None:
+        """WARC-Date in UTC; None where it is missing or not a date."""
+        try:
+            date = datetime.fromisoformat(self.headers.get("warc-date", ""))
+            return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    @property
+    def truncated(self) -> str | None:
+        """WARC-Truncated: why the crawler cut the payload (`length`, `time`, `disconnect`); None where it is whole."""
+        return self.headers.get("warc-truncated")
+
+
+@dataclass(slots=True)
+class Damage:
+    """What is wrong in a file. Scope `record`: a record that was framed and is lost; `gap`: bytes that belong to no
+    record; `file`: the file as a whole."""
+
+    offset: int
+    scope: Literal["record", "file", "gap"]
+    reason: str
+    detail: str
+
+
+@njit(cache=True, nogil=True)
+def _frame(data: np.ndarray, max_block_bytes: int) -> tuple[int, int, int]:
+    """(what kind of record is all of `data`, where its block begins and ends). _UNPLAIN_RECORD where a length, a type
+    or an end is not just as nearly all records have it."""
+    unplain = (_UNPLAIN_RECORD, 0, 0)
+    end, start, length_from, length_to, type_from, type_to, content_from, content_to, odd = scan(
+        data, 0, min(data.size, MAX_HEAD_BYTES), _FIELDS
+    )
+    if end < 0 or odd or length_from < 0 or type_from < 0:
+        return unplain
+    length_from, length_to = trimmed(data, length_from, length_to)
+    type_from, type_to = trimmed(data, type_from, type_to)
+    if not 0 < length_to - length_from <= 18 or type_from == type_to:
+        return unplain
+    length = 0
+    for i in range(length_from, length_to):
+        if not 0x30 <= data[i] <= 0x39:
+            return unplain
+        length = 10 * length + data[i] - 0x30
+    if length > max_block_bytes or start + length > data.size:
+        return unplain
+    for i in range(start + length, data.size):
+        if data[i] != 0x0A and data[i] != 0x0D:
+            return unplain
+    if not equals(data, type_from, type_to, _RESPONSE):
+        return _OTHER, start, start + length
+    if content_from < 0:
+        return (_HTTP_RESPONSE if content_from == ABSENT else _UNSURE), start, start + length
+    parameters = content_from
+    while parameters < content_to and data[parameters] != 0x3B:
+        parameters += 1
+    media_from, media_to = trimmed(data, content_from, parameters)
+    is_http = equals(data, media_from, media_to, _APPLICATION_HTTP)
+    return (_HTTP_RESPONSE if is_http else _UNSURE), start, start + length
+
+
+def parse_head(head: bytes) -> dict[str, str] | None:
+    """The headers of a head by lower-case name; None where WARC-Type or a usable Content-Length is missing."""
+    headers: dict[str, str] = {}
+    name = ""
+    for line in head.decode("utf-8", "replace").split("\n")[1:]:
+        if line[:1] in (" ", "\t") and name:  # folded
+            headers[name] += " " + line.strip(_BLANKS)
+        elif ":" in line:
+            name, _, value = line.partition(":")
+            name = name.strip(_BLANKS).lower()
+            headers[name] = value.strip(_BLANKS)
+    length = headers.get("content-length", "")
+    usable = headers.get("warc-type") and length.isascii() and length.isdigit() and len(length) <= 18
+    return headers if usable else None

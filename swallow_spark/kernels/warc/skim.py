@@ -1,0 +1,78 @@
+"""What can be told of a record at first sight: one compiled pass over its bytes, where they are.
+
+Most records of a crawl end here. Whatever is not as in nearly all of them is left to `page.read_page`, which comes to
+the same verdict by itself, only more slowly.
+"""
+
+import numpy as np
+from numba import njit
+
+from swallow_spark.kernels.html.signs import has_no_sign
+from swallow_spark.kernels.warc.heads import (
+    ABSENT,
+    equals,
+    names,
+    scan,
+    trimmed,
+)
+from swallow_spark.kernels.warc.http import (
+    FIELDS,
+    MAX_HEAD_BYTES,
+)
+from swallow_spark.kernels.warc.records import Record
+
+__all__ = ["NO_SIGN_OF_JAPANESE", "STATUS", "UNSURE", "skim"]
+
+UNSURE, STATUS, NO_SIGN_OF_JAPANESE = range(3)
+_HTTP, _HTML, _XHTML = names("http/", "text/html", "application/xhtml+xml")
+
+
+def skim(record: Record, max_bytes: int) -> int:
+    """STATUS: an HTTP response whose status is not 200. NO_SIGN_OF_JAPANESE: a page of at most `max_bytes`, by its
+    Content-Type, that isn't encoded or blank, and that `signs.may_be_japanese` says no to. Else UNSURE."""
+    return _skim(*record.stored, max_bytes)
+
+
+@njit(cache=True, nogil=True)
+def _skim(data: np.ndarray, start: int, end: int, max_bytes: int) -> int:
+    status, at = _status(data, start, end)
+    if status < 0:
+        return UNSURE
+    head_end, body, type_from, type_to, encoding, _, transfer, _, _ = scan(
+        data, at, min(start + MAX_HEAD_BYTES, end), FIELDS
+    )
+    if head_end < 0:
+        return UNSURE
+    if status != 200:
+        return STATUS
+    if type_from < 0 or encoding != ABSENT or transfer != ABSENT or end - body > max_bytes:
+        return UNSURE
+    parameters = type_from
+    while parameters < type_to and data[parameters] != 0x3B:
+        parameters += 1
+    type_from, type_to = trimmed(data, type_from, parameters)
+    if not (equals(data, type_from, type_to, _HTML) or equals(data, type_from, type_to, _XHTML)):
+        return UNSURE
+    first, _ = trimmed(data, body, end)
+    if first == end or data[first] == 0x0B:
+        return UNSURE
+    return NO_SIGN_OF_JAPANESE if has_no_sign(data, body, end) else UNSURE
+
+
+@njit(cache=True, nogil=True)
+def _status(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
+    """(the status of a plain HTTP status line, the place behind it); -1 where it is not plain."""
+    at = start + 5
+    if at > end or not equals(data, start, at, _HTTP):
+        return -1, start
+    while at < end and (0x30 <= data[at] <= 0x39 or data[at] == 0x2E):
+        at += 1
+    if at + 4 > end or data[at] != 0x20 or not 0x30 <= data[at - 1] <= 0x39 or data[start + 5] == 0x2E:
+        return -1, start
+    status = 0
+    for i in range(at + 1, at + 4):
+        if not 0x30 <= data[i] <= 0x39:
+            return -1, start
+        status = 10 * status + data[i] - 0x30
+    at += 4
+    return (-1, start) if at < end and 0x30 <= data[at] <= 0x39 else (status, at)

@@ -1,0 +1,70 @@
+"""The configured lists of domains and URLs, as tables that Spark reads."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+
+from swallow_spark.config.decide import Rules
+from swallow_spark.kernels.text import blocklists as kernel
+from swallow_spark.kernels.text.blocklists import Source
+from swallow_spark.stages.decide.tasks import BLOCKED
+from swallow_spark.stages.run import Run
+
+_MOST_OWN: Final = 100  # domains compared one by one
+
+
+class Blocklists(NamedTuple):
+    """The listed domains with their reasons, and the listed prefixes of URLs; None where there is no list. `own` are
+    the domains that the configuration itself names, too few for a table."""
+
+    own: list[str]
+    domains: DataFrame | None
+    prefixes: DataFrame | None
+
+
+def blocklists(run: Run) -> Blocklists:
+    own, lists, urls = sources(run.config.rules)
+    names: list[str] = kernel.domains([own])["domain"].to_pylist()
+    if len(names) > _MOST_OWN:
+        names, lists = [], [own, *lists]
+    domains = _table(run, "domains", lists, kernel.domains) if lists else None
+    prefixes = _table(run, "prefixes", urls, kernel.prefixes) if urls else None
+    for path in run.corpus.root.files("blocklists", ".parquet"):
+        if path not in (domains, prefixes):  # of other lists; made again when those are back
+            run.corpus.root.delete(path)
+    return Blocklists(
+        sorted(names),
+        run.corpus.read_files(run.spark, kernel.DOMAINS, [domains]) if domains else None,
+        run.corpus.read_files(run.spark, kernel.PREFIXES, [prefixes]) if prefixes else None,
+    )
+
+
+def sources(rules: Rules) -> tuple[Source, list[Source], list[Source]]:
+    """The domains that the rules name, and the lists of domains and of URL prefixes, with the reasons that they give:
+    `host:CATEGORY` and `url:CATEGORY`, or `host:blocked` and `url:blocked` where they have no category."""
+    hosts = [Source(path.read_bytes(), BLOCKED) for path in rules.host_lists]
+    urls = [Source("\n".join(rules.url_prefixes).encode(), "url:blocked")] if rules.url_prefixes else []
+    urls += [Source(path.read_bytes(), "url:blocked") for path in rules.url_lists]
+    for blocklist in rules.blocklists:
+        for category, path in blocklist.files("domains").items():
+            hosts.append(Source(path.read_bytes(), f"host:{category}"))
+        for category, path in blocklist.files("urls").items():
+            urls.append(Source(path.read_bytes(), f"url:{category}"))
+    return Source("\n".join(rules.hosts).encode(), BLOCKED), hosts, urls
+
+
+def _table(run: Run, name: str, lists: Sequence[Source], parse: Callable[[Sequence[Source]], pa.Table]) -> str:
+    """The path of a table below the corpus, where executors see it; written once for the same content of the lists."""
+    root, digest = run.corpus.root, hashlib.sha256(str(kernel.VERSION).encode())
+    for source in lists:
+        digest.update(hashlib.sha256(source.content).digest() + source.reason.encode() + b"\n")
+    path = f"blocklists/{name}-{digest.hexdigest()[:32]}.parquet"
+    if not root.exists(path):
+        sink = pa.BufferOutputStream()
+        pq.write_table(parse(lists), sink, compression="zstd")
+        root.write_atomically(path, sink.getvalue().to_pybytes())
+    return path

@@ -1,0 +1,1 @@
+"""Shares of benchmarks' questions in pages."""

@@ -1,0 +1,1 @@
+"""Subsets as files for others."""

@@ -1,0 +1,198 @@
+"""Exports: subsets, or samples of them, as shards with a manifest and checksums. A killed one goes on where it was."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark import __version__
+from swallow_spark.corpus.corpus import (
+    Manifest,
+    lineage,
+)
+from swallow_spark.errors import UsageError
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.order import sampling
+from swallow_spark.stages.export import tasks as stage
+from swallow_spark.stages.run import Run
+from swallow_spark.stages.select import cuts
+from swallow_spark.stages.select.step import selected
+from swallow_spark.stages.tokens.step import subset_tokens
+from swallow_spark.tables import BYTES_PER_FILE_NO, SUBSETS, pack_doc_id
+
+MANIFEST: Final = "manifest.json"
+_STATE: Final = "export.json"
+_LEAST_SHARD: Final = 1 << 20
+_MOST_SHARD: Final = 1 << 30  # where row groups overlap each other, a task holds a shard's texts
+
+
+class Item(NamedTuple):
+    """What goes into the directory `name`: a subset, or the share of it that a seed gives."""
+
+    name: str
+    subset: str
+    share: Fraction = Fraction(1)
+
+
+def check_format(name: str) -> None:
+    """Raises UsageError where that is no format of shards."""
+    if name not in stage.FORMATS:
+        raise UsageError(f"--format {name}: it is one of {', '.join(stage.FORMATS)}")
+
+
+def check_shard_bytes(size: int) -> None:
+    """Raises UsageError where shards of that size can't be made."""
+    if not _LEAST_SHARD <= size <= _MOST_SHARD:
+        raise UsageError(f"--shard-size {size}: it is 1MiB to 1GiB of text")
+
+
+def export(
+    run: Run, items: Sequence[Item], output: str, format_: str, shard_bytes: int, seed: int, also: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes the items as shards of about `shard_bytes` of text below `output`; the manifest, with `also` in it.
+
+    Raises UsageError where a subset isn't there, or `output` holds another export.
+    """
+    check_format(format_)
+    check_shard_bytes(shard_bytes)
+    names = list(dict.fromkeys(item.subset for item in items))
+    chosen = selected(run, names)
+    counted = {name: subset_tokens(run, name) for name in names} if run.config.tokens.counting else {}
+    texts = run.corpus.manifests("select", "crawl=")
+    target = Root(output)
+    state = {
+        "texts": lineage([chosen, *texts, *(manifest for manifests in counted.values() for manifest in manifests)]),
+        "items": [[item.name, item.subset, str(item.share)] for item in items],
+        "format": format_,
+        "shard_bytes": shard_bytes,
+        "seed": seed,
+        "version": __version__,
+    }
+    _begin(target, state)
+    if target.exists(MANIFEST):
+        return dict(json.loads(target.read_bytes(MANIFEST)))
+    with run.progress.stage("export"):
+        settings = stage.Export(
+            source=run.corpus.root,
+            target=target,
+            format=format_,
+            scores=tuple(f"score_{name}" for name in run.config.plan.classifiers),
+            with_tokens=bool(counted),
+            seed=seed,
+        )
+        planned = {item: _plan(run, item, settings, shard_bytes, texts, counted.get(item.subset, [])) for item in items}
+        shards = [shard for own in planned.values() for shard in own]
+        stage.write_shards(run.spark, settings, [shard for shard in shards if not _is_written(settings, shard)])
+    notes = {shard: json.loads(target.read_bytes(settings.note_of(shard))) for shard in shards}
+    manifest: dict[str, Any] = {
+        "program": f"swallow-spark {__version__}",
+        "selection": chosen.fingerprint,
+        "format": format_,
+        "columns": settings.schema.names,
+        "tokenizer": run.config.tokens.title if counted else None,
+        **also,
+        "subsets": {item.name: _told(item, seed, [notes[shard] for shard in own]) for item, own in planned.items()},
+    }
+    sums = "".join(f"{note['sha256']}  {note['file']}\n" for note in notes.values())
+    target.write_atomically("SHA256SUMS", sums.encode())
+    target.write_atomically(MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+    target.delete("unfinished")
+    return manifest
+
+
+def _is_written(settings: stage.Export, shard: stage.Shard) -> bool:
+    target, note = settings.target, settings.note_of(shard)
+    if not (target.exists(note) and target.exists(shard.file)):
+        return False
+    return bool(json.loads(target.read_bytes(note))["bytes"] == target.size(shard.file))
+
+
+def _begin(target: Root, state: dict[str, Any]) -> None:
+    """Claims the directory: an empty one, or that of the same export, begun or finished."""
+    if target.exists(_STATE):
+        if json.loads(target.read_bytes(_STATE)) != state:
+            raise UsageError(f"--output {target.location}: another export is there: give a directory of its own")
+        return
+    if target.files(""):
+        raise UsageError(f"--output {target.location}: neither empty nor an export: give a directory of its own")
+    target.write_atomically(_STATE, json.dumps(state).encode())
+
+
+def _plan(
+    run: Run,
+    item: Item,
+    settings: stage.Export,
+    shard_bytes: int,
+    texts: Sequence[Manifest],
+    tokens: Sequence[Manifest],
+) -> list[stage.Shard]:
+    """Shards of equal size, in the order of doc_ids."""
+    corpus = run.corpus
+    narrow = pa.schema([SUBSETS.field(name) for name in ("doc_id", "num_chars")])
+    rows = corpus.read(run.spark, f"subsets/{item.subset}", narrow, texts)
+    if item.share < 1:
+        rows = stage.sampled(rows, settings.seed, item.share)
+    # One order by doc_id alone: all scores are equal.
+    ordered = rows.select("doc_id", F.lit(0.0).alias("score"), F.col("num_chars").cast("long").alias("weight"))
+    documents, characters = cuts.totals(ordered)
+    if not documents:
+        return []
+    number = -(-characters * stage.BYTES_PER_CHAR // shard_bytes)
+    targets = [cuts.num_above(Fraction(i, number), characters) for i in range(1, number + 1)]
+    found = {cut.doc_id: cut for cut in cuts.cuts_after(ordered, targets) if cut}
+    ends = sorted(found.values(), key=lambda cut: cut.documents)
+    of_texts = _files(run, texts, f"subsets/{item.subset}")
+    of_tokens = _files(run, tokens, f"tokens/{item.subset}")
+    shards, after, documents, characters = list[stage.Shard](), -1, 0, 0
+    for place, end in enumerate(ends):
+        assert end.doc_id is not None
+        name = f"{item.name}/{item.name}-{place:05}-of-{len(ends):05}.{settings.format}"
+        of_shard = [
+            tuple(path for unit in units for path in unit.within(after, end.doc_id)) for units in (of_texts, of_tokens)
+        ]
+        documents_here, characters_here = end.documents - documents, end.weight - characters
+        shards.append(
+            stage.Shard(name, after, end.doc_id, documents_here, characters_here, of_shard[0], of_shard[1], item.share)
+        )
+        after, documents, characters = end.doc_id, end.documents, end.weight
+    return shards
+
+
+class _Files(NamedTuple):
+    """A unit's files of a table, and the doc_ids that its batch of inputs can have."""
+
+    first: int
+    last: int
+    paths: tuple[str, ...]
+
+    def within(self, after: int, to: int) -> tuple[str, ...]:
+        return self.paths if self.last > after and self.first <= to else ()
+
+
+def _files(run: Run, units: Sequence[Manifest], table: str) -> list[_Files]:
+    number_of = {f"crawl={name}": number for number, name in run.corpus.crawls().items()}
+    covers = {pages.unit: pages.covers for pages in run.corpus.manifests("ingest")}
+    found = []
+    for unit in units:
+        batch = unit.unit.partition("/")[2] if unit.stage == "tokens" else unit.unit
+        crawl_no = number_of[batch.partition("/")[0]]
+        paths = tuple(file.path for file in unit.files if file.table == table)
+        if paths:
+            first, last = min(first for first, _ in covers[batch]), max(last for _, last in covers[batch])
+            last_doc_id = pack_doc_id(crawl_no, last, BYTES_PER_FILE_NO - 1)
+            found.append(_Files(pack_doc_id(crawl_no, first, 0), last_doc_id, paths))
+    return found
+
+
+def _told(item: Item, seed: int, notes: list[dict[str, Any]]) -> dict[str, Any]:
+    keys = ("documents", "characters", *(["tokens"] if any("tokens" in note for note in notes) else []), "bytes")
+    sample = {"share": str(item.share), "seed": seed, "hash": sampling.VERSION}
+    return {
+        "subset": item.subset,
+        "sample": sample if item.share < 1 else None,
+        **{key: sum(note[key] for note in notes) for key in keys},
+        "shards": notes,
+    }

@@ -1,0 +1,261 @@
+"""Export: subsets as shards for training, each written by one task from the files that its pages lie in.
+
+A shard is a range of doc_ids, so what it holds doesn't depend on how the subset's files are cut. Its task reads the row
+groups that overlap the range, and writes on what none of those to come lies before: no text goes through Spark, and a
+task holds the row groups that overlap each other.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+
+from swallow_spark.errors import filling
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.order.sampling import is_sampled
+from swallow_spark.tables import SUBSETS, TOKENS
+
+BYTES_PER_CHAR: Final = 3  # of Japanese in UTF-8; sizes are reckoned with it, since only lengths are at hand
+# Loaders shuffle and skip by row groups: small enough to hold several, large enough to be read at full speed.
+_ROW_GROUP_BYTES: Final = 16 << 20
+_ROWS_AT_ONCE: Final = 1024
+FORMATS: Final = ("jsonl.zst", "parquet")
+
+
+class Shard(NamedTuple):
+    """The pages with doc_ids above `after`, up to and with `to`, of the Parquet files `texts` (and `tokens`, their
+    counts, where there are any); written to `file`, below the target."""
+
+    file: str
+    after: int
+    to: int
+    documents: int
+    characters: int
+    texts: tuple[str, ...]
+    tokens: tuple[str, ...]
+    share: Fraction
+
+
+@dataclass(frozen=True)
+class Export:
+    """Where shards come from and go to; `seed` is that of samples."""
+
+    source: Root
+    target: Root
+    format: str
+    scores: tuple[str, ...]
+    with_tokens: bool
+    seed: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of a shard."""
+        scores = [pa.field(name, pa.float64(), nullable=False) for name in self.scores]
+        tokens = [TOKENS.field("num_tokens")] if self.with_tokens else []
+        return pa.schema([*SUBSETS, *scores, *tokens])
+
+    def note_of(self, shard: Shard) -> str:
+        """Where it is written down that a shard is finished."""
+        return f"unfinished/{shard.file}.json"
+
+
+def sampled(rows: DataFrame, seed: int, share: Fraction) -> DataFrame:
+    """Those of the narrow rows (doc_id, …) that are in a sample."""
+    return rows.mapInArrow(partial(_sample_task, seed=seed, share=share), rows.schema)
+
+
+def _sample_task(batches: Iterator[pa.RecordBatch], seed: int, share: Fraction) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.filter(pa.array(is_sampled(batch.column("doc_id").to_numpy(), seed, share)))
+
+
+def write_shards(spark: SparkSession, export: Export, shards: Sequence[Shard]) -> None:
+    """Writes shards, a task each, and beside each what is in it (see `Export.note_of`): last, so that a shard counts
+    when its note is there."""
+    numbers = spark.range(0, len(shards), 1, max(1, len(shards)))
+    numbers.mapInArrow(partial(_write_task, export=export, shards=tuple(shards)), "id long").collect()
+
+
+def _write_task(
+    batches: Iterator[pa.RecordBatch], export: Export, shards: tuple[Shard, ...]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for number in batch.column("id").to_pylist():
+            write_shard(export, shards[number])
+        yield batch
+
+
+def write_shard(export: Export, shard: Shard) -> None:
+    """Writes one shard and its note. Raises ValueError where its rows are not those that were planned."""
+    stream = _Hashing(export.target.open_output(shard.file))
+    documents = characters = tokens = 0
+    first = last = None
+    place = f"{export.target.location}/{shard.file}"
+    with filling(place), pa.PythonFile(stream, mode="w") as sink, _writer(export, sink) as write:
+        for group in _with_tokens(export, shard, _groups(_in_order(export, shard))):
+            write(group)
+            documents += group.num_rows
+            characters += int(group.column("num_chars").to_numpy().sum(dtype=np.int64))
+            if export.with_tokens:
+                tokens += int(group.column("num_tokens").to_numpy().sum(dtype=np.int64))
+            doc_ids = group.column("doc_id")
+            first, last = doc_ids[0].as_py() if first is None else first, doc_ids[-1].as_py()
+    if (documents, characters) != (shard.documents, shard.characters):
+        raise ValueError(f"{shard.file}: {documents} pages where {shard.documents} are due")
+    note: dict[str, Any] = {
+        "file": shard.file,
+        "sha256": stream.hash.hexdigest(),
+        "bytes": stream.bytes,
+        "documents": documents,
+        "characters": characters,
+        "first_doc_id": first,
+        "last_doc_id": last,
+    }
+    if export.with_tokens:
+        note["tokens"] = tokens
+    export.target.write_atomically(export.note_of(shard), json.dumps(note).encode())
+
+
+class _RowGroup(NamedTuple):
+    """A row group of a file, and a bound that none of its doc_ids is below."""
+
+    first: int
+    path: str
+    number: int
+
+
+def _row_groups(export: Export, shard: Shard, paths: Sequence[str]) -> list[_RowGroup]:
+    """Those that overlap the shard, in the order of their first doc_ids."""
+    found = []
+    for path in paths:
+        with export.source.open_input(path) as stream, pq.ParquetFile(stream) as file:
+            place = file.schema_arrow.names.index("doc_id")  # columns are flat: their places are those of their chunks
+            for number in range(file.metadata.num_row_groups):
+                bounds = file.metadata.row_group(number).column(place).statistics
+                if bounds is None or not bounds.has_min_max:
+                    found.append(_RowGroup(shard.after, path, number))
+                elif bounds.max > shard.after and bounds.min <= shard.to:
+                    found.append(_RowGroup(bounds.min, path, number))
+    return sorted(found)
+
+
+def _read(export: Export, shard: Shard, group: _RowGroup, schema: pa.Schema) -> pa.Table:
+    """The rows of a row group that belong to the shard."""
+    with export.source.open_input(group.path) as stream, pq.ParquetFile(stream) as file:
+        rows = file.read_row_group(group.number, columns=schema.names).select(schema.names).cast(schema)
+    doc_ids = rows.column("doc_id").to_numpy()
+    here = (doc_ids > shard.after) & (doc_ids <= shard.to) & is_sampled(doc_ids, export.seed, shard.share)
+    return rows if here.all() else rows.filter(pa.array(here))
+
+
+def _in_order(export: Export, shard: Shard) -> Iterator[pa.Table]:
+    """The shard's rows by doc_id, some at a time: those that no row group to come lies before."""
+    schema = export.schema.empty_table().select([name for name in export.schema.names if name != "num_tokens"]).schema
+    groups = _row_groups(export, shard, shard.texts)
+    held = schema.empty_table()
+    for place, group in enumerate(groups):
+        held = pa.concat_tables([held, _read(export, shard, group, schema)])
+        is_last = place + 1 == len(groups)
+        ready = held.column("doc_id").to_numpy() < (shard.to + 1 if is_last else groups[place + 1].first)
+        if 2 * ready.sum() < held.num_rows:
+            continue  # most would have to be copied to be held on
+        rows = held if ready.all() else held.filter(pa.array(ready))
+        held = schema.empty_table() if ready.all() else held.filter(pa.array(~ready))
+        doc_ids = rows.column("doc_id").to_numpy()
+        rows = rows if (doc_ids[1:] > doc_ids[:-1]).all() else rows.sort_by("doc_id")
+        yield rows
+
+
+def _groups(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in pieces of about `_ROW_GROUP_BYTES` of text, cut by their lengths alone."""
+    held: list[pa.Table] = []
+    characters = number = 0  # of all rows so far; of the piece that they have come to
+    for part in parts:
+        ends = characters + np.cumsum(part.column("num_chars").to_numpy(), dtype=np.int64)
+        numbers = ends * BYTES_PER_CHAR // _ROW_GROUP_BYTES
+        starts = np.flatnonzero(np.diff(numbers, prepend=number))
+        for start, end in zip([0, *starts], [*starts, part.num_rows], strict=True):
+            if end == start:
+                continue
+            if numbers[start] != number and held:
+                yield pa.concat_tables(held).combine_chunks()
+                held = []
+            number = int(numbers[start])
+            held.append(part.slice(start, end - start))
+        characters = int(ends[-1]) if part.num_rows else characters
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def _with_tokens(export: Export, shard: Shard, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The groups with the column of their pages' tokens, where they are counted: of a shard, all are held."""
+    if not export.with_tokens:
+        yield from groups
+        return
+    parts = [_read(export, shard, group, TOKENS) for group in _row_groups(export, shard, shard.tokens)]
+    counts = pa.concat_tables([TOKENS.empty_table(), *parts]).sort_by("doc_id")
+    doc_ids, num_tokens = (counts.column(name).to_numpy() for name in ("doc_id", "num_tokens"))
+    for group in groups:
+        wanted = group.column("doc_id").to_numpy()
+        places = np.searchsorted(doc_ids, wanted)
+        if len(doc_ids) < places[-1] + 1 or not np.array_equal(doc_ids[places], wanted):
+            raise ValueError(f"{shard.file}: not all of its pages' tokens are counted")
+        yield group.append_column(TOKENS.field("num_tokens"), pa.array(num_tokens[places]))
+
+
+@contextmanager
+def _writer(export: Export, sink: Any) -> Iterator[Callable[[pa.Table], None]]:
+    """What writes one group after the other."""
+    if export.format == "parquet":
+        settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": False, "write_page_index": True}
+        with pq.ParquetWriter(sink, export.schema, **settings) as writer:
+            yield lambda group: writer.write_table(group, row_group_size=group.num_rows)
+    else:
+        # One frame of zstd: many readers stop behind the first.
+        with pa.CompressedOutputStream(sink, "zstd") as lines:
+            yield partial(_write_lines, lines=lines)
+
+
+def _write_lines(group: pa.Table, lines: Any) -> None:
+    for batch in group.to_batches(_ROWS_AT_ONCE):
+        rows = batch.to_pylist()
+        for row in rows:
+            row["date"] = row["date"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["date"] else None
+        text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+        lines.write(text.encode())
+
+
+class _Hashing:
+    """A stream's bytes, summed up as they are written."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.hash = hashlib.sha256()
+        self.bytes = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        self.bytes += len(data)
+        self._stream.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass  # the stream writes when it is closed, at the latest
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._stream.close()

@@ -1,0 +1,1 @@
+"""Lines that repeat across the pages of a host."""

@@ -1,0 +1,77 @@
+"""Lines that repeat across the accepted pages of a host: counted in one scan of the text, which sends on keys alone."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    OpenOutputs,
+    Outputs,
+)
+from swallow_spark.kernels.text import host_lines as kernel
+
+_ROWS_AT_ONCE: Final = 4_000_000  # a task adds up as many before it writes: 80 MB, and as much again while it sorts
+
+
+def count_lines(pages: DataFrame | Scan, accepted: Lookups, outputs: Outputs) -> DataFrame:
+    """Writes `host_lines` and `host_pages` of those pages (doc_id, host, text) that are among the accepted; a frame of
+    what was written. Rows of several tasks, or of one, may be about the same line or host: they are to be added up.
+
+    Its sum `lines` is that of `num_pages` over host_lines.
+    """
+    work = partial(_count_task, accepted=accepted, outputs=outputs)
+    return pages.select("doc_id", "host", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _count_task(batches: Iterator[pa.RecordBatch], accepted: Lookups, outputs: Outputs) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        held: list[kernel.Counts] = []
+        rows = 0
+        for batch in batches:
+            wanted, _ = accepted.find(batch.column("doc_id").to_numpy())
+            batch = batch.filter(pa.array(wanted))
+            hosts = kernel.host_keys(batch.column("host"))
+            held.append(kernel.count(batch.column("text"), hosts))
+            rows += len(held[-1].host)
+            known, num_pages = np.unique(hosts[hosts >= 0], return_counts=True)
+            if len(known):
+                columns = [pa.array(known), pa.array(num_pages, pa.int64())]
+                opened.write("host_pages", pa.RecordBatch.from_arrays(columns, ["host", "num_pages"]))
+            if rows >= _ROWS_AT_ONCE:
+                _write(opened, held)
+                held, rows = [], 0
+        _write(opened, held)
+        yield opened.written()
+
+
+def _write(opened: OpenOutputs, held: list[kernel.Counts]) -> None:
+    if any(len(counts.host) for counts in held):
+        counts = kernel.combine(*map(np.concatenate, zip(*held, strict=True)))
+        rows = pa.RecordBatch.from_arrays([pa.array(column) for column in counts], counts._fields)
+        opened.write("host_lines", rows, {"lines": int(counts.num_pages.sum(dtype=np.int64))})
+
+
+def repeated(lines: DataFrame, pages: DataFrame, min_pages: int, min_fraction: float) -> DataFrame:
+    """(doc_id, host) of the lines that are on `min_pages` of a host's pages at least, and on that share of them.
+    `doc_id` is the line's key: so lookups name what they are sorted by.
+
+    lines, pages: rows of host_lines and host_pages.
+    """
+    counted = lines.groupBy("host", "line").agg(F.sum("num_pages").alias("num_pages"))
+    of_host = pages.groupBy("host").agg(F.sum("num_pages").alias("all_pages"))
+    often = counted.where(F.col("num_pages") >= min_pages).join(of_host.where(F.col("all_pages") >= min_pages), "host")
+    # The division rounds to the nearest double, as the bound did when it was read: 3 of 10 pages reach 0.3.
+    dropped = often.where(F.col("num_pages") / F.col("all_pages") >= min_fraction)
+    # Lines of two hosts that have the same key are next to impossible, but a lookup takes each key once.
+    return dropped.groupBy(F.col("line").alias("doc_id")).agg(F.min("host").alias("host"))

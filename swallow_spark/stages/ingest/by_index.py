@@ -1,0 +1,63 @@
+"""Which records of a crawl an index names: found once, and written down before any of them is fetched."""
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.corpus.corpus import NumberedFile
+from swallow_spark.corpus.write import write
+from swallow_spark.errors import UsageError
+from swallow_spark.files.inputs import Places
+from swallow_spark.stages.ingest.index import (
+    Selection,
+    japanese,
+    read_index,
+)
+from swallow_spark.stages.run import Run
+from swallow_spark.tables import SELECTIONS
+
+
+def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
+    """Raises UsageError where pages of the crawl were chosen in another way: by another index or other patterns, or
+    from whole files."""
+    wanted = selection.meaning() if selection else None
+    for batch in run.corpus.manifests("ingest", f"crawl={crawl}/"):
+        if (before := batch.details.get("selection")) != wanted:
+            raise UsageError(
+                f"--crawl {crawl}: its pages are {_told(before)}, and now {_told(wanted)} are asked for; "
+                "give them a crawl of their own (--crawl NAME)"
+            )
+
+
+def _told(meaning: dict[str, Any] | None) -> str:
+    if meaning is None:
+        return "all of its files"
+    patterns = ["", *(f"{name} {' '.join(meaning[name])}" for name in ("hosts", "urls") if meaning[name])]
+    return f"those by the index {meaning['index']}{', '.join(patterns)}"
+
+
+def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataFrame:
+    """The records of the crawl's registered files that are wanted (tables.SELECTIONS)."""
+    corpus = run.corpus
+    files = corpus.inputs(crawl)
+    due = run.lineage.selection(crawl, selection.meaning(), files)
+    if not due.is_done(corpus):
+        with run.progress.stage("selection"):
+            section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
+            index = read_index(run.spark, selection.index, Places(section.base_url, section.access(cores)))
+            rows = _numbered(run, japanese(index, selection), files)
+            outputs = corpus.outputs(due.unit, {"selections": SELECTIONS}, {crawl_no: crawl})
+            corpus.commit(*due, write(rows, "selections", outputs))
+    manifest = corpus.manifest(due.unit)
+    assert manifest
+    return corpus.read(run.spark, "selections", SELECTIONS, [manifest])
+
+
+def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:
+    """Rows of an index as those of SELECTIONS, sorted; of files that are not registered, none."""
+    numbers = run.spark.createDataFrame([(file.key, file.file_no) for file in files], "key string, file_no int")
+    found = rows.join(F.broadcast(numbers), rows["warc_filename"] == numbers["key"])
+    once = found.groupBy("file_no", F.col("warc_record_offset").alias("offset"))
+    lengths = once.agg(F.max("warc_record_length").alias("length"))
+    return lengths.repartitionByRange("file_no").sortWithinPartitions("file_no", "offset")

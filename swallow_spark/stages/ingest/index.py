@@ -1,0 +1,235 @@
+"""Common Crawl's columnar index as rows: what was captured, in which language, and where its record is.
+
+    from swallow_spark.session import open_session
+    from swallow_spark.sources.commoncrawl import CommonCrawlIndex
+
+    spark = open_session("index")
+    spark.dataSource.register(CommonCrawlIndex)
+    index = spark.read.format("commoncrawl-index").load("cc:CC-MAIN-2023-23")
+    index.where("content_languages LIKE '%jpn%'").groupBy("fetch_status").count().show()
+
+Tasks read the Parquet files by `pyarrow`, so they may be local, on an object store or behind HTTP, where only the parts
+that are needed are asked for. Columns are `SCHEMA`; those that a schema leaves out cost nothing. Filters on status,
+MIME type and language are tried before anything else of a row group is read, where
+`spark.sql.python.filterPushdown.enabled` is true.
+
+Options: `path`, by line: a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url`, where
+Common Crawl's files are; `access`, how servers are asked, as JSON (`download.Access`).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceReader,
+    EqualTo,
+    Filter,
+    In,
+    InputPartition,
+    IsNotNull,
+    StringContains,
+)
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+from pyspark.sql.types import StructType
+
+from swallow_spark.addresses import key_of, shown
+from swallow_spark.config.access import Access
+from swallow_spark.config.ingest import CC_BASE
+from swallow_spark.errors import InputError
+from swallow_spark.files.http import HttpClient
+from swallow_spark.files.inputs import (
+    Places,
+    locations_of,
+)
+from swallow_spark.files.ranges import open_parts
+from swallow_spark.files.storage import (
+    filesystem,
+    is_http,
+)
+from swallow_spark.files.unchanged import unchanged
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("url", pa.string()),
+        pa.field("content_languages", pa.string()),  # ISO 639-3 codes of what CLD2 found, joined by commas
+        pa.field("content_mime_detected", pa.string()),
+        pa.field("fetch_status", pa.int16()),
+        pa.field("warc_filename", pa.string()),
+        pa.field("warc_record_offset", pa.int64()),
+        pa.field("warc_record_length", pa.int64()),
+    ]
+)
+_LANGUAGE: Final = "jpn"
+_MIME_TYPES: Final = ("text/html", "application/xhtml+xml")
+_HOST: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?([^/?#:]*)"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records of a crawl are wanted: those of Japanese pages by the index at `index`, of these hosts and URLs
+    where any are given. `*` in a pattern stands for any characters."""
+
+    index: str
+    hosts: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+
+    def meaning(self) -> dict[str, Any]:
+        """What tells one selection from another, whatever mirror its index comes by."""
+        return {"index": key_of(self.index), "hosts": sorted(self.hosts), "urls": sorted(self.urls)}
+
+
+def read_index(spark: SparkSession, location: str, places: Places | None = None) -> DataFrame:
+    """The rows of an index (`SCHEMA`); tasks ask servers as `places` says. Raises InputError where there is none."""
+    places = places or Places()
+    files = "\n".join(index_files(location, places))
+    access = json.dumps(asdict(places.access))
+    spark.dataSource.register(CommonCrawlIndex)
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    return spark.read.format("commoncrawl-index").option("access", access).load(files)
+
+
+def japanese(index: DataFrame, selection: Selection) -> DataFrame:
+    """The rows of Japanese pages: warc_filename, warc_record_offset, warc_record_length."""
+    wanted = (
+        (F.col("fetch_status") == 200)
+        & F.col("content_mime_detected").isin(*_MIME_TYPES)
+        & F.col("content_languages").contains(_LANGUAGE)
+    )
+    if selection.hosts:
+        host = F.lower(F.regexp_extract("url", _HOST, 1))
+        wanted &= host.rlike(_any_of([pattern.lower() for pattern in selection.hosts]))
+    if selection.urls:
+        wanted &= F.col("url").rlike(_any_of(selection.urls))
+    sane = (F.col("warc_record_offset") >= 0) & (F.col("warc_record_length") > 0)
+    return index.where(wanted & sane).select("warc_filename", "warc_record_offset", "warc_record_length")
+
+
+def _any_of(patterns: Iterable[str]) -> str:
+    alternatives = ["[\\s\\S]*".join(re.escape(part) for part in pattern.split("*")) for pattern in patterns]
+    return rf"\A(?:{'|'.join(alternatives)})\z"
+
+
+class CommonCrawlIndex(DataSource):
+    """Spark's side: the module's docstring says how to use it."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "commoncrawl-index"
+
+    def schema(self) -> StructType:
+        return from_arrow_schema(SCHEMA)
+
+    def reader(self, schema: StructType) -> "IndexReader":
+        places = Places(self.options.get("base_url", CC_BASE), Access(**json.loads(self.options.get("access", "{}"))))
+        return IndexReader(schema, self.options.get("path", ""), places)
+
+
+class IndexPartition(InputPartition):
+    """One file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class IndexReader(DataSourceReader):
+    """Reads the columns that a schema names, of the rows that the filters let through."""
+
+    def __init__(self, schema: StructType, location: str, places: Places) -> None:
+        self._schema = to_arrow_schema(schema, timezone="UTC")
+        self._location = location
+        self._places = places
+        self._filters: list[tuple[str, str, Any]] = []
+
+    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802 - Spark's name
+        """Takes those that it can apply exactly; yields the others."""
+        for filter_ in filters:
+            match filter_:
+                case EqualTo((column,), value):
+                    self._filters.append((column, "equal", value))
+                case In((column,), values):
+                    self._filters.append((column, "in", list(values)))
+                case StringContains((column,), value):
+                    self._filters.append((column, "contains", value))
+                case IsNotNull((column,)):
+                    self._filters.append((column, "not null", None))
+                case _:
+                    yield filter_
+
+    def partitions(self) -> Sequence[InputPartition]:
+        locations = self._location.splitlines() or [""]
+        return [IndexPartition(path) for one in locations for path in index_files(one, self._places)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        assert isinstance(partition, IndexPartition)
+        tried = list(dict.fromkeys(column for column, _, _ in self._filters))
+        web = HttpClient(self._places.access)
+        with unchanged(partition.path), open_parts(partition.path, web) as stream:
+            file = pq.ParquetFile(stream, pre_buffer=True)
+            missing = sorted({*self._schema.names, *tried} - set(file.schema_arrow.names))
+            if missing:
+                raise InputError(f"{shown(partition.path)}: no index of Common Crawl's: no column {', '.join(missing)}")
+            for group in range(file.num_row_groups):
+                mask = self._mask(file.read_row_group(group, columns=tried)) if tried else None
+                if mask is not None and not pc.any(mask).as_py():
+                    continue
+                rows = file.read_row_group(group, columns=self._schema.names).select(self._schema.names)
+                rows = rows if mask is None else rows.filter(mask)
+                yield from rows.cast(self._schema).to_batches(max_chunksize=10_000)
+
+    def _mask(self, columns: pa.Table) -> pa.ChunkedArray:
+        """Where all filters hold; null nowhere."""
+        masks = []
+        for name, kind, value in self._filters:
+            column = columns[name]
+            if kind == "not null":
+                masks.append(column.is_valid())
+            elif kind == "in":
+                masks.append(pc.is_in(column, pa.array([v for v in value if v is not None], column.type)))
+            elif kind == "contains":
+                masks.append(pc.match_substring(column.cast(pa.string()), value).fill_null(False))
+            else:
+                masks.append(pc.equal(column, pa.scalar(value, column.type)).fill_null(False))
+        mask = masks[0]
+        for other in masks[1:]:
+            mask = pc.and_(mask, other)
+        return mask
+
+
+def index_files(location: str, places: Places) -> list[str]:
+    """The Parquet files of an index. Raises InputError where there is none."""
+    if not location:
+        raise InputError("commoncrawl-index: no path: a file, a directory, a URL, a listing or cc:CC-MAIN-YYYY-WW")
+    found = locations_of(location, places, "cc-index-table.paths.gz")
+    if found == [location] and not is_http(location) and not location.endswith(".parquet"):
+        found = _files_below(location)
+    # Robots.txt and unsuccessful captures are in subsets of their own.
+    found = [path for path in found if "/subset=" not in path or "/subset=warc/" in path]
+    if not found:
+        raise InputError(f"{shown(location)}: no Parquet file of an index")
+    return found
+
+
+def _files_below(location: str) -> list[str]:
+    filesystem_, path = filesystem(location)
+    try:
+        kind = filesystem_.get_file_info(path).type
+        if kind == fs.FileType.NotFound:
+            raise InputError(f"{shown(location)}: no such file or directory")
+        if kind != fs.FileType.Directory:
+            return [location]
+        found = filesystem_.get_file_info(fs.FileSelector(path, recursive=True))
+    except OSError as error:
+        raise InputError(f"{shown(location)}: {error}") from None
+    base = location.rstrip("/")
+    return sorted(f"{base}{info.path[len(path.rstrip('/')) :]}" for info in found if info.path.endswith(".parquet"))

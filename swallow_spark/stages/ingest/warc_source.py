@@ -1,0 +1,140 @@
+"""The records of WARC files as rows: `spark.read.format("warc")`, for whoever wants only that.
+
+    from swallow_spark.session import open_session
+
+    spark = open_session("records")
+    records = spark.read.format("warc").load("demo/pages/*.warc.gz")
+    records.where("type = 'response'").select("url", "date", "headers", "payload").show()
+
+Spark finds the source by itself where this package is installed (the module `pyspark_warc`); where it is not, as with
+`--py-files`, call `spark.dataSource.register(WarcDataSource)`.
+
+Columns (`SCHEMA`): `path`; `offset` in it, in bytes; `type`, `url` and `date` of the record, and all its `headers` by
+lower-case name; its `block` as stored; `payload`, the body of an HTTP response without its encodings, else null.
+`damage` is null but in rows that tell what is wrong with a file, as `SCOPE: REASON: DETAIL`, and hold only path and
+offset. Columns that are not asked for cost nothing if the schema leaves them out:
+
+    spark.read.format("warc").schema("offset long, url string").load(path)
+
+Options: `path`, one or several of what the inputs of `swallow-spark ingest` may be, by line; `max_record_bytes`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+from pyspark.sql.types import StructType
+
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.inputs import expand
+from swallow_spark.files.storage import open_input
+from swallow_spark.files.unchanged import unchanged
+from swallow_spark.kernels.warc import http, warc
+from swallow_spark.tables import TIMESTAMP
+
+__all__ = ["SCHEMA", "WarcDataSource"]
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("offset", pa.int64()),
+        pa.field("type", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("date", TIMESTAMP),
+        pa.field("headers", pa.map_(pa.string(), pa.string())),
+        pa.field("block", pa.binary()),
+        pa.field("payload", pa.binary()),
+        pa.field("damage", pa.string()),
+    ]
+)
+_BATCH_ROWS: Final = 1000
+_BATCH_BYTES: Final = 16 << 20
+
+
+class WarcDataSource(DataSource):
+    """Spark's side: the module's docstring says how to use it."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "warc"
+
+    def schema(self) -> StructType:
+        return from_arrow_schema(SCHEMA)
+
+    def reader(self, schema: StructType) -> "WarcReader":
+        return WarcReader(schema, dict(self.options))
+
+
+class WarcPartition(InputPartition):
+    """One file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class WarcReader(DataSourceReader):
+    """Reads the columns that a schema names. Raises UsageError where it names others."""
+
+    def __init__(self, schema: StructType, options: dict[str, str]) -> None:
+        self._schema = to_arrow_schema(schema, timezone="UTC")
+        if unknown := sorted(set(self._schema.names) - set(SCHEMA.names)):
+            raise UsageError(f"warc: no column {', '.join(unknown)} (there are: {', '.join(SCHEMA.names)})")
+        self._locations = options.get("path", "").splitlines()
+        self._max_record_bytes = int(options.get("max_record_bytes", warc.MAX_RECORD_BYTES))
+
+    def partitions(self) -> list[InputPartition]:
+        if not self._locations:
+            raise InputError("warc: no path: spark.read.format('warc').load(PATH)")
+        return [WarcPartition(file.path) for file in expand(self._locations)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        assert isinstance(partition, WarcPartition)
+        with unchanged(partition.path), open_input(partition.path) as stream:
+            columns = [(name, _COLUMNS[name]) for name in self._schema.names]
+            rows: list[dict[str, Any]] = []
+            held = 0
+            for item in warc.read(stream, max_record_bytes=self._max_record_bytes):
+                rows.append({name: column(partition.path, item, self._max_record_bytes) for name, column in columns})
+                held += len(item.block) if isinstance(item, warc.Record) else 0
+                if len(rows) >= _BATCH_ROWS or held >= _BATCH_BYTES:
+                    yield pa.RecordBatch.from_pylist(rows, self._schema)
+                    rows, held = [], 0
+            if rows:
+                yield pa.RecordBatch.from_pylist(rows, self._schema)
+
+
+_Item = warc.Record | warc.Damage
+
+
+def _of_record(value: Callable[[warc.Record], Any]) -> Callable[[str, _Item, int], Any]:
+    return lambda _path, item, _limit: value(item) if isinstance(item, warc.Record) else None
+
+
+def _payload(_path: str, item: _Item, max_bytes: int) -> bytes | None:
+    if not isinstance(item, warc.Record) or item.record_type != "response":
+        return None
+    try:
+        response = http.parse(item.block)
+        return http.body(response, max_bytes, max_bytes)
+    except (http.BadHttpError, http.TooLargeError):
+        return None
+
+
+def _damage(_path: str, item: _Item, _limit: int) -> str | None:
+    return f"{item.scope}: {item.reason}: {item.detail}" if isinstance(item, warc.Damage) else None
+
+
+_COLUMNS: Final[dict[str, Callable[[str, _Item, int], Any]]] = {
+    "path": lambda path, _item, _limit: path,
+    "offset": lambda _path, item, _limit: item.offset,
+    "type": _of_record(lambda record: record.record_type),
+    "url": _of_record(lambda record: record.url),
+    "date": _of_record(lambda record: record.date),
+    "headers": _of_record(lambda record: list(record.headers.items())),
+    "block": _of_record(lambda record: record.block),
+    "payload": _payload,
+    "damage": _damage,
+}

@@ -1,0 +1,1 @@
+"""Pages that are removed on request."""

@@ -1,0 +1,155 @@
+"""Tombstones: pages that are removed on request, from every later ingest and subset."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+
+from swallow_spark.corpus.corpus import (
+    Corpus,
+    Manifest,
+    Unit,
+)
+from swallow_spark.corpus.lineage import DUPLICATES_OF_REMOVED
+from swallow_spark.corpus.summary import removal
+from swallow_spark.corpus.write import (
+    Outputs,
+    write,
+)
+from swallow_spark.kernels.text import tombstones as kernel
+from swallow_spark.kernels.text.tombstones import (
+    Keys,
+    Kind,
+)
+from swallow_spark.stages.remove import tasks as stage
+from swallow_spark.stages.remove.shipped import (
+    Shipped,
+    ship,
+)
+from swallow_spark.stages.run import (
+    Run,
+    crawl_of,
+    in_flight,
+)
+from swallow_spark.tables import DUPLICATES, PAGES, REMOVED, REMOVED_DUPLICATES, TOMBSTONES
+
+_KINDS: Final[tuple[Kind, ...]] = ("host", "url")
+_ROWS_WRITTEN_AT_ONCE: Final = 65_536
+
+
+def remove(run: Run, listed: Mapping[Kind, Sequence[str]]) -> dict[str, int]:
+    """Adds tombstones (in their normal form), and finds the pages that lie under any; the numbers of all that."""
+    corpus = run.corpus
+    added = _add(corpus, listed)
+    found = {f"{kind}s_added": number for kind, number in added.items()}
+    if corpus.manifests("ingest"):
+        find_removed(run)
+        _find_duplicates(run)
+    return {**found, **removal(corpus)}
+
+
+def _add(corpus: Corpus, listed: Mapping[Kind, Sequence[str]]) -> dict[Kind, int]:
+    """Writes those that aren't there yet as a unit of their own; how many of each kind."""
+    known = _keys(corpus)
+    columns: dict[str, list[Any]] = {name: [] for name in TOMBSTONES.names}
+    added: dict[Kind, int] = {}
+    for kind in _KINDS:
+        keys = {kernel.key(kind, value): value for value in listed.get(kind, ())}
+        new = np.setdiff1d(kernel.sorted_keys(keys), known[kind]).tolist()
+        columns["kind"] += [kind] * len(new)
+        columns["value"] += [keys[key] for key in new]
+        columns["key"] += new
+        added[kind] = len(new)
+    if any(added.values()):
+        unit = Unit("tombstones", f"{len(corpus.manifests('tombstones')):06}")
+        outputs = Outputs(corpus.root, {"tombstones": TOMBSTONES}, _directory("tombstones", unit))
+        with outputs.open(0) as opened:
+            opened.write("tombstones", pa.RecordBatch.from_pydict(columns, TOMBSTONES))
+            written = opened.written().to_pylist()
+        corpus.commit(unit, "", {}, "", written, counts={str(kind): number for kind, number in added.items()})
+    return added
+
+
+def _directory(table: str, unit: Unit) -> dict[str, dict[int, str]]:
+    return {table: {0: f"tombstones/{unit.name}-{uuid4().hex[:12]}"}}
+
+
+def _keys(corpus: Corpus) -> dict[Kind, Keys]:
+    """The keys of all tombstones: 16 bytes each."""
+    parts: dict[Kind, list[Keys]] = {kind: [kernel.sorted_keys([])] for kind in _KINDS}
+    for manifest in corpus.manifests("tombstones"):
+        for file in manifest.files:
+            content = pa.BufferReader(corpus.root.read_bytes(file.path))
+            table = pq.read_table(content, columns=["kind", "key"])
+            for kind, found in parts.items():
+                found.append(kernel.keys_of(table.filter(pc.equal(table["kind"], kind))["key"]))
+    return {kind: np.unique(np.concatenate(found)) for kind, found in parts.items()}
+
+
+def ship_tombstones(run: Run) -> Shipped | None:
+    """The tombstones for tasks; None where there are none."""
+    if not run.corpus.manifests("tombstones"):
+        return None
+    keys = _keys(run.corpus)
+    return ship(run.corpus.root, keys["host"], keys["url"])
+
+
+def find_removed(run: Run) -> None:
+    """Finds the pages under tombstones, in the batches for which that isn't known yet. Only URLs and hosts are read."""
+    corpus, listed = run.corpus, run.corpus.manifests("tombstones")
+    if not listed:
+        for manifest in corpus.manifests("remove"):  # the tombstones were discarded
+            corpus.forget(Unit("remove", manifest.unit))
+        return
+    pending = [pages for pages in corpus.manifests("ingest") if not run.lineage.remove(pages, listed).is_done(corpus)]
+    if pending and (shipped := ship_tombstones(run)):
+        with run.progress.stage("remove"):
+            in_flight(run, partial(_find_in_batch, run, listed, shipped), pending)
+        corpus.root.delete(shipped.directory)
+
+
+def _find_in_batch(run: Run, listed: Sequence[Manifest], shipped: Shipped, pages: Manifest) -> None:
+    corpus, due = run.corpus, run.lineage.remove(pages, listed)
+    outputs = corpus.outputs(due.unit, {"removed": REMOVED}, crawl_of(run, pages))
+    rows = corpus.scan(run.spark, "pages", stage.NAMED, [pages])
+    corpus.commit(*due, stage.find_removed(rows, shipped, outputs).collect())
+
+
+def removed(run: Run) -> DataFrame:
+    """The removed pages: doc_id."""
+    return run.corpus.read(run.spark, "removed", REMOVED, run.corpus.manifests("remove", "crawl="))
+
+
+def _find_duplicates(run: Run) -> None:
+    corpus, deduplicated = run.corpus, run.corpus.manifests("deduplicate")
+    due = run.lineage.duplicates_of_removed(corpus.manifests("remove", "crawl="), deduplicated)
+    if due.is_done(corpus):
+        return
+    with run.progress.stage("remove"):
+        pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
+        rows = corpus.read(run.spark, "duplicates", DUPLICATES, deduplicated)
+        found = stage.duplicates_of_removed(removed(run), rows, pages)
+        outputs = Outputs(
+            corpus.root, {"removed_duplicates": REMOVED_DUPLICATES}, _directory("removed_duplicates", due.unit)
+        )
+        corpus.commit(*due, write(found, "removed_duplicates", outputs))
+
+
+def write_duplicates(corpus: Corpus, path: str) -> int:
+    """Writes the pages that have the text of removed ones as JSON lines into a local file; how many."""
+    manifest, number = corpus.manifest(DUPLICATES_OF_REMOVED), 0
+    with open(path, "w", encoding="utf-8") as stream:
+        for file in manifest.files if manifest else ():
+            with corpus.root.open_input(file.path) as source:
+                for batch in pq.ParquetFile(source).iter_batches(_ROWS_WRITTEN_AT_ONCE):
+                    for row in batch.to_pylist():
+                        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                        number += 1
+    return number

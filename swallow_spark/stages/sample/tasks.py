@@ -1,0 +1,95 @@
+"""Sample: some pages of a corpus by a hash of their doc_id, and their texts.
+
+The same pages for the same corpus, number and seed, whatever the partitions; and a larger sample holds the smaller ones
+of the same kind, since pages are taken in one fixed order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
+from swallow_spark.tables import TEXTS
+
+TABLE = "sample"
+COLUMNS = TEXTS.append(pa.field("stratum", pa.string()))  # null but in samples by score
+
+
+def choose(rows: DataFrame, number: int, seed: int, group: Column | None = None) -> DataFrame:
+    """The doc_ids of `number` rows (fewer where there are fewer): those with the least hash.
+
+    With a `group`, the groups take turns: each gives one row before any gives its second. So a stratum or host gives
+    the same number as any other as long as it has that many; and each row tells its `group`.
+    """
+    order = [F.xxhash64(F.col("doc_id"), F.lit(seed)), F.col("doc_id")]
+    if group is None:
+        return rows.select("doc_id").orderBy(*order).limit(number)
+    turn = F.row_number().over(Window.partitionBy("group").orderBy(*order))
+    turns = (
+        rows.select("doc_id", group.alias("group"))
+        .select("doc_id", "group", turn.alias("turn"))
+        .where(turn_within(number))
+    )
+    return turns.orderBy("turn", *order).limit(number).select("doc_id", "group")
+
+
+def turn_within(number: int) -> Column:
+    """No group can give more than the whole sample: Spark stops ranking a group there."""
+    return F.col("turn") <= number
+
+
+def stratum(score: Column, strata: int, low: float, high: float) -> Column:
+    """The number, from 0, of the stratum that a score falls into: `strata` equal ranges of low to high."""
+    share = (score - F.lit(low)) / F.lit(high - low)
+    return F.greatest(F.lit(0), F.least(F.lit(strata - 1), F.floor(share * strata)))
+
+
+def stratum_names(strata: int, low: float, high: float) -> list[str]:
+    """What the strata are called: 0.3 to 0.6."""
+    bounds = [low + (high - low) * number / strata for number in range(strata + 1)]
+    return [f"{below:.6g} to {above:.6g}" for below, above in pairwise(bounds)]
+
+
+def write_texts(
+    pages: DataFrame | Scan, chosen: Lookups, strata: Sequence[str], crawls: Mapping[int, str], outputs: Outputs
+) -> DataFrame:
+    """Writes the texts (COLUMNS) of those pages (doc_id, url, text) that are chosen; a frame of what was written.
+    `source` names crawl and URL, `stratum` the one of `strata` that a column `group` of the chosen has the number of.
+    """
+    work = partial(_write_task, chosen=chosen, strata=list(strata), crawls=dict(crawls), outputs=outputs)
+    return pages.select("doc_id", "url", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _write_task(
+    batches: Iterator[pa.RecordBatch], chosen: Lookups, strata: list[str], crawls: dict[int, str], outputs: Outputs
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in batches:
+            present, values = chosen.find(batch.column("doc_id").to_numpy())
+            batch = batch.filter(pa.array(present))
+            if batch.num_rows:
+                names = [strata[number] for number in values["group"]] if values else [None] * batch.num_rows
+                opened.write(TABLE, _with_source(batch, names, crawls))
+        yield opened.written()
+
+
+def _with_source(batch: pa.RecordBatch, strata: Sequence[str | None], crawls: dict[int, str]) -> pa.RecordBatch:
+    numbers = (batch.column("doc_id").to_numpy() >> 53).astype(np.int64)
+    urls = batch.column("url").to_pylist()
+    sources = [f"{crawls[n]}: {url}" if url else crawls[n] for n, url in zip(numbers.tolist(), urls, strict=True)]
+    licences = pa.nulls(batch.num_rows, pa.string())
+    columns = [batch.column("doc_id"), batch.column("url"), batch.column("text"), pa.array(sources), licences]
+    return pa.RecordBatch.from_arrays([*columns, pa.array(strata, pa.string())], COLUMNS.names)

@@ -1,0 +1,67 @@
+"""Score: fastText classifiers over the accepted survivors, all of them in one scan of the text."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
+from swallow_spark.kernels.fasttext import fasttext
+
+
+class Model(NamedTuple):
+    """A classifier's model as `fasttext.Model.share` wrote it below the corpus root, what its labels weigh, and how it
+    wants texts."""
+
+    path: str
+    weights: Mapping[str, float]
+    preparation: fasttext.Preparation
+
+
+def table_of(classifier: str) -> str:
+    return f"scores/classifier={classifier}"
+
+
+def score(pages: DataFrame | Scan, accepted: Lookups, models: Mapping[str, Model], outputs: Outputs) -> DataFrame:
+    """Writes a table of scores for each classifier, of those pages (doc_id, text) that are among the accepted; a frame
+    of what was written. A page's score is the sum of weight x probability over the labels."""
+    work = partial(_score_task, accepted=accepted, models=dict(models), outputs=outputs)
+    return pages.select("doc_id", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _score_task(
+    batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[str, Model], outputs: Outputs
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in batches:
+            wanted, _ = accepted.find(batch.column("doc_id").to_numpy())
+            batch = batch.filter(pa.array(wanted))
+            if not batch.num_rows:
+                continue
+            for classifier, (path, weights, preparation) in models.items():
+                model = _open(accepted.root.local_copy(path))
+                texts = preparation.apply(batch.column("text"))
+                scores = fasttext.expected_score(model, model.probabilities(texts), weights)
+                if not np.isfinite(scores).all():
+                    raise ValueError(f"classifier {classifier}: a score is not a finite number")
+                columns = [batch.column("doc_id"), pa.array(scores, pa.float64())]
+                opened.write(table_of(classifier), pa.RecordBatch.from_arrays(columns, ["doc_id", "score"]))
+        yield opened.written()
+
+
+@lru_cache(maxsize=16)
+def _open(path: Path) -> fasttext.Model:
+    """Once per worker, and held once per machine: workers are reused from task to task, and map the same file."""
+    return fasttext.open_shared(path)

@@ -1,0 +1,1 @@
+"""Subsets by the cuts of rankings."""

@@ -1,0 +1,150 @@
+"""Select: the subsets' texts, cleaned up, from pages and the decisions about them, all subsets in one scan."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.config.select import Cleanup
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
+from swallow_spark.kernels.text import cleanup, host_lines, personal
+from swallow_spark.tables import SUBSETS
+
+
+def subset_schema(classifiers: Sequence[str]) -> pa.Schema:
+    fields = [pa.field(f"score_{classifier}", pa.float64(), nullable=False) for classifier in classifiers]
+    return pa.schema([*SUBSETS, *fields])
+
+
+def write_subsets(
+    pages: DataFrame | Scan,
+    members: Lookups,
+    bits: Mapping[str, int],
+    scores: Sequence[str],
+    section: Cleanup,
+    repeated: Lookups | None,
+    outputs: Outputs,
+) -> DataFrame:
+    """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
+
+    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; what was
+    `masked_<kind>`; `host_lines` that were dropped; and for each two tables the pages that are in `both`.
+
+    members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
+    repeated: the keys of the lines to drop, with `host` (stages.host_lines.repeated); None where none are dropped.
+    """
+    work = partial(
+        _write_task,
+        members=members,
+        bits=dict(bits),
+        scores=tuple(scores),
+        section=section,
+        repeated=repeated,
+        outputs=outputs,
+    )
+    columns = [*SUBSETS.names, *(["host"] if repeated else [])]
+    return pages.select(*columns).mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _write_task(
+    batches: Iterator[pa.RecordBatch],
+    members: Lookups,
+    bits: dict[str, int],
+    scores: tuple[str, ...],
+    section: Cleanup,
+    repeated: Lookups | None,
+    outputs: Outputs,
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in batches:
+            present, values = members.find(batch.column("doc_id").to_numpy())
+            batch = batch.filter(pa.array(present))
+            if not batch.num_rows:
+                continue
+            batch, done = _cleaned(batch, section, repeated)
+            with_scores = pa.RecordBatch.from_arrays(
+                [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
+            )
+            num_chars = with_scores.column("num_chars").to_numpy()
+            both = _in_both(values["subsets"][num_chars > 0], bits)
+            for table, bit in bits.items():
+                here = values["subsets"] >> bit & 1 == 1
+                if here.any():
+                    sums = {
+                        f"chars:{table}": int(num_chars[here].sum(dtype=np.int64)),
+                        **done.sums(here, table),
+                        f"emptied:{table}": int((num_chars[here] == 0).sum()),
+                        **both.pop(table, {}),
+                    }
+                    opened.write(table, with_scores.filter(pa.array(here & (num_chars > 0))), sums)
+        yield opened.written()
+
+
+def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """For each table, the pages that are in it and in a later one, by that."""
+    found: dict[str, dict[str, int]] = {}
+    for (one, bit), (other, other_bit) in combinations(bits.items(), 2):
+        wanted = 1 << bit | 1 << other_bit
+        if number := int(((members & wanted) == wanted).sum()):
+            found.setdefault(one, {})[f"both:{one}:{other}"] = number
+    return found
+
+
+class _Done(NamedTuple):
+    """What clean-up did to each page of a batch: how many lines were dropped, whether a footer was trimmed, and how
+    many of each kind of personal data were masked (kinds, pages)."""
+
+    host_lines: NDArray[np.int32]
+    trimmed: NDArray[np.bool_]
+    masked: NDArray[np.int32]
+
+    def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
+        """What is counted of those pages of a table."""
+        optional = {"host_lines": int(self.host_lines[here].sum(dtype=np.int64))}
+        for kind, number in zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True):
+            optional[f"masked_{kind}"] = number
+        return {
+            f"trimmed:{table}": int(self.trimmed[here].sum()),
+            **{f"{name}:{table}": number for name, number in optional.items() if number},
+        }
+
+
+def _cleaned(batch: pa.RecordBatch, section: Cleanup, repeated: Lookups | None) -> tuple[pa.RecordBatch, _Done]:
+    """The batch with its texts cleaned up and their lengths, and what was done to them. Lines are dropped first: they
+    were counted as they are in `pages`."""
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    dropped = np.zeros(batch.num_rows, np.int32)
+    trimmed = np.zeros(batch.num_rows, np.bool_)
+    masked = np.zeros((len(personal.KINDS), batch.num_rows), np.int32)
+    if repeated:
+        short = _without_repeated(columns["text"], columns.pop("host"), repeated)
+        columns["text"], columns["num_chars"], dropped = short.texts, pa.array(short.num_chars), short.num_lines
+    if section.mode != "off":
+        cleaned = cleanup.clean(columns["text"], section.mode)
+        columns["text"], columns["num_chars"], trimmed = cleaned.texts, pa.array(cleaned.num_chars), cleaned.trimmed
+    if section.mask:
+        found = personal.mask(columns["text"], section.mask)
+        columns["text"], columns["num_chars"], masked = found.texts, pa.array(found.num_chars), found.counts
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), _Done(dropped, trimmed, masked)
+
+
+def _without_repeated(texts: pa.Array, hosts: pa.Array, repeated: Lookups) -> host_lines.Without:
+    keys = host_lines.host_keys(hosts)
+    text, host, line = host_lines.lines(texts, keys)
+    dropped, values = repeated.find(line)
+    if dropped.any():
+        dropped[dropped] = values["host"] == host[dropped]
+    return host_lines.without(texts, text, dropped)

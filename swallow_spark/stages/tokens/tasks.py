@@ -1,0 +1,92 @@
+"""Tokens: how many each text is, into a narrow table."""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from swallow_spark.config.section import sha256_of
+from swallow_spark.config.select import Tokens
+from swallow_spark.corpus.lookups import Lookups
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import (
+    WRITTEN,
+    Outputs,
+)
+from swallow_spark.files.storage import Root
+from swallow_spark.kernels.text import tokens
+
+
+class Counting(NamedTuple):
+    """A tokenizer as tasks find it: a file below the root, or the name of an encoding."""
+
+    root: Root
+    file: str | None
+    encoding: str | None
+
+    def load(self) -> tokens.Tokenizer:
+        """One load per worker: workers are reused from task to task."""
+        return _load(self.root.local_copy(self.file) if self.file else None, self.encoding)
+
+
+def put_tokenizer(root: Root, section: Tokens) -> Counting:
+    """The configured tokenizer, its file put below the root, where tasks find it."""
+    path = None
+    if section.file:
+        path = f"models/{sha256_of(section.file)}.json"
+        if not root.exists(path):
+            root.write_atomically(path, section.file.read_bytes())
+    return Counting(root, path, section.encoding)
+
+
+@lru_cache(maxsize=4)
+def _load(file: Path | None, encoding: str | None) -> tokens.Tokenizer:
+    return tokens.load(file, encoding)
+
+
+def count_tokens(
+    texts: DataFrame | Scan, wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
+) -> DataFrame:
+    """Writes the table: doc_id and num_tokens of texts (doc_id, text), of those that are wanted; a frame of what was
+    written, with the sum of `tokens`."""
+    work = partial(_count_task, wanted=wanted, counting=counting, table=table, outputs=outputs)
+    return texts.select("doc_id", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def _count_task(
+    batches: Iterator[pa.RecordBatch], wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
+) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    tokenizer = counting.load()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for batch in batches:
+            if wanted:
+                batch = batch.filter(pa.array(wanted.find(batch.column("doc_id").to_numpy())[0]))
+            if batch.num_rows:
+                counts = tokenizer(batch.column("text"))
+                columns = [batch.column("doc_id"), pa.array(counts)]
+                rows = pa.RecordBatch.from_arrays(columns, ["doc_id", "num_tokens"])
+                opened.write(table, rows, {"tokens": int(counts.sum(dtype=np.int64))})
+        yield opened.written()
+
+
+def measure(texts: DataFrame, counting: Counting) -> DataFrame:
+    """(doc_id, num_chars, num_tokens) of texts (doc_id, text)."""
+    schema = "doc_id long, num_chars long, num_tokens long"
+    return texts.select("doc_id", "text").mapInArrow(partial(_measure_task, counting=counting), schema)
+
+
+def _measure_task(batches: Iterator[pa.RecordBatch], counting: Counting) -> Iterator[pa.RecordBatch]:
+    tokenizer = counting.load()
+    for batch in batches:
+        texts = batch.column("text")
+        counts = [pc.utf8_length(texts).cast(pa.int64()), pa.array(tokenizer(texts).astype(np.int64))]
+        columns = [batch.column("doc_id"), *counts]
+        yield pa.RecordBatch.from_arrays(columns, ["doc_id", "num_chars", "num_tokens"])

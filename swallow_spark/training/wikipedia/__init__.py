@@ -1,0 +1,1 @@
+"""Positive examples from a dump of Wikipedia."""

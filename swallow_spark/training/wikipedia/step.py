@@ -1,0 +1,146 @@
+"""Positives of the Wiki task: the articles of some categories of a Wikipedia dump, as training text."""
+
+import bz2
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from swallow_spark.corpus.read import read_files
+from swallow_spark.corpus.write import (
+    Outputs,
+    write,
+)
+from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.storage import Root
+from swallow_spark.training.wikipedia import dump as wikipedia
+from swallow_spark.training.wikipedia import tasks as stage
+
+_HEAD_BYTES = 1 << 16  # of an SQL dump, where the table's columns stand
+_UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """Where articles and categories come from: pages-articles and categorylinks (and linktarget, where categorylinks
+    tells categories by number), or one Parquet file of articles (text, title, categories)."""
+
+    pages: Path
+    categorylinks: Path | None
+    linktarget: Path | None
+
+
+def read_categories(path: Path) -> list[str]:
+    """The titles in a list, one a line, with or without the namespace's prefix. Raises InputError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None
+    titles = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    for prefix in ("Category:", "カテゴリ:"):
+        titles = [title.removeprefix(prefix) for title in titles]
+    if not titles:
+        raise InputError(f"{path}: no category in it")
+    return [wikipedia.as_link(title) for title in titles]
+
+
+def check(dump: Dump) -> None:
+    """Raises InputError or UsageError for files that are missing or don't go together."""
+    for path in (dump.pages, dump.categorylinks, dump.linktarget):
+        if path and not path.is_file():
+            raise InputError(f"{path}: no such file")
+    if dump.pages.suffix == ".parquet":
+        if dump.categorylinks or dump.linktarget:
+            raise UsageError("--pages FILE.parquet brings its categories along: no --categorylinks, no --linktarget")
+    elif not dump.categorylinks:
+        raise UsageError("--categorylinks FILE is needed with an XML dump")
+    elif "cl_to" not in _columns(dump.categorylinks) and not dump.linktarget:
+        raise UsageError(f"--linktarget FILE is needed: {dump.categorylinks} tells categories by number")
+
+
+def write_positives(
+    spark: SparkSession, dump: Dump, categories: Sequence[str], depth: int, min_chars: int, root: Root
+) -> dict[str, int]:
+    """Writes the articles as Parquet files into `root`, which is empty; the number of `categories` and `articles`."""
+    roots = spark.createDataFrame([(title,) for title in categories], "title string")
+    if dump.pages.suffix == ".parquet":
+        found, number = _from_parquet(spark, dump.pages, roots), len(set(categories))
+    else:
+        found, number = _from_dump(spark, dump, roots, depth, root)
+    outputs = Outputs(root, {stage.TABLE: stage.POSITIVES}, {stage.TABLE: {0: "."}})
+    written = stage.write_articles(found, min_chars, outputs).collect()
+    root.delete(_UNFINISHED)
+    listed = {row["path"].removeprefix("./") for row in written}
+    for path in root.files(""):
+        if path.removeprefix("./") not in listed:  # of an attempt that failed
+            root.delete(path)
+    return {"categories": number, "articles": sum(row["rows"] for row in written)}
+
+
+def _from_parquet(spark: SparkSession, path: Path, roots: DataFrame) -> DataFrame:
+    articles = spark.read.parquet(str(path.absolute()))
+    if missing := {"text", "title", "categories"} - set(articles.columns):
+        raise InputError(f"{path}: no column {', '.join(sorted(missing))}")
+    page_id = F.col("page_id").cast("long") if "page_id" in articles.columns else F.xxhash64("title")
+    named = articles.select(page_id.alias("page_id"), "title", F.lit("").alias("wikitext"), "text", "categories")
+    each = named.select("page_id", F.explode("categories").alias("title"))
+    wanted = each.withColumn("title", F.translate("title", " ", "_")).join(F.broadcast(roots), "title", "left_semi")
+    return named.join(F.broadcast(wanted.select("page_id").distinct()), "page_id", "left_semi")
+
+
+def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, root: Root) -> tuple[DataFrame, int]:
+    """The articles, and the number of their categories. What is used more than once is written below `root`."""
+    assert dump.categorylinks
+
+    def keep(found: DataFrame, schema: pa.Schema) -> DataFrame:
+        outputs = Outputs(root, {"kept": schema}, {"kept": {0: f"{_UNFINISHED}/{uuid4().hex[:12]}"}})
+        return read_files(spark, root, [row["path"] for row in write(found, "kept", outputs)], schema)
+
+    elements = spark.read.text(str(dump.pages.absolute()), lineSep="</page>")
+    columns = _columns(dump.categorylinks)
+    target = "cl_to" if "cl_to" in columns else "cl_target_id"
+    lines = spark.read.text(str(dump.categorylinks.absolute()))
+    links = stage.links(lines, columns, ["cl_from", target, "cl_type"])
+    links = links.toDF("page_id", "category", "type").withColumn("page_id", F.col("page_id").cast("long"))
+    if target != "cl_to":
+        assert dump.linktarget
+        lines = spark.read.text(str(dump.linktarget.absolute()))
+        targets = stage.links(lines, _columns(dump.linktarget), ["lt_id", "lt_namespace", "lt_title"])
+        targets = targets.where(F.col("lt_namespace") == str(wikipedia.CATEGORY)).select("lt_id", "lt_title")
+        links = links.join(targets, F.col("category") == F.col("lt_id"))
+        links = links.select("page_id", F.col("lt_title").alias("category"), "type")
+    below = roots
+    if depth:
+        categories = stage.pages(stage.in_namespace(elements, wikipedia.CATEGORY), with_text=False)
+        below = keep(stage.subcategories(links, categories.select("page_id", "title")), stage.SUBCATEGORIES)
+    wanted = stage.below(roots, below, depth, keep)
+    articles = stage.in_namespace(elements, wikipedia.ARTICLE)
+    chosen = articles.join(F.broadcast(stage.members(links, wanted)), "page_id", "left_semi")
+    found = stage.pages(chosen, with_text=True).where(~F.col("redirect"))
+    return found.withColumn("text", F.lit("")), wanted.count()
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        found = wikipedia.columns(_head(path))
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: can't be read: {error}") from None
+    if not found:
+        raise InputError(f"{path}: no SQL dump of a table")
+    return found
+
+
+def _head(path: Path) -> bytes:
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as zipped:
+            return zipped.read(_HEAD_BYTES)
+    if path.suffix == ".bz2":
+        with bz2.open(path, "rb") as packed:
+            return packed.read(_HEAD_BYTES)
+    with path.open("rb") as plain:
+        return plain.read(_HEAD_BYTES)
