@@ -9,10 +9,7 @@ import pyarrow.parquet as pq
 from commands import REPOSITORY
 from warcio.archiveiterator import ArchiveIterator
 
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-)
+from swallow_spark.corpus.corpus import Corpus, Manifest
 
 DEMO_PAGES = REPOSITORY / "demo" / "pages"
 DEMO_FILES = [DEMO_PAGES / "00000.warc.gz", DEMO_PAGES / "00001.warc.gz"]
