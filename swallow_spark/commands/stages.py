@@ -139,8 +139,8 @@ def _places(config: Config) -> Places:
     return Places(config.ingest.base_url, config.ingest.access())
 
 
-def _command(name: str, text: str, stages: set[str]) -> None:
-    """A command for stages alone, over what is not done yet."""
+def _command(name: str, text: str) -> None:
+    """A command for one stage over what is not done yet, or for all annotations."""
 
     def command(
         corpus: CorpusOption,
@@ -149,6 +149,7 @@ def _command(name: str, text: str, stages: set[str]) -> None:
         master: MasterOption = None,
         as_json: JsonOption = False,
     ) -> None:
+        stages = {stage.name for stage in pipeline.STAGES if name in (stage.name, stage.end)}
         with running(name, corpus, config, set_, master, as_json, scores="score" in stages) as run:
             pipeline.do(run, stages)
 
@@ -157,12 +158,8 @@ def _command(name: str, text: str, stages: set[str]) -> None:
 
 for _stage in pipeline.STAGES:
     if _stage.help:
-        _command(_stage.name, _stage.help, {_stage.name})
-_command(
-    "annotate",
-    "Make all annotations of the pages that are missing, in one scan of the text.",
-    {stage.name for stage in pipeline.STAGES if stage.annotation},
-)
+        _command(_stage.name, _stage.help)
+_command("annotate", "Make all annotations that pages lack, in one scan of the text.")
 
 
 @app.command()
