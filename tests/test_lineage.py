@@ -105,21 +105,6 @@ def test_what_until_needs() -> None:
     )
 
 
-def test_what_does_a_unit_again() -> None:
-    for unit, command in (
-        (Unit("boundary", "copies"), "deduplicate"),
-        (Unit("host_lines", BATCH), "select"),
-        (Unit("remove", "duplicates"), "remove"),
-        (Unit("remove", BATCH), "select"),
-        (Unit("selection", "crawl=c/records"), "ingest"),
-        (Unit("tokens", f"accepted/{BATCH}"), "select"),
-        (Unit("tokens", f"edu-top10/{BATCH}"), "export"),
-        (Unit("select", "cuts"), "select"),
-        (Unit("decide", "preset=p/crawl=c"), "decide"),
-    ):
-        assert f"`swallow-spark {command}`" in STAGES.again(unit)
-
-
 def test_configurations_are_independent_of_a_corpus() -> None:
     config: Config = load("demo")
     assert Lineage(STAGES, config, None).fingerprint("cuts") == Lineage(STAGES, config, None).fingerprint("subsets")

@@ -174,7 +174,8 @@ class Stages:
         row = next((row for row in self if row.directory == unit.stage and _matches(row, unit)), None)
         if not row:
             return "`swallow-spark build`"
-        return f"`swallow-spark {row.command}`" + (" (or `build`)" if row.checked else "")
+        in_build = row.run or row.command in self.ends
+        return f"`swallow-spark {row.command}`" + (" (or `build`)" if in_build else "")
 
 
 def _matches(row: Stage, unit: Unit) -> bool:
