@@ -8,7 +8,7 @@ import contextlib
 import io
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -63,13 +63,6 @@ class Outputs:
                 "executors need the driver's release (PYSPARK_PYTHON, or the archive of --archives)"
             )
         return OpenOutputs(self, task)
-
-    def write_all(self, table: str, batches: Iterable[pa.RecordBatch], task: int) -> Iterator[pa.RecordBatch]:
-        """Writes all batches into one table; yields what was written."""
-        with self.open(task) as outputs:
-            for batch in batches:
-                outputs.write(table, batch)
-            yield outputs.written()
 
 
 class OpenOutputs:
