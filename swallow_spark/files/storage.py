@@ -198,14 +198,10 @@ class Root:
             with self.open_output(relative) as stream:
                 stream.write(content)
             return
-        path = self.local_path(relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
-        with _deleted_on_failure(temporary), temporary.open("wb") as stream:
+        with replacing(self.local_path(relative)) as fresh, fresh.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
 
     def create_exclusively(self, relative: str, content: bytes) -> bool:
         """Makes a file that wasn't there; False where it was. Exact on local file systems, best effort elsewhere."""
@@ -262,12 +258,27 @@ class Root:
 
 
 @contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file or directory that takes the place of `path` when the block ends: it is there whole or not
+    at all. Its directory is made where needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    with _deleted_on_failure(fresh):
+        yield fresh
+        if path.is_dir():
+            shutil.rmtree(path)
+        fresh.replace(path)
+
+
+@contextlib.contextmanager
 def _deleted_on_failure(path: Path) -> Iterator[None]:
-    """Leaves no half-written file where a disk is full."""
+    """Leaves nothing half-written where a disk is full."""
     try:
         with filling(path):
             yield
     except BaseException:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
         raise
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.storage import replacing
 from swallow_spark.tables import LABELS, TEXTS
 
 _ROWS: Final = 256
@@ -89,20 +89,16 @@ class LabelWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
 
     @contextmanager
     def open(self) -> Iterator["LabelWriter"]:
-        try:
+        with replacing(self._path) as fresh:
             if self._path.suffix == ".parquet":
-                with pq.ParquetWriter(self._fresh, LABELS, compression="zstd") as self._parquet:
+                with pq.ParquetWriter(fresh, LABELS, compression="zstd") as self._parquet:
                     yield self
             else:
-                with self._fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
+                with fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
                     yield self
-            self._fresh.replace(self._path)
-        finally:
-            self._fresh.unlink(missing_ok=True)
 
     def write(self, rows: Rows) -> None:
         if self._path.suffix == ".parquet":

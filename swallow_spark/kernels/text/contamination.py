@@ -21,11 +21,8 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-    code_points,
-)
+from swallow_spark.kernels.splitmix64 import mixed_one
+from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
 
@@ -121,13 +118,6 @@ def _filter(codes: Codes, offsets: Offsets, is_letter: npt.NDArray[np.bool_]) ->
     return kept[:size], ends
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _mixed(h: np.uint64) -> np.uint64:
-    h = (h ^ h >> np.uint64(31)) * np.uint64(0xBF58476D1CE4E5B9)  # SplitMix64's finalizer
-    h = (h ^ h >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return h ^ h >> np.uint64(31)
-
-
 @njit(cache=True, nogil=True)
 def _power(n: int) -> np.uint64:
     power = np.uint64(1)
@@ -150,7 +140,7 @@ def _ngrams(codes: Codes, offsets: Offsets, n: int) -> tuple[npt.NDArray[np.uint
             if at - n >= offsets[i]:
                 h -= np.uint64(codes[at - n]) * top
             if at - n + 1 >= offsets[i]:
-                hashes[size], of[size] = _mixed(h), i
+                hashes[size], of[size] = mixed_one(h), i
                 size += 1
     return hashes[:size], of[:size]
 
@@ -191,7 +181,7 @@ def _measure(
                 h -= np.uint64(codes[at - n]) * top
             if at - n + 1 < offsets[t]:
                 continue
-            wanted = _mixed(h)
+            wanted = mixed_one(h)
             slot = np.int64(wanted & np.uint64(table.size - 1))
             while table[slot]:
                 i = table[slot] - 1
