@@ -1,10 +1,9 @@
 """Files of texts (tables.TEXTS): what the LLM is asked about, and what it said."""
 
-import gzip
-import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.storage import replacing
+from swallow_spark.kernels.text import jsonl
 from swallow_spark.tables import LABELS, TEXTS
 
 _ROWS: Final = 256
@@ -36,7 +36,7 @@ def _read(path: Path, names: list[str]) -> Iterator[Rows]:
     try:
         for rows in _parquet(path, names) if path.suffix == ".parquet" else _json_lines(path):
             yield [{name: row.get(name) for name in names} for row in rows]
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these texts: {error}") from error
 
 
@@ -48,33 +48,12 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
 
 
 def _json_lines(path: Path) -> Iterator[Rows]:
-    rows: Rows = []
-    with _open_lines(path) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}: line {number}: no JSON object")
-            rows.append(row)
-            if len(rows) == _ROWS:
-                yield rows
-                rows = []
-    yield rows
-
-
-@contextmanager
-def _open_lines(path: Path) -> Iterator[Iterator[bytes]]:
-    if path.name.endswith(".jsonl.gz"):
-        with gzip.open(path, "rb") as lines:
-            yield iter(lines)
-    elif path.name.endswith((".jsonl", ".jsonl.zst")):
-        compression = "zstd" if path.suffix == ".zst" else None
-        with io.BufferedReader(pa.input_stream(str(path), compression=compression)) as lines:
-            yield iter(lines)
-    else:
+    if not path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
         raise InputError(f"{path}: texts come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+    with pa.OSFile(str(path)) as file:
+        found = jsonl.objects(file)
+        while rows := list(islice(found, _ROWS)):
+            yield rows
 
 
 def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from swallow_spark.corpus.lineage import (
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import features
 from swallow_spark.kernels.fasttext import fasttext
-from swallow_spark.kernels.text import contamination as contamination_kernel
 from swallow_spark.kernels.text import ngwords
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
@@ -63,7 +62,7 @@ def check_config(config: Config, *, models: bool) -> None:
     for named in (config.features.ng_words, config.features.phrases):
         if named:
             ngwords.expressions(*named)
-    contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
+    config.decontamination.questions()
     for name, classifier in config.classifiers.items() if models else ():
         model = fasttext.load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):

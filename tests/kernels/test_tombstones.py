@@ -15,9 +15,9 @@ from swallow_spark.kernels.text.tombstones import (
     domains_above,
     key,
     keys_of,
-    parse,
     sorted_keys,
 )
+from swallow_spark.stages.remove.lists import parse
 from swallow_spark.stages.remove.shipped import ship
 
 

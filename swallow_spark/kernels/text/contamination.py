@@ -9,9 +9,8 @@ questions, one in 2e13 n-grams of pages is taken for one that it isn't; a share 
 where such an accident adds to it, and never gets near a bound by it.
 """
 
-import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +19,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from swallow_spark.errors import ConfigError
 from swallow_spark.kernels.splitmix64 import mixed_one
 from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
@@ -46,25 +44,6 @@ class Contamination(NamedTuple):
 
     fraction: npt.NDArray[np.float64]
     question: npt.NDArray[np.int32]
-
-
-def questions(lists: Iterable[tuple[str, bytes]], fields: Sequence[str]) -> list[str]:
-    """The questions of some lists (name, content) of JSON lines, in their order: of each line the text under the first
-    of the fields that it has. Raises ConfigError where a line has none."""
-    found = []
-    for name, content in lists:
-        for number, line in enumerate(content.decode("utf-8-sig", errors="replace").split("\n"), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(f"{name}, line {number}: no JSON: {error}") from None
-            texts = [row[field] for field in fields if isinstance(row, dict) and isinstance(row.get(field), str)]
-            if not texts:
-                raise ConfigError(f"{name}, line {number}: no text under any of {', '.join(fields)}")
-            found.append(texts[0])
-    return found
 
 
 def index(questions: Sequence[str], ngram_chars: int) -> Index:

@@ -53,7 +53,7 @@ def _measure_batch(
 
 def _ship_questions(run: Run) -> stage.Questions:
     section = run.config.decontamination
-    found = kernel.questions(section.against, section.fields)
+    found = section.questions()
     try:
         index = kernel.index(found, section.ngram_chars)
     except ValueError as error:
