@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swallow_spark.config.decide import Bound
+from swallow_spark.errors import printable
 from swallow_spark.report.finished import Finished
 from swallow_spark.report.samples import pages_of
 
@@ -132,4 +133,4 @@ def show_comparison(comparison: dict[str, Any], console: Console) -> None:
 
 def _printable(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
-    return "".join(c if c.isprintable() else " " for c in text)
+    return printable(" ".join(text.split()))

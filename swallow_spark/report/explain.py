@@ -13,7 +13,7 @@ from warcio.warcwriter import WARCWriter
 
 from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, printable
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
@@ -54,8 +54,7 @@ class Explained:
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value)
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(str(value))
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:

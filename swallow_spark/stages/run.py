@@ -18,7 +18,6 @@ from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import ConfigError, CorpusError
 from swallow_spark.kernels import features
 from swallow_spark.kernels.fasttext import fasttext
-from swallow_spark.kernels.text import contamination as contamination_kernel
 from swallow_spark.kernels.text import ngwords
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
@@ -61,7 +60,7 @@ def check_config(config: Config, *, models: bool) -> None:
     for named in (config.features.ng_words, config.features.phrases):
         if named:
             ngwords.expressions(*named)
-    contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
+    config.decontamination.questions()
     for name, classifier in config.classifiers.items() if models else ():
         model = fasttext.load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from swallow_spark.kernels.text import blocklists
-from swallow_spark.kernels.text.blocklists import Source
+from swallow_spark.stages.decide import lists
+from swallow_spark.stages.decide.lists import Source
 
 HOSTS = """# commented.example
   Listed.Example.  # ours
@@ -19,9 +20,9 @@ xn--eckwd4c7c.example
 
 
 def listed() -> tuple[pa.Table, pa.Table]:
-    domains = blocklists.domains([Source(HOSTS.encode(), "host:blocked"), Source(b"ads.example\n", "host:publicite")])
+    domains = lists.domains([Source(HOSTS.encode(), "host:blocked"), Source(b"ads.example\n", "host:publicite")])
     urls = b"http://User@WWW.pages.example:80/~bad/#top\npages.example/cgi?id=3\nhttps://only.example/\n\xff\n/\n"
-    return domains, blocklists.prefixes([Source(urls, "url:adult"), Source("例え.jp/x".encode(), "url:blocked")])
+    return domains, lists.prefixes([Source(urls, "url:adult"), Source("例え.jp/x".encode(), "url:blocked")])
 
 
 @pytest.mark.parametrize(
@@ -73,11 +74,11 @@ def test_a_url_matches_where_a_prefix_ends(url: str, expected: list[str]) -> Non
 
 
 def test_no_list_gives_empty_tables() -> None:
-    assert blocklists.domains([]).schema == blocklists.DOMAINS
-    assert blocklists.prefixes([]).schema == blocklists.PREFIXES
-    assert blocklists.prefixes([Source(b"\n#\n", "url:x")]).num_rows == 0
-    assert blocklists.domains([Source(b"\n.\n", "host:x")]).num_rows == 0
+    assert lists.domains([]).schema == lists.DOMAINS
+    assert lists.prefixes([]).schema == lists.PREFIXES
+    assert lists.prefixes([Source(b"\n#\n", "url:x")]).num_rows == 0
+    assert lists.domains([Source(b"\n.\n", "host:x")]).num_rows == 0
 
 
 def test_an_entry_that_is_listed_twice_is_one_row() -> None:
-    assert blocklists.domains([Source(b"a.jp\nA.jp.\n.a.jp\n", "host:x")]).num_rows == 1
+    assert lists.domains([Source(b"a.jp\nA.jp.\n.a.jp\n", "host:x")]).num_rows == 1

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swallow_spark.config.decontaminate import Decontamination
+from swallow_spark.config.section import Listing
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels.text import contamination
 
@@ -68,14 +70,11 @@ def test_nulls_are_empty() -> None:
 
 def test_questions_are_under_the_first_field_that_a_line_has() -> None:
     content = '\ufeff{"question": "一", "answer": "二"}\n\n{"id": 3, "text": "三", "question": "四"}\r\n'.encode()
-    assert contamination.questions([("a", content), ("b", b'{"question": "5"}')], ["text", "question"]) == [
-        "一",
-        "三",
-        "5",
-    ]
+    lists = (Listing("a", content), Listing("b", b'{"question": "5"}'))
+    assert Decontamination(against=lists, fields=("text", "question")).questions() == ["一", "三", "5"]
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"answer": "二"}', '{"text": 3}', '"text"'])
 def test_a_line_without_a_question_is_refused(line: str) -> None:
     with pytest.raises(ConfigError, match=r"^a, line 2: no "):
-        contamination.questions([("a", f'{{"text": "一"}}\n{line}'.encode())], ["text"])
+        Decontamination(against=(Listing("a", f'{{"text": "一"}}\n{line}'.encode()),), fields=("text",)).questions()

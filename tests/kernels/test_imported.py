@@ -11,8 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from swallow_spark import tables
 from swallow_spark.errors import is_shortage
@@ -204,23 +202,6 @@ def test_longest_line_that_is_taken() -> None:
     assert rows(line + b"\n" + line, limit=len(line))[1].problem is None
     problems = [row.problem and row.problem[0] for row in rows(line + b"\n" + line, limit=len(line) - 1)]
     assert problems == ["record_too_large"] * 2
-
-
-@settings(max_examples=60)
-@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 12))
-def test_lines_as_split(lines: list[bytes], chunk: int) -> None:
-    class Small:
-        def __init__(self) -> None:
-            self.rest = b"\n".join(lines)
-
-        def read(self, _: int) -> bytes:
-            taken, self.rest = self.rest[:chunk], self.rest[chunk:]
-            return taken
-
-    expected = [None if len(line) > 8 else line for line in b"\n".join(lines).split(b"\n")]
-    if expected[-1] == b"":
-        expected.pop()
-    assert list(imported._lines(Small(), 8)) == expected
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,23 @@ def test_signatures_equal_datasketch(text: str) -> None:
     np.testing.assert_array_equal(values[0], peer(text))
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 12345, 2**32 - 1])
+@pytest.mark.parametrize("num_perm", [1, 2, 37, 800, 4096])
+def test_permutations_are_those_of_datasketch(num_perm: int, seed: int) -> None:
+    theirs = datasketch.MinHash(num_perm=num_perm, seed=seed, scheme="affine32").permutations
+    for own, other in zip(minhash._permutations(num_perm, seed), theirs, strict=True):
+        assert own.dtype == np.uint32
+        np.testing.assert_array_equal(own, other)
+
+
+def test_datasketch_is_not_loaded_by_signatures() -> None:
+    code = (
+        "import sys, pyarrow as pa; from swallow_spark.kernels.minhash import minhash;"
+        "minhash.signatures(pa.array(['あ'])); assert 'datasketch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @settings(max_examples=60)
 @given(
     texts=st.lists(st.text(max_size=60), max_size=4),

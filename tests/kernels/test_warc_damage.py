@@ -11,7 +11,7 @@ from warcs import everything, outline, record, zipped
 
 from swallow_spark.kernels.warc import framing
 from swallow_spark.kernels.warc.members import Member, Window
-from swallow_spark.kernels.warc.warc import Damage, Record, find_record, raw_record, read
+from swallow_spark.kernels.warc.warc import Damage, Record, read
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 
@@ -126,22 +126,6 @@ def test_bombs_take_no_memory(data: bytes) -> None:
     assert items[-1].block == b"behind"
     assert sum(isinstance(item, Record) or item.scope == "record" for item in items) == 3
     assert peak < 8 << 20
-
-
-@pytest.mark.parametrize("name", ["uncompressed.warc", "single-member.warc.gz", "garbage-between-members.warc.gz"])
-def test_raw_record_is_what_was_stored(name: str) -> None:
-    data = (BROKEN / name).read_bytes()
-    inflated = data if name.endswith(".warc") else None
-    for item in everything(data):
-        if isinstance(item, Record):
-            raw = raw_record(io.BytesIO(data), item.offset)
-            assert find_record(io.BytesIO(data), item.offset).block == item.block
-            assert raw.startswith(b"WARC/1.0\r\n")
-            assert raw.endswith(b"\r\n\r\n" + item.block)
-            if inflated is not None:
-                assert inflated[item.offset : item.offset + len(raw)] == raw
-    with pytest.raises(KeyError):
-        raw_record(io.BytesIO(data), 9)
 
 
 def test_the_head_of_a_member_inside_a_member() -> None:

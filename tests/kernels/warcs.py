@@ -24,7 +24,7 @@ def everything(data: bytes, **options: int) -> list[Record | Damage]:
 
 
 def carefully(data: bytes) -> list[Record | Damage]:
-    return [item for item, _ in CarefulReader(Window(io.BytesIO(data)), 1 << 20).items()]
+    return list(CarefulReader(Window(io.BytesIO(data)), 1 << 20).items())
 
 
 def outline(items: list[Record | Damage]) -> list[tuple[int, str] | tuple[int, str, str]]:

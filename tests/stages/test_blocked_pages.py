@@ -7,8 +7,9 @@ from pyspark.sql import SparkSession
 
 from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.text import blocklists
-from swallow_spark.kernels.text.blocklists import Source
+from swallow_spark.stages.decide import lists
 from swallow_spark.stages.decide import tasks as stage
+from swallow_spark.stages.decide.lists import Source
 
 DOMAINS = [
     Source("listed.example\nco.jp\n日本語.jp\n.".encode(), "host:blocked"),
@@ -56,10 +57,10 @@ URLS += [
 
 
 def test_hosts_as_the_kernel_finds_them(spark: SparkSession) -> None:
-    domains = blocklists.domains(DOMAINS)
+    domains = lists.domains(DOMAINS)
     frame = spark.createDataFrame([(host,) for host in HOSTS], "host string")
     found = stage.blocked_hosts(frame, spark.createDataFrame(domains)).collect()
-    nothing = blocklists.PREFIXES.empty_table()
+    nothing = lists.PREFIXES.empty_table()
     expected = {host: blocklists.reasons(host, None, domains, nothing) for host in HOSTS}
     assert {row.host: row.reasons for row in found} == {host: reasons for host, reasons in expected.items() if reasons}
     assert expected["A.Listed.example"] == ["host:adult", "host:blocked"]
@@ -67,11 +68,11 @@ def test_hosts_as_the_kernel_finds_them(spark: SparkSession) -> None:
 
 
 def test_urls_as_the_kernel_finds_them(spark: SparkSession) -> None:
-    prefixes = blocklists.prefixes(PREFIXES)
+    prefixes = lists.prefixes(PREFIXES)
     rows = [(number, host_of(url), url) for number, url in enumerate(URLS)] + [(-1, None, None)]
     pages = spark.createDataFrame(rows, "doc_id long, host string, url string")
     found = stage.blocked_urls(pages, spark.createDataFrame(prefixes)).collect()
-    nothing = blocklists.DOMAINS.empty_table()
+    nothing = lists.DOMAINS.empty_table()
     expected = {url: blocklists.reasons(None, url, nothing, prefixes) if host_of(url) else [] for url in URLS}
     assert {URLS[row.doc_id]: row.reasons for row in found} == {
         u: reasons for u, reasons in expected.items() if reasons
@@ -81,6 +82,6 @@ def test_urls_as_the_kernel_finds_them(spark: SparkSession) -> None:
 
 
 def test_no_url_is_read_but_of_listed_hosts(spark: SparkSession) -> None:
-    empty = spark.createDataFrame(blocklists.PREFIXES.empty_table())
+    empty = spark.createDataFrame(lists.PREFIXES.empty_table())
     pages = spark.createDataFrame(pa.table({"doc_id": [1], "host": ["a.jp"], "url": ["http://a.jp/"]}))
     assert stage.blocked_urls(pages, empty).collect() == []

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 from swallow_spark.config.decide import Bound
 from swallow_spark.config.load import Config, load
 from swallow_spark.kernels import features
-from swallow_spark.kernels.text import blocklists
 from swallow_spark.stages.annotate.tasks import FEATURES
+from swallow_spark.stages.decide import lists
 from swallow_spark.stages.decide import tasks as stage
 
 HOSTS = {
@@ -88,8 +88,8 @@ def test_verdicts_as_by_hand(spark: SparkSession, preset: str) -> None:
     rows = [row(rng, number, config) for number in range(600)]
     kept = {values["doc_id"] for values in rows if rng.random() < 0.8}
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, FEATURES)).repartition(3)
-    listed = blocklists.Source("\n".join([*LINES, *config.rules.hosts]).encode(), "host:blocked")
-    domains = spark.createDataFrame(blocklists.domains([listed]))
+    listed = lists.Source("\n".join([*LINES, *config.rules.hosts]).encode(), "host:blocked")
+    domains = spark.createDataFrame(lists.domains([listed]))
     blocked = stage.blocked_hosts(frame.select("host").distinct(), domains)
     keep = spark.createDataFrame([(doc_id,) for doc_id in kept], "doc_id long")
     verdicts = stage.decide(frame, keep, config.rules, hosts=blocked).collect()

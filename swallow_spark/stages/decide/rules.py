@@ -12,6 +12,7 @@ from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.text import blocklists
 from swallow_spark.stages.annotate.tasks import lists, measure
 from swallow_spark.stages.decide.blocklists import sources
+from swallow_spark.stages.decide.lists import domains, prefixes
 
 
 def try_rules(config: Config, text: str, url: str | None = None) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def try_rules(config: Config, text: str, url: str | None = None) -> dict[str, An
     reasons = [reason for feature, bound in rules.bounds.items() for reason in bound.reasons(feature, values[feature])]
     if url is not None:
         own, hosts, urls = sources(rules)
-        reasons += blocklists.reasons(host_of(url), url, blocklists.domains([own, *hosts]), blocklists.prefixes(urls))
+        reasons += blocklists.reasons(host_of(url), url, domains([own, *hosts]), prefixes(urls))
     return {"preset": rules.preset, "accepted": not reasons, "reasons": reasons, "features": values}
 
 

@@ -38,7 +38,7 @@ def decontaminate(run: Run) -> None:
 
 def _ship_questions(run: Run) -> tasks.Questions:
     section = run.config.decontamination
-    found = kernel.questions(section.against, section.fields)
+    found = section.questions()
     try:
         index = kernel.index(found, section.ngram_chars)
     except ValueError as error:
