@@ -118,8 +118,7 @@ def build(
     """Run all stages, from WARCs to subsets and the report. The same command again continues a run that was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
-    scores = "score" in pipeline.STAGES.needed(until)
-    with running(call.with_base_url(), register=register, scores=scores) as run:
+    with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
         pipeline.build(run, name, selection, until)
 
 
@@ -147,11 +146,11 @@ def import_(
     """Read text that was extracted elsewhere into `pages` (columns text, and url, title, date where present), and go on
     to the stage of `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running(call, register=found, scores="score" in pipeline.STAGES.needed(until)) as run:
+    with running(call, register=found, scores=_scores(until)) as run:
         pipeline.build(run, crawl, until=until)
 
 
-def scores(until: str) -> bool:
+def _scores(until: str) -> bool:
     return "score" in pipeline.STAGES.needed(until)
 
 
@@ -159,10 +158,11 @@ def _places(config: Config) -> Places:
     return Places(config.ingest.base_url, config.ingest.access())
 
 
-def _command(name: str, text: str, stages: set[str]) -> None:
-    """A command for stages alone, over what is not done yet."""
+def _command(name: str, text: str) -> None:
+    """A command for one stage over what is not done yet, or for all annotations."""
 
     def work(call: OnCorpus) -> None:
+        stages = {stage.name for stage in pipeline.STAGES if name in (stage.name, stage.end)}
         with running(call, scores="score" in stages) as run:
             pipeline.do(run, stages)
 
@@ -172,12 +172,8 @@ def _command(name: str, text: str, stages: set[str]) -> None:
 
 for _stage in pipeline.STAGES:
     if _stage.help:
-        _command(_stage.name, _stage.help, {_stage.name})
-_command(
-    "annotate",
-    "Make all annotations of the pages that are missing, in one scan of the text.",
-    {stage.name for stage in pipeline.STAGES if stage.annotation},
-)
+        _command(_stage.name, _stage.help)
+_command("annotate", "Make all annotations that pages lack, in one scan of the text.")
 
 
 @command("decide")
