@@ -81,7 +81,7 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
     assert below["url"] == "https://host1.example/4"
     assert TEXTS[4].startswith(below["text"])
     shown = io.StringIO()
-    show_comparison(compared, Console(file=shown, width=200))
+    show_comparison(Console(file=shown, width=200), compared)
     assert "accepted by only a: 1" in shown.getvalue()
     assert "https://host1.example/4" in shown.getvalue()
 
