@@ -8,9 +8,10 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from test_gather import IDS, TEXTS, commit, ingested
 
+from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.pipeline import STAGES
-from swallow_spark.report.compare import compare, show_comparison
+from swallow_spark.report.compare import compare
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
@@ -80,7 +81,7 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
     assert below["url"] == "https://host1.example/4"
     assert TEXTS[4].startswith(below["text"])
     shown = io.StringIO()
-    show_comparison(compared, Console(file=shown, width=200))
+    show_comparison(Console(file=shown, width=200), compared)
     assert "accepted by only a: 1" in shown.getvalue()
     assert "https://host1.example/4" in shown.getvalue()
 
