@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pyspark.sql import SparkSession
 
+from swallow_spark.config.lists import expressions
 from swallow_spark.config.load import Config
 from swallow_spark.config.section import Section
 from swallow_spark.corpus.corpus import (
@@ -25,7 +26,6 @@ from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import features
 from swallow_spark.kernels.fasttext import fasttext
 from swallow_spark.kernels.text import contamination as contamination_kernel
-from swallow_spark.kernels.text import ngwords
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
 from swallow_spark.tables import InputFile
@@ -60,9 +60,8 @@ def check_config(config: Config, *, models: bool) -> None:
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
             raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
-    for named in (config.features.ng_words, config.features.phrases):
-        if named:
-            ngwords.expressions(*named)
+    for listing in config.features.lists.values():
+        expressions(listing)
     contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
     for name, classifier in config.classifiers.items() if models else ():
         model = fasttext.load(model_file(classifier))

@@ -1,7 +1,7 @@
 """Annotate: sketches and features of the pages, in one scan of their text."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -9,10 +9,9 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config.annotate import (
-    Features,
-    Sketch,
-)
+from swallow_spark.config.annotate import Features, Sketch
+from swallow_spark.config.lists import expressions
+from swallow_spark.config.section import Listing
 from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import (
     WRITTEN,
@@ -20,7 +19,7 @@ from swallow_spark.corpus.write import (
 )
 from swallow_spark.kernels import features as feature_kernels
 from swallow_spark.kernels import lsh
-from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.text.ngwords import Matcher, Variant
 from swallow_spark.tables import PAGES, SKETCHES
 
 # Host and length go along, so that rules on hosts, and sums of characters, need no second table.
@@ -42,44 +41,28 @@ def annotate(pages: DataFrame | Scan, kernels: Kernels, outputs: Outputs) -> Dat
     return pages.select(*_FROM_PAGES, "text").mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
-class Lists(NamedTuple):
-    """What the configured lists look for; None where there is no list."""
-
-    ng_words: ngwords.Matcher | None
-    phrases: ngwords.Matcher | None
-
-
-def lists(section: Features) -> Lists:
-    """The configured lists, ready to look for. Raises ConfigError."""
-    ng_words, phrases = section.ng_words, section.phrases
-    return Lists(
-        ngwords.Matcher(ngwords.expressions(*ng_words), section.ng_variants) if ng_words else None,
-        ngwords.Matcher(ngwords.expressions(*phrases), section.ng_variants) if phrases else None,
-    )
+def measure(texts: pa.Array, section: Features) -> pa.RecordBatch:
+    """The features of texts, as the section says. Raises ConfigError for a list that can't be used."""
+    lists = {key: _matcher(listing, section.ng_variants) for key, listing in section.lists.items()}
+    return feature_kernels.measure(texts, blank_lines=section.blank_lines, groups=section.groups, **lists)
 
 
-def measure(texts: pa.Array, section: Features, looked_for: Lists) -> pa.RecordBatch:
-    """The features of texts, as the section says."""
-    return feature_kernels.measure(
-        texts,
-        ng_words=looked_for.ng_words,
-        phrases=looked_for.phrases,
-        blank_lines=section.blank_lines,
-        groups=section.groups,
-    )
+@lru_cache(maxsize=16)
+def _matcher(listing: Listing, variants: tuple[Variant, ...]) -> Matcher:
+    """Once per worker: of 50,000 expressions it takes a quarter of a second to make."""
+    return Matcher(expressions(listing), variants)
 
 
 def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs: Outputs) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     with outputs.open(context.partitionId() if context else 0) as opened:
-        looked_for = lists(kernels.features) if kernels.features else None
         for batch in batches:
             *from_pages, texts = batch.columns
             if kernels.sketch:
                 sketched = lsh.sketch(texts, **kernels.sketch.model_dump())
                 opened.write("sketches", _with(sketched, {"doc_id": from_pages[0]}))
-            if kernels.features and looked_for:
-                measured = measure(texts, kernels.features, looked_for)
+            if kernels.features:
+                measured = measure(texts, kernels.features)
                 opened.write("features", _with(measured, dict(zip(_FROM_PAGES, from_pages, strict=True))))
         yield opened.written()
 
