@@ -22,7 +22,7 @@ from swallow_spark.corpus.corpus import (
     lineage,
 )
 from swallow_spark.kernels import features, japanese, lsh
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.classifiers import kind
 from swallow_spark.kernels.html import charset, html, imported, page
 from swallow_spark.kernels.minhash import minhash
 from swallow_spark.kernels.text import (
@@ -131,8 +131,8 @@ class Fingerprints:
         return fingerprint(self.config.decontamination.measured(), versions, self.ingest)
 
     def score(self, classifier: str) -> str:
-        meaning = self.config.classifiers[classifier].meaning()
-        return fingerprint(meaning, {"fasttext": fasttext.VERSION}, self.decide)
+        section = self.config.classifiers[classifier]
+        return fingerprint(section.meaning(), {section.kind: kind(section.kind).VERSION}, self.decide)
 
     @cached_property
     def select(self) -> str:

@@ -24,7 +24,7 @@ from swallow_spark.corpus.lineage import (
 )
 from swallow_spark.errors import ConfigError, CorpusError, UsageError
 from swallow_spark.kernels import features
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.classifiers import kind
 from swallow_spark.kernels.text import contamination as contamination_kernel
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
@@ -64,7 +64,7 @@ def check_config(config: Config, *, models: bool) -> None:
         expressions(listing)
     contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
     for name, classifier in config.classifiers.items() if models else ():
-        model = fasttext.load(model_file(classifier))
+        model = kind(classifier.kind).load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(
                 f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "

@@ -17,6 +17,7 @@ from swallow_spark.corpus.corpus import (
 )
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
+from swallow_spark.files.inputs import TEXT_FORMATS
 from swallow_spark.files.storage import can_seek
 from swallow_spark.kernels.html import page
 from swallow_spark.kernels.warc.ranges import cut
@@ -213,7 +214,8 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 def _source(file: NumberedFile) -> stage.Source:
     version = Version(file.bytes, file.etag)
-    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no, version=version)
+    format = None if file.format == "warc" else TEXT_FORMATS[file.format]
+    return stage.Source(file.file_no, file.path, format, last_file_no=file.last_file_no, version=version)
 
 
 def _num_tasks(num_files: int, cores: int, files_per_task: int) -> int:

@@ -14,7 +14,7 @@ from swallow_spark.corpus.corpus import (
 from swallow_spark.corpus.lineage import Due
 from swallow_spark.errors import ModelError
 from swallow_spark.files.storage import Root
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.classifiers import Kind, Preparation, kind
 from swallow_spark.stages.run import (
     Run,
     crawl_of,
@@ -67,28 +67,29 @@ def _score_batch(
 def _ship_model(run: Run, name: str) -> stage.Model:
     """Puts a model below the corpus root, in the form that workers map."""
     classifier, root = run.config.classifiers[name], run.corpus.root
-    path = f"models/{classifier.content}-{fasttext.VERSION}.arrow"
-    if not _is_whole(root, path):
+    module = kind(classifier.kind)
+    path = f"models/{classifier.content}-{classifier.kind}-{module.VERSION}"
+    if not _is_whole(root, path, module):
         if root.is_local:  # other stores need no directories
             root.make_directory("models")
         with tempfile.TemporaryDirectory() as scratch:
             written, file = Path(scratch) / "model", model_file(classifier)
-            fasttext.load(file).share(written)
+            module.load(file).share(written)
             if sha256_of(file) != classifier.content:
                 raise ModelError(f"{file}: another file than when the run began; start it again")
             root.upload(written, f"{path}.tmp")  # the lock is ours: nobody else writes it
         root.move(f"{path}.tmp", path)
-    preparation = fasttext.Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
-    return stage.Model(path, dict(classifier.weights), preparation)
+    preparation = Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
+    return stage.Model(path, module.open_shared, dict(classifier.weights), preparation)
 
 
-def _is_whole(root: Root, path: str) -> bool:
+def _is_whole(root: Root, path: str, module: Kind) -> bool:
     """Whether a model is there, and as it was written: it is in no manifest, so nothing else tells."""
     if not root.exists(path):
         return False
     copy = root.local_copy(path)
     try:
-        fasttext.open_shared(copy)
+        module.open_shared(copy)
     except ModelError:
         copy.unlink()  # or this machine's copy would be taken again
         return False
