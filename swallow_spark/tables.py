@@ -19,7 +19,7 @@ INPUTS: Final = pa.schema(
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("etag", pa.string()),
         pa.field("base_offset", pa.int64(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # warc, jsonl or parquet
+        pa.field("format", pa.string(), nullable=False),  # warc, or one of files.inputs.TEXT_FORMATS
     ]
 )
 
@@ -31,7 +31,7 @@ class InputFile(NamedTuple):
     path: str
     bytes: int  # -1 where it isn't known
     etag: str | None
-    format: str  # warc, jsonl or parquet
+    format: str  # as in the table
     line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
 
 

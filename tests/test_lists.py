@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from swallow_spark.config import lists
 from swallow_spark.config import load as config
+from swallow_spark.config.section import Listing
 from swallow_spark.errors import ConfigError
 
 URL = "https://example.org/lists/ng.txt"
@@ -36,3 +38,14 @@ def test_a_list_is_a_file_or_a_url_and_counts_by_its_content(tmp_path: Path) -> 
 def test_a_list_that_cannot_be_read_is_refused(value: str) -> None:
     with pytest.raises(ConfigError, match=r"features\.ng_words"):
         config.load("swallow-v2", [f"features.ng_words={value}"])
+
+
+def test_a_list_has_an_expression_a_line_without_comments() -> None:
+    content = "\ufeff# a comment\n猫\r\n\n  猫である \n\u3000\n#猫\n猫\n".encode()
+    assert lists.expressions(Listing("ng.txt", content)) == ("猫", "猫である")
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])
+def test_a_list_without_expressions_is_refused(content: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"ng\.txt"):
+        lists.expressions(Listing("ng.txt", content))

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.errors import ModelError
+from swallow_spark.kernels.classifiers import Preparation
 from swallow_spark.kernels.fasttext import fasttext
 from swallow_spark.kernels.fasttext.features import _append_rows
 
@@ -293,10 +294,10 @@ def test_slices_large_strings_nulls_and_batches_give_the_same(small: Path) -> No
 
 def test_texts_are_prepared_as_the_model_wants_them() -> None:
     texts = pa.array(["ＡＢ\nｶﾞ　夏", None])
-    assert fasttext.Preparation().apply(texts) == texts
-    assert fasttext.Preparation("nothing").apply(texts).to_pylist() == ["ＡＢｶﾞ　夏", None]
-    assert fasttext.Preparation(nfkc=True).apply(texts).to_pylist() == ["AB\nガ 夏", None]
-    assert fasttext.Preparation("nothing", nfkc=True, lower_case=True).apply(texts).to_pylist() == ["abガ 夏", None]
+    assert Preparation().apply(texts) == texts
+    assert Preparation("nothing").apply(texts).to_pylist() == ["ＡＢｶﾞ　夏", None]
+    assert Preparation(nfkc=True).apply(texts).to_pylist() == ["AB\nガ 夏", None]
+    assert Preparation("nothing", nfkc=True, lower_case=True).apply(texts).to_pylist() == ["abガ 夏", None]
 
 
 def test_a_text_without_features_scores_zero(examples: Path, tmp_path: Path) -> None:
@@ -309,7 +310,7 @@ def test_expected_score_weighs_probabilities_without_the_artefact(small: Path) -
     model = fasttext.load(small)
     probabilities = model.probabilities(pa.array(EDGE_CASES))
     weights = {f"__label__{i}": float(i) for i in range(4)}
-    score = fasttext.expected_score(model, probabilities, weights)
+    score = model.expected_score(probabilities, weights)
     column = {label: model.labels.index(label) for label in weights}
     naive = [
         sum(weights[label] * (row[column[label]] - 1e-5) for label in weights) for row in probabilities.astype(float)
@@ -318,7 +319,7 @@ def test_expected_score_weighs_probabilities_without_the_artefact(small: Path) -
     assert score.dtype == np.float64
     assert score.min() >= 0
     assert score.max() <= 3
-    everything = fasttext.expected_score(model, probabilities, dict.fromkeys(model.labels, 1.0))
+    everything = model.expected_score(probabilities, dict.fromkeys(model.labels, 1.0))
     np.testing.assert_allclose(everything, 1.0, rtol=0, atol=1e-6)
 
 
@@ -329,7 +330,7 @@ def test_scores_of_labels_that_exclude_each_other_stay_within_the_weights(
     train(examples, loss=loss, minn=2, maxn=3, lr=1.0, epoch=50).save_model(str(tmp_path / "model.bin"))
     model = fasttext.load(tmp_path / "model.bin")
     probabilities = model.probabilities(pa.array([kind * 20 for kind in "春夏秋冬"]))
-    score = fasttext.expected_score(model, probabilities, dict.fromkeys(model.labels, 2.0))
+    score = model.expected_score(probabilities, dict.fromkeys(model.labels, 2.0))
     if loss == "hs":
         assert score.max() == 2.0  # fastText's own 1e-5 for each branch would lead above it
     else:
@@ -339,7 +340,7 @@ def test_scores_of_labels_that_exclude_each_other_stay_within_the_weights(
 def test_an_unknown_label_is_an_error_that_lists_the_labels(small: Path) -> None:
     model = fasttext.load(small)
     with pytest.raises(ModelError, match=r"no label __label__pos; its labels are .*__label__3"):
-        fasttext.expected_score(model, np.zeros((1, 4), np.float32), {"__label__pos": 1.0, "__label__0": 1.0})
+        model.expected_score(np.zeros((1, 4), np.float32), {"__label__pos": 1.0, "__label__0": 1.0})
 
 
 @pytest.mark.parametrize("quantised", [False, True])

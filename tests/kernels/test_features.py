@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.config.annotate import Features
+from swallow_spark.config.annotate import LISTS, Features
 from swallow_spark.config.load import load
 from swallow_spark.kernels import features
 from swallow_spark.kernels.features import letters, ng, repetition
@@ -63,8 +63,7 @@ def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch, groups: bool 
     assert batch.num_rows == len(texts)
     batch.validate(full=True)
     for text, row in zip(texts, batch.to_pylist(), strict=True):
-        assert row.pop("ng_fraction") is None
-        assert row.pop("num_phrases") is None
+        assert {row.pop(column) for column in features.LISTS} == {None}
         expected = {**naive_features.measure(text), **(naive_features.measure_groups(text) if groups else NO_GROUPS)}
         assert row.keys() == expected.keys()
         for name, value in expected.items():
@@ -159,6 +158,12 @@ def test_phrases_are_counted_without_overlaps() -> None:
     phrases = Matcher(["TODO: implement", "ください", "ださい。"])
     texts = pa.array(["TODO: implement\n読んでください。TODO: implement", "todo: implement", "", None])
     assert features.measure(texts, phrases=phrases).column("num_phrases").to_pylist() == [3, 0, 0, 0]
+
+
+def test_each_list_of_a_feature_is_a_key_of_the_configuration() -> None:
+    assert set(features.LISTS.values()) == set(LISTS)
+    with pytest.raises(ValueError, match=r"no such list of expressions: words \(there are: ng_words, phrases"):
+        features.measure(pa.array(["a"]), words=Matcher(["a"]))
 
 
 def test_names_that_come_twice_are_refused() -> None:

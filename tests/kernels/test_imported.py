@@ -15,14 +15,15 @@ import pytest
 from swallow_spark import tables
 from swallow_spark.errors import is_shortage
 from swallow_spark.kernels.html import imported
-from swallow_spark.kernels.html.imported import Row, page_columns, read
+from swallow_spark.kernels.html.imported import Row, page_columns
 from swallow_spark.kernels.japanese import language_score
 
 LIMIT = 1 << 20
+READERS = {"jsonl": imported.json_lines, "parquet": imported.parquet}
 
 
 def rows(content: bytes, format: str = "jsonl", limit: int = LIMIT) -> list[Row]:
-    return list(read(pa.BufferReader(content), format, max_record_bytes=limit))
+    return list(READERS[format](pa.BufferReader(content), limit))
 
 
 def json_lines(*values: Any) -> bytes:
@@ -142,7 +143,7 @@ def test_texts_that_are_one_large_entry_of_a_dictionary(store_schema: bool) -> N
     content = parquet(pa.table({"text": text}), compression="zstd", row_group_size=256, store_schema=store_schema)
     assert len(content) < 10_000
     before, most, problems = pa.total_allocated_bytes(), 0, []
-    for row in read(pa.BufferReader(content), "parquet", max_record_bytes=LIMIT):
+    for row in imported.parquet(pa.BufferReader(content), LIMIT):
         most = max(most, pa.total_allocated_bytes() - before)
         problems.append(row.problem and row.problem[0])
     assert problems == [None, "record_too_large"] * 128
@@ -237,7 +238,7 @@ def test_cut_or_damaged_file_gives_what_came_before_and_an_error(pack: Any) -> N
     assert len(packed) > 100_000
     found: list[Row] = []
     with pytest.raises((OSError, pa.ArrowException)):
-        found.extend(read(pa.BufferReader(packed[:-1000]), "jsonl", max_record_bytes=LIMIT))
+        found.extend(imported.json_lines(pa.BufferReader(packed[:-1000]), LIMIT))
     assert all(row.problem is None for row in found)
     assert len(found) > 1000
     with pytest.raises((OSError, pa.ArrowException)):

@@ -12,6 +12,7 @@ import pytest
 
 from swallow_spark.config.access import Access
 from swallow_spark.corpus.write import Outputs
+from swallow_spark.files.inputs import TEXT_FORMATS
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.html.page import Limits
 from swallow_spark.stages.ingest import tasks as stage
@@ -75,7 +76,7 @@ def test_a_file_is_given_up_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     content = rows if kind == "jsonl" else warc
     path = tmp_path / "input"
     path.write_bytes(content("a"))
-    source = Source(7, str(path), "jsonl" if kind == "jsonl" else "warc")
+    source = Source(7, str(path), TEXT_FORMATS.get(kind))
     if kind == "selected":
         lengths = np.full(PAGES, len(warc("a")) // PAGES)
         source = source._replace(records=(np.cumsum(lengths) - lengths, lengths))
@@ -93,7 +94,7 @@ def test_ranges_of_two_files_are_no_file(tmp_path: Path) -> None:
     path = tmp_path / "a.warc.gz"
     path.write_bytes(warc("a"))
     size = path.stat().st_size
-    first, second = (Source(7, str(path), "warc", range=r) for r in ((0, size // 2), (size // 2, size)))
+    first, second = (Source(7, str(path), range=r) for r in ((0, size // 2), (size // 2, size)))
     before = ingested(first, tmp_path / "out")
     replace_by(path, warc("b"))
     root = Root(str(tmp_path / "out"))
@@ -109,7 +110,7 @@ def test_ranges_of_two_files_are_no_file(tmp_path: Path) -> None:
 def test_a_range_of_a_file_that_changes_meanwhile_meets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.warc.gz"
     path.write_bytes(warc("a"))
-    source = Source(7, str(path), "warc", range=(0, path.stat().st_size))
+    source = Source(7, str(path), range=(0, path.stat().st_size))
     monkeypatch.setattr(stage, "read_page", after_one(stage.read_page, lambda: replace_by(path, warc("b"))))
     written = ingested(source, tmp_path / "out")
     assert by_table(written) == {"span": 0}

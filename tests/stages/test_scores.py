@@ -15,7 +15,7 @@ from runs import MakeRun
 
 from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Unit
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.classifiers import Preparation
 from swallow_spark.stages.score import tasks as stage
 from swallow_spark.stages.score.step import _ship_model
 from swallow_spark.tables import SCORES
@@ -102,6 +102,6 @@ def test_released_models_score_as_fasttext_does_and_are_loaded_once(
             expected(released / "wiki.bin", text, {"__label__pos": 1}), abs=2e-5
         )
         assert scores["llama"][i + 1] == pytest.approx(expected(released / "llm_llama.bin", text, edu), abs=1e-4)
-        prepared = fasttext.Preparation("nothing", nfkc=True).apply(pa.array([text]))[0].as_py()
+        prepared = Preparation("nothing", nfkc=True).apply(pa.array([text]))[0].as_py()
         assert scores["small"][i + 1] == pytest.approx(expected(released / "llm_llama.ftz", prepared, edu), abs=1e-4)
     assert len({round(value, 3) for value in scores["llama"].values()}) > 10

@@ -78,9 +78,7 @@ def test_labels_in_a_text_do_not_label_it(tmp_path: Path) -> None:
     train("wiki", [tmp_path / "a.parquet"], tmp_path / "m.bin", held_out_fraction=0, **SMALL)
     model = fasttext.load(tmp_path / "m.bin")
     assert sorted(model.labels) == ["__label__negative", "__label__positive"]
-    score = fasttext.expected_score(
-        model, model.probabilities(pa.array([KINDS[3], KINDS[0]])), {"__label__positive": 1}
-    )
+    score = model.expected_score(model.probabilities(pa.array([KINDS[3], KINDS[0]])), {"__label__positive": 1})
     assert score[0] > 0.9
     assert score[1] < 0.1
 

@@ -30,15 +30,6 @@ class Row(NamedTuple):
     utf8: bytes = b""  # of the text: encoded once for all that is made of it
 
 
-def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
-    """The rows of a file, numbered from 0. `stream` is a PyArrow input file; `format` is jsonl or parquet.
-
-    A row's strings may have `max_record_bytes` together (of JSON: its line). Raises OSError or pyarrow.ArrowException
-    where the file itself is damaged; what came before it counts.
-    """
-    yield from (_parquet if format == "parquet" else _json_lines)(stream, max_record_bytes)
-
-
 def page_columns(row: Row) -> dict[str, Any] | None:
     """The row as columns of tables.PAGES, without doc_id; None where there is no text."""
     text = row.values["text"]
@@ -60,7 +51,8 @@ def page_columns(row: Row) -> dict[str, Any] | None:
     }
 
 
-def _parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+def parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    """The rows of a Parquet file (see `files.inputs.Format`)."""
     try:
         yield from _parquet_rows(stream, max_record_bytes)
     except ValueError as error:  # names of columns that are no UTF-8, columns of different lengths
@@ -134,7 +126,8 @@ def _moment(scalar: Any) -> datetime | None:
         return None
 
 
-def _json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+def json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    """The rows of a file of JSON lines, plain, gzip or zstd (see `files.inputs.Format`)."""
     for number, line in enumerate(jsonl.read(stream, max_line_bytes=max_record_bytes)):
         if line.problem:
             yield Row(number, {}, line.length, line.problem)

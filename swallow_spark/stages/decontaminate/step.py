@@ -60,5 +60,5 @@ STAGE: Final = Stage(
     reported=False,  # the verdicts tell
     tables=lambda config, _: {"contamination": CONTAMINATION},
     meaning=lambda config, _: config.decontamination.measured(),
-    versions=lambda config: {"contamination": kernel.VERSION},
+    versions=lambda config, _: {"contamination": kernel.VERSION},
 )
