@@ -4,10 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from swallow_spark.config.section import (
-    ReadListing,
-    Section,
-)
+from swallow_spark.config.section import ReadListing, Section
 
 
 class Decontamination(Section):

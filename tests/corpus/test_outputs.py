@@ -11,10 +11,7 @@ import pytest
 
 from swallow_spark import __version__
 from swallow_spark.corpus import write as module
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import WRITTEN, Outputs
 from swallow_spark.errors import VersionError
 from swallow_spark.files.storage import Root
 from swallow_spark.tables import pack_doc_id
@@ -119,10 +116,9 @@ def test_executors_of_another_version_write_nothing(tmp_path: Path, monkeypatch:
 def test_nothing_written_is_no_file(tmp_path: Path) -> None:
     root = Root(str(tmp_path))
     outputs = Outputs(root, {"t": SCHEMA}, {"t": CRAWLS})
-    assert [b.num_rows for b in outputs.write_all("t", iter([]), 0)] == [0]
+    with outputs.open(0) as opened:
+        assert opened.written().num_rows == 0
     assert root.files("") == []
-    (written,) = outputs.write_all("t", iter([batch(pack_doc_id(1, 0, 0))]), 0)
-    assert written.num_rows == 1
 
 
 def test_wrong_type_is_an_error(tmp_path: Path) -> None:

@@ -21,11 +21,7 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-    code_points,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
 

@@ -10,10 +10,7 @@ from swallow_spark.config.score import Classifier
 from swallow_spark.config.section import sha256_of
 from swallow_spark.errors import InputError, filling, is_shortage
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.storage import (
-    machine_cache,
-    open_input,
-)
+from swallow_spark.files.storage import machine_cache, open_input
 
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_BYTES: Final = 16 << 30
