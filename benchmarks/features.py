@@ -19,7 +19,7 @@ from swallow_spark.kernels import features
 from swallow_spark.kernels.text.ngwords import Matcher
 from swallow_spark.kernels.text.utf8 import code_points
 
-sys.path.insert(0, str(ROOT / "tests" / "kernels"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 import naive_features
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands import REPOSITORY, call
+from commands import call
 from corpora import rows, same_tables
+from places import DEMO_TEXTS
 from pyspark.sql import SparkSession
 
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
@@ -120,7 +121,7 @@ def test_the_raw_record_is_the_warc_s(built: Path, warcs: list[Path]) -> None:
 
 @pytest.mark.parametrize("task", ["wiki", "edu"])
 def test_train_and_evaluate(tmp_path: Path, task: str) -> None:
-    examples = pq.read_table(REPOSITORY / "demo" / "classifiers" / f"{task}.parquet")
+    examples = pq.read_table(DEMO_TEXTS / f"{task}.parquet")
     few, model = tmp_path / "few.parquet", tmp_path / "model.bin"
     pq.write_table(pa.concat_tables([examples.slice(0, 200), examples.slice(examples.num_rows - 200)]), few)
     few_epochs = ("--set", "training.epochs=3")

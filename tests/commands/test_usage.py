@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import REPOSITORY, call
-from corpora import DEMO_PAGES
+from commands import call
+from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
 
 from swallow_spark.commands import looking, running
 from swallow_spark.corpus.corpus import Corpus
 
-WARC = DEMO_PAGES / "00000.warc.gz"
+WARC = DEMO_WARCS[0]
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")
 COMMANDS = (*STAGE_COMMANDS, "build", "ingest", "import", "explain", "discard", "check", "unlock", "train", "evaluate")
 COMMANDS += ("export", "plan-mixture")

@@ -12,6 +12,7 @@ import pytest
 from crawls import CRAWL, crawl_of
 from misbehaving import Web, refusing, serving
 from object_store import ObjectStore, object_store
+from places import DEMO_WARCS
 
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import ChangedError, InputError
@@ -23,7 +24,7 @@ from swallow_spark.files.storage import Root, fetch, open_input, version_of
 from swallow_spark.stages.ingest.index import CommonCrawlIndex
 from swallow_spark.tables import LEDGER
 
-DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))[:1]
+DEMO = DEMO_WARCS[:1]
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>"
 
 

@@ -1,6 +1,6 @@
 """Trouble on purpose: builds that are disturbed at random, and what must come of them.
 
-    python tests/jobs/chaos.py --seed 1 --minutes 15        (`make chaos`)
+    python tests/support/chaos.py --seed 1 --minutes 15        (`make chaos`)
 
 `--fault kill_driver` is for one kind of trouble alone, `--cluster` for builds on a standalone cluster instead of local
 mode.
@@ -13,7 +13,6 @@ happens, by what the build has written until then, so that slow machines see the
 import argparse
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,11 +20,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from corpora import DEMO_PAGES, same_tables, slice_of
+from corpora import same_tables, slice_of
 from disturbed import Build, Fault, Round
 from faults import FAULTS, ON_CLUSTERS, cluster
+from places import DEMO_PAGES
 
 ATTEMPTS: Final = 4
 

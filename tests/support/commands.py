@@ -15,8 +15,6 @@ import pytest
 
 from swallow_spark import cli
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 @dataclass(frozen=True)
 class Ran:

@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from commands import REPOSITORY
 from warcio.archiveiterator import ArchiveIterator
 
 from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.pipeline import STAGES
-
-DEMO_PAGES = REPOSITORY / "demo" / "pages"
-DEMO_FILES = [DEMO_PAGES / "00000.warc.gz", DEMO_PAGES / "00001.warc.gz"]
 
 
 def manifests(corpus: Path) -> dict[str, Manifest]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyspark
-from commands import REPOSITORY, own_environment
+from commands import own_environment
+from places import REPOSITORY
 
 from swallow_spark.session import session
 

@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import DEMO_TEXTS, MODELS
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels.fasttext import fasttext
 from swallow_spark.kernels.fasttext.features import _append_rows
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "demo" / "classifiers"
 EDGE_CASES = [
     "春春春 本文1",
     "",
@@ -192,7 +191,7 @@ def test_few_labels_equal_fasttext(loss: str, labels: int, tmp_path: Path) -> No
 
 def real_texts() -> list[str]:
     texts = "\n".join(
-        text for task in ("wiki", "edu") for text in pq.read_table(DEMO / f"{task}.parquet")["text"].to_pylist()
+        text for task in ("wiki", "edu") for text in pq.read_table(DEMO_TEXTS / f"{task}.parquet")["text"].to_pylist()
     )
     return [texts[at : at + 1500] for at in range(0, 1_500_000, 1500)]
 
@@ -247,7 +246,7 @@ def test_any_text_equals_the_naive_reference(name: str, request: pytest.FixtureR
 @pytest.mark.parametrize("name", ["demo-wiki", "demo-edu"])
 def test_a_thousand_real_texts_equal_fasttext(name: str) -> None:
     documents = real_texts()
-    path = ROOT / "conf" / "models" / f"{name}.ftz"
+    path = MODELS / f"{name}.ftz"
     model = fasttext.load(path)
     got = model.probabilities(pa.array(documents))
     np.testing.assert_allclose(got, peer_probabilities(path, model.labels, documents), rtol=0, atol=1e-5)

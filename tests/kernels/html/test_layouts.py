@@ -4,15 +4,13 @@
 begin with `? ` may be there or not (titles, dates, cells of data tables).
 """
 
-from pathlib import Path
-
 import pytest
+from places import LAYOUTS
 
 from swallow_spark.kernels.html.html import Extracted, extract
 from swallow_spark.kernels.japanese import is_japanese, may_be_japanese
 
-LAYOUTS = sorted((Path(__file__).parents[1] / "data" / "layouts").glob("*.html"))
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in LAYOUTS}
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(LAYOUTS.glob("*.html"))}
 META = "<meta charset=utf-8>"
 CODECS = {
     "utf-8": "utf-8",
@@ -32,7 +30,7 @@ def test_there_are_pages() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_main_text(name: str) -> None:
-    expected = (LAYOUTS[0].parent / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    expected = (LAYOUTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     optional = {line[2:] for line in expected if line.startswith("? ")}
     required = [line for line in expected if not line.startswith("? ")]
     text = extract(PAGES[name].encode()).text

@@ -7,10 +7,10 @@ import hashlib
 import zlib
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from places import DEMO_PAGES, DEMO_WARCS
 
 from swallow_spark import tables
 from swallow_spark.kernels import japanese
@@ -19,7 +19,6 @@ from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, r
 from swallow_spark.kernels.warc import http
 from swallow_spark.kernels.warc.warc import Record, read
 
-DEMO = Path(__file__).parents[2] / "demo" / "pages"
 BODY = (
     "<html><head><title>猫の話</title><meta name=robots content=noarchive></head><body><p>"
     + "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。" * 5
@@ -253,10 +252,10 @@ def test_memory_that_a_machine_lacks_is_no_fault_of_the_page(
 
 
 def test_truth_about_the_demo_pages() -> None:
-    with (DEMO / "manifest.tsv").open(encoding="utf-8", newline="") as lines:
+    with (DEMO_PAGES / "manifest.tsv").open(encoding="utf-8", newline="") as lines:
         truth = {row["record_id"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
     outcomes: Counter[str] = Counter()
-    for path in sorted(DEMO.glob("*.warc.gz")):
+    for path in DEMO_WARCS:
         with path.open("rb") as stream:
             for found in read(stream):
                 assert isinstance(found, Record)

@@ -1,13 +1,13 @@
 """The example of docs/dedup.md runs, and gives what its comments say."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from places import REPOSITORY
 
 
 def test_datasketch_finds_the_near_duplicates_of_a_text_by_our_signatures() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs/dedup.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "dedup.md").read_text(encoding="utf-8")
     section = page[page.index("## Neighbours of a given text") :]
     code = section.partition("```python\n")[2].partition("```")[0]
     names: dict[str, Any] = {}

@@ -2,7 +2,6 @@ import random
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import datasketch
 import numpy as np
@@ -12,10 +11,10 @@ import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import DEMO_TEXTS
 
 from swallow_spark.kernels.minhash import minhash
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [
     "",
     "あ",
@@ -92,7 +91,7 @@ def test_text_hashes_are_xxh64() -> None:
 
 
 def test_signatures_of_real_texts_equal_datasketch() -> None:
-    texts = pq.read_table(ROOT / "demo/classifiers/wiki.parquet")["text"].to_pylist()[:60]
+    texts = pq.read_table(DEMO_TEXTS / "wiki.parquet")["text"].to_pylist()[:60]
     texts.append("\n".join(texts))
     assert len(texts[-1]) > 20_000
     values = minhash.signatures(pa.array(texts))

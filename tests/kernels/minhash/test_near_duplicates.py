@@ -1,21 +1,19 @@
 """Which of the demo's real pages share a bucket, against the exact similarity of all their pairs."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from places import DEMO_WARCS
 
 from swallow_spark.kernels import lsh
 from swallow_spark.kernels.html.page import Limits, Page, read_page
 from swallow_spark.kernels.warc.warc import Record, read
 
-DEMO = Path(__file__).parents[2] / "demo" / "pages"
-
 
 def texts() -> list[str]:
     found = []
-    for path in sorted(DEMO.glob("*.warc.gz"))[:2]:
+    for path in DEMO_WARCS[:2]:
         with path.open("rb") as stream:
             answers = [read_page(record, Limits()) for record in read(stream) if isinstance(record, Record)]
         found += [answer.text for answer in answers if isinstance(answer, Page)]

@@ -6,9 +6,9 @@ Each run takes the same few hundred; SWALLOW_SPARK_FUZZ_SEED and _ROUNDS make it
 import io
 import os
 import random
-from pathlib import Path
 
 from mutations import mutated
+from places import DEMO_WARCS
 
 from swallow_spark.kernels.html.page import Failure, Limits, Page, read_page
 from swallow_spark.kernels.warc import http, ranges
@@ -16,7 +16,7 @@ from swallow_spark.kernels.warc.framing import CarefulReader
 from swallow_spark.kernels.warc.members import Window
 from swallow_spark.kernels.warc.warc import Record, read
 
-DEMO = (Path(__file__).parents[2] / "demo" / "pages" / "00000.warc.gz").read_bytes()
+DEMO = DEMO_WARCS[0].read_bytes()
 RECORDS = [item for item in read(io.BytesIO(DEMO)) if isinstance(item, Record)]
 BODIES = [
     http.parse(r.block).stored_body for r in RECORDS if r.record_type == "response" and 500 < len(r.block) < 20_000

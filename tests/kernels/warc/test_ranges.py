@@ -3,14 +3,14 @@
 import gzip
 import io
 import random
-from pathlib import Path
 
 import pytest
+from places import DEMO_WARCS
 
 from swallow_spark.kernels.warc.ranges import RangeReader, Span, cut, meet
 from swallow_spark.kernels.warc.warc import Damage, Record, read
 
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[0]
+DEMO = DEMO_WARCS[0]
 LIMIT = 1 << 22
 
 

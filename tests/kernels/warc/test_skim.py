@@ -3,16 +3,15 @@
 import gzip
 import io
 import random
-from pathlib import Path
 
 import pytest
 from mutations import mutated
+from places import DEMO_WARCS
 
 from swallow_spark.kernels.html.page import Limits, PassedOver, read_page
 from swallow_spark.kernels.warc import skim
 from swallow_spark.kernels.warc.warc import Record, read
 
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))
 HTML = b"<html><p>Nothing in Japanese.</p></html>"
 SKIM = skim.skim  # `slowly` takes it away from read_page
 REASONS = {skim.STATUS: PassedOver("status"), skim.NO_SIGN_OF_JAPANESE: PassedOver("no_sign_of_japanese")}
@@ -35,7 +34,7 @@ def first_sight(block: bytes, max_bytes: int = 1 << 26) -> PassedOver | None:
 
 def test_demo_records(slowly: None) -> None:
     sure = unsure = 0
-    for path in DEMO:
+    for path in DEMO_WARCS:
         for record in read(io.BytesIO(path.read_bytes())):
             assert isinstance(record, Record)
             if not record.holds_http_response:
@@ -87,7 +86,7 @@ def test_mutated_records(slowly: None) -> None:
     chance = random.Random(5)
     blocks = [
         item.block
-        for item in read(io.BytesIO(DEMO[0].read_bytes()))
+        for item in read(io.BytesIO(DEMO_WARCS[0].read_bytes()))
         if isinstance(item, Record) and item.holds_http_response and len(item.block) < 5_000
     ]
     sure = 0

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 import warcio
+from places import BROKEN, DEMO_WARCS
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 from warcs import carefully, everything, outline, record, zipped
 
 from swallow_spark.kernels.warc.warc import Damage, Record, find_record
-
-BROKEN = Path(__file__).parents[1] / "data" / "broken"
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))
-
 
 # fmt: off
 EXPECTED = {
@@ -103,7 +100,7 @@ def test_same_records_as_warcio(compressed: bool) -> None:
     assert len(found) == 120
 
 
-@pytest.mark.parametrize("path", DEMO, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DEMO_WARCS, ids=lambda path: path.stem)
 def test_demo_pages_are_sound_and_read_alike_by_all_three(path: Path) -> None:
     data = path.read_bytes()
     fast = everything(data)

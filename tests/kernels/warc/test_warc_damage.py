@@ -4,16 +4,14 @@ import gzip
 import io
 import random
 import tracemalloc
-from pathlib import Path
 
 import pytest
+from places import BROKEN
 from warcs import everything, outline, record, zipped
 
 from swallow_spark.kernels.warc import framing
 from swallow_spark.kernels.warc.members import Member, Window
 from swallow_spark.kernels.warc.warc import Damage, Record, find_record, raw_record, read
-
-BROKEN = Path(__file__).parents[1] / "data" / "broken"
 
 
 @pytest.mark.parametrize("compressed", [True, False])

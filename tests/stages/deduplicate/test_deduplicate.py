@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import DEMO_TEXTS
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -26,7 +27,6 @@ from swallow_spark.stages.deduplicate import tasks as stage
 from swallow_spark.tables import DUPLICATES, GROUPS, SKETCHES
 
 BANDS = 10
-DEMO_TEXTS = Path(__file__).parents[2] / "demo/classifiers/wiki.parquet"
 Case = list[tuple[int, ...]]  # the pages' buckets, band by band, in the order of doc_ids
 
 
@@ -157,7 +157,7 @@ def real(texts: int) -> Case:
     """Buckets of real texts, each as it is and in three versions that are edited more and more; some are copies."""
     rng = random.Random(texts)
     found = []
-    for text in pq.read_table(DEMO_TEXTS)["text"].to_pylist()[:texts]:
+    for text in pq.read_table(DEMO_TEXTS / "wiki.parquet")["text"].to_pylist()[:texts]:
         words = [text[at : at + 20] for at in range(0, min(len(text), 1000), 20)]
         for changed in (0, 0.02, 0.05, 0.15):
             found.append("".join("" if rng.random() < changed else word for word in words))

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from crawls import CRAWL, Crawl, crawl_of, parquet
 from misbehaving import Web, good, serving
+from places import DEMO_WARCS
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import EqualTo, GreaterThan, In, IsNotNull, StringContains
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -16,7 +17,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.errors import InputError
 from swallow_spark.stages.ingest.index import SCHEMA, CommonCrawlIndex, Selection, japanese, read_index
 
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[:2]
+DEMO = DEMO_WARCS[:2]
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from places import DEMO_WARCS
 
 from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc.warc import Record, read
 from swallow_spark.stages.ingest import confined
 from swallow_spark.stages.ingest.confined import MEMORY_BYTES, ConfinedReader
 
-DEMO = Path(__file__).parents[2] / "demo" / "pages"
 CRASH, HANG = (f"<!--swallow-spark-test:{what}-->" for what in ("crash", "hang"))
 
 
@@ -25,7 +25,7 @@ def record(marker: str = "") -> Record:
 
 
 def test_same_results_as_in_process() -> None:
-    with sorted(DEMO.glob("*.warc.gz"))[0].open("rb") as stream, ConfinedReader(Limits()) as reader:
+    with DEMO_WARCS[0].open("rb") as stream, ConfinedReader(Limits()) as reader:
         for found in [item for item in read(stream) if isinstance(item, Record)][:150]:
             assert reader.read_page(found) == read_page(found, Limits())
 

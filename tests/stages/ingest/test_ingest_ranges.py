@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import DEMO_WARCS
 from pyspark.sql import SparkSession
 
 from swallow_spark import tables
@@ -21,7 +22,7 @@ from swallow_spark.stages.ingest import tasks as stage
 from swallow_spark.stages.ingest.step import ingest
 from swallow_spark.stages.run import Run
 
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[0]
+DEMO = DEMO_WARCS[0]
 
 
 def sound() -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from misbehaving import Web, good, refusing, serving
+from places import DEMO_WARCS
 
 from swallow_spark.errors import InputError
 from swallow_spark.files.http import HttpClient, Version
@@ -15,7 +16,7 @@ from swallow_spark.files.ranges import Ranges
 from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.ingest.fetched import Request, SelectedRecords, requests
 
-DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))[0]
+DEMO = DEMO_WARCS[0]
 CONTENT = DEMO.read_bytes()[:600_000]
 RECORDS = [item for item in warc.read(io.BytesIO(CONTENT)) if isinstance(item, warc.Record)][:-1]
 

@@ -1,8 +1,7 @@
 """The data source `warc`: the reader's records as rows, only the columns that are asked for, damage told."""
 
-from pathlib import Path
-
 import pytest
+from places import BROKEN, DEMO_WARCS
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -11,8 +10,7 @@ from swallow_spark.kernels.warc import http
 from swallow_spark.kernels.warc.warc import Record, read
 from swallow_spark.stages.ingest.warc_source import SCHEMA, WarcDataSource, WarcPartition
 
-DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[:2]
-BROKEN = Path(__file__).parents[1] / "data" / "broken"
+DEMO = DEMO_WARCS[:2]
 
 
 def test_rows_without_spark() -> None:

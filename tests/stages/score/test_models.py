@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from misbehaving import Answer, Request, Web, breaking, good, refusing, serving
+from places import MODELS
 
 from swallow_spark.config.access import Access
 from swallow_spark.config.load import load
@@ -16,7 +17,7 @@ from swallow_spark.files.http import HttpClient
 from swallow_spark.stages.score import models
 from swallow_spark.stages.score.models import model_file
 
-MODEL = Path(__file__).parents[2] / "conf" / "models" / "demo-wiki.ftz"
+MODEL = MODELS / "demo-wiki.ftz"
 CONTENT = MODEL.read_bytes()
 SUM = hashlib.sha256(CONTENT).hexdigest()
 
