@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from event_log import events_of
 from places import DEMO_WARCS
 from pyspark.sql import SparkSession
-from runs import Built, MakeRun, events_of, new_run
+from runs import Built, MakeRun, new_run
 
 from swallow_spark import pipeline
 

@@ -1,7 +1,8 @@
 """What tests of steps have in common."""
 
-import json
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from swallow_spark.files.inputs import expand
 from swallow_spark.pipeline import STAGES
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.run import Run
+from swallow_spark.stages.select.step import select
 
 MakeRun = Callable[..., Run]  # the fixture make_run
 
@@ -46,17 +48,9 @@ def table(run: Run, name: str, stage: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: tuple(map(str, row.values())))
 
 
-def events_of(spark: SparkSession, event_log: Path, work: Callable[[], object]) -> list[dict[str, Any]]:
-    """What the event log gets while `work` is done."""
-    start = len(_events(spark, event_log))
-    work()
-    return _events(spark, event_log)[start:]
-
-
-def _events(spark: SparkSession, event_log: Path) -> list[dict[str, Any]]:
-    bus = spark.sparkContext._jsc.sc().listenerBus()
-    bus.waitUntilEmpty()
-    spark.sparkContext.parallelize([0], 1).count()  # the log is flushed as a job ends
-    bus.waitUntilEmpty()
-    (log,) = (path for path in event_log.iterdir() if not path.name.startswith("."))
-    return [json.loads(line) for line in log.read_bytes().split(b"\n")[:-1]]
+def reconfigured(run: Run, directory: Path, overrides: list[str]) -> Run:
+    copy = directory / "corpus"
+    shutil.copytree(run.corpus.root.local_path(""), copy)
+    changed = replace(run, corpus=Corpus.open(str(copy)), config=load("demo", overrides))
+    select(changed)
+    return changed

@@ -1,5 +1,7 @@
 """A report's contents as they might be, with hostile pages among them."""
 
+import html.parser
+
 from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.report.contents import (
     Contents,
@@ -152,3 +154,35 @@ def contents(**changes: object) -> Contents:
         ),
     }
     return Contents(**{**values, **changes})  # type: ignore[arg-type]
+
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Parsed(html.parser.HTMLParser):
+    """The elements of a page, its visible text, and whether all tags are closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.text += " " if tag in ("td", "th") else ""
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data

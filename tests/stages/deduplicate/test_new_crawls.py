@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from dedup_cases import Fall, cases, defined, in_order, key, length_of, sketch_of
 from pyspark.sql import SparkSession
 from runs import new_run, table
-from test_deduplicate import Fall, cases, defined, in_order, key, length_of, sketch_of
 
 from swallow_spark.corpus import write as outputs
 from swallow_spark.corpus.corpus import Unit

@@ -8,10 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from event_log import events_of, queries
 from pyspark.sql import SparkSession
-from runs import Built, events_of, table
-from test_no_text_shuffle import queries
-from test_selection import reconfigured
+from runs import Built, reconfigured, table
 
 from swallow_spark.config.load import load
 from swallow_spark.corpus import lookups

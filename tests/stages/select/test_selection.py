@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import quicktok
+from event_log import events_of, queries
 from pyspark.sql import SparkSession
-from runs import Built, events_of, table
-from test_no_text_shuffle import queries
+from runs import Built, reconfigured, table
 
-from swallow_spark.config.load import load
-from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.report.sizes import exact_tokens
 from swallow_spark.stages.export import tasks as export_stage
 from swallow_spark.stages.export.step import Item, export
 from swallow_spark.stages.run import Run
-from swallow_spark.stages.select.step import select, selected
+from swallow_spark.stages.select.step import selected
 
 SUBSETS = """[
   {classifier='edu', bands=['top10', 'top10-30', 'top30-55.5']},
@@ -49,14 +45,6 @@ def chosen(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def copied(built: Built, tmp_path: Path) -> Callable[[list[str]], Run]:
     """`copied(overrides)`: a copy of the finished corpus, selected with these."""
     return lambda overrides: reconfigured(built.run, tmp_path, overrides)
-
-
-def reconfigured(run: Run, directory: Path, overrides: list[str]) -> Run:
-    copy = directory / "corpus"
-    shutil.copytree(run.corpus.root.local_path(""), copy)
-    changed = replace(run, corpus=Corpus.open(str(copy)), config=load("demo", overrides))
-    select(changed)
-    return changed
 
 
 def scores_of(run: Run) -> dict[str, dict[int, float]]:
