@@ -6,7 +6,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 from rich.console import Console
-from test_gather import IDS, TEXTS, commit, ingested
+from small_corpus import IDS, TEXTS, commit, ingested
 
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
