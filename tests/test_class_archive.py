@@ -14,11 +14,7 @@ import pytest
 from swallow_spark.config import load as config
 from swallow_spark.errors import SwallowSparkError, UsageError
 from swallow_spark.kernels import features
-from swallow_spark.kernels.html.page import (
-    Limits,
-    Page,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Limits, Page, read_page
 from swallow_spark.kernels.warc import warc
 from swallow_spark.session import warm_up as class_archive
 

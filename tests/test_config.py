@@ -5,16 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.config.load import (
-    Config,
-    load,
-    packaged_directory,
-    packaged_names,
-)
+from swallow_spark.config.load import Config, load, packaged_directory, packaged_names
 from swallow_spark.config.section import sha256_of
-from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
+from swallow_spark.pipeline import STAGES
 from swallow_spark.stages.run import check_config
+from swallow_spark.stages.stage import Lineage
 
 MODEL = packaged_directory() / "models" / "demo-wiki.ftz"
 MINIMAL = '[rules]\npreset = "mine"\n'
@@ -185,12 +181,13 @@ def test_earlier_run_gives_its_configuration_again() -> None:
 
 
 def prints(config: Config) -> dict[str, str]:
-    found = Fingerprints(config)
-    stages = ("ingest", "sketch", "measure", "deduplicate", "decide", "select")
-    return {name: getattr(found, name) for name in stages} | {n: found.score(n) for n in config.classifiers}
+    lineage = Lineage(STAGES, config, None)
+    stages = ("ingest", "sketch", "measure", "deduplicate", "decide", "cuts")
+    found = {name: lineage.fingerprint(name) for name in stages}
+    return found | {name: lineage.fingerprint("score", name) for name in config.classifiers}
 
 
-ALL = {"ingest", "sketch", "measure", "deduplicate", "decide", "select", "wiki", "edu"}
+ALL = {"ingest", "sketch", "measure", "deduplicate", "decide", "cuts", "wiki", "edu"}
 
 
 @pytest.mark.parametrize(
@@ -203,12 +200,12 @@ ALL = {"ingest", "sketch", "measure", "deduplicate", "decide", "select", "wiki",
         ("execution.bands_per_pass=7", set()),
         ("report.sample_pages=3", set()),
         ("spark.spark.sql.shuffle.partitions=7", set()),
-        ("subsets=[{classifier = 'wiki', bands = ['top20']}]", {"select"}),
-        ("classifiers.wiki.weights={__label__positive = 2}", {"wiki", "select"}),
-        ("classifiers.wiki.nfkc=true", {"wiki", "select"}),
-        ("rules.hosts=[]", {"decide", "wiki", "edu", "select"}),
-        ("rules.bounds.num_japanese_letters.min=399", {"decide", "wiki", "edu", "select"}),
-        ("features.blank_lines=keep", {"measure", "decide", "wiki", "edu", "select"}),
+        ("subsets=[{classifier = 'wiki', bands = ['top20']}]", {"cuts"}),
+        ("classifiers.wiki.weights={__label__positive = 2}", {"wiki", "cuts"}),
+        ("classifiers.wiki.nfkc=true", {"wiki", "cuts"}),
+        ("rules.hosts=[]", {"decide", "wiki", "edu", "cuts"}),
+        ("rules.bounds.num_japanese_letters.min=399", {"decide", "wiki", "edu", "cuts"}),
+        ("features.blank_lines=keep", {"measure", "decide", "wiki", "edu", "cuts"}),
         ("dedup.policy=greedy", {"deduplicate"}),  # what is kept counts for verdicts, by their lineage
         ("sketch.seed=2", {"sketch", "deduplicate"}),
         ("ingest.max_html_bytes=9999", ALL),

@@ -10,15 +10,11 @@ import pytest
 
 from swallow_spark.config.load import load
 from swallow_spark.corpus import corpus as module
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    NumberedFile,
-    Unit,
-    lineage,
-)
-from swallow_spark.corpus.lineage import Fingerprints
+from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit, lineage
 from swallow_spark.errors import CorpusError, InputError, UsageError
+from swallow_spark.pipeline import STAGES
 from swallow_spark.stages.run import refuse_changes
+from swallow_spark.stages.stage import Lineage
 from swallow_spark.tables import BYTES_PER_FILE_NO, MAX_CRAWL_NO, InputFile
 
 SCHEMA = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
@@ -307,20 +303,19 @@ def test_ranges_of_batches_cover_inputs(corpus: Corpus) -> None:
 
 def test_changed_ingest_or_sketch_is_refused_with_the_difference_and_the_ways_out(corpus: Corpus) -> None:
     config = load("swallow-v2")
-    prints = Fingerprints(config)
-    corpus.commit(Unit("ingest", "crawl=x/0"), prints.ingest, config.ingest.meaning(), "", [])
-    corpus.commit(Unit("sketch", "crawl=x/0"), prints.sketch, config.sketch.meaning(), "", [])
-    refuse_changes(config, corpus)
-    refuse_changes(
-        load("swallow-v2", ["rules.bounds.num_letters={min=1,source='x'}", "execution.files_per_batch=1"]), corpus
-    )
+    prints = Lineage(STAGES, config, corpus)
+    corpus.commit(Unit("ingest", "crawl=x/0"), prints.fingerprint("ingest"), config.ingest.meaning(), "", [])
+    corpus.commit(Unit("sketch", "crawl=x/0"), prints.fingerprint("sketch"), config.sketch.meaning(), "", [])
+    refuse_changes(Lineage(STAGES, config, corpus))
+    other = load("swallow-v2", ["rules.bounds.num_letters={min=1,source='x'}", "execution.files_per_batch=1"])
+    refuse_changes(Lineage(STAGES, other, corpus))
     for override, difference in (
         ("ingest.max_html_bytes=9999", f"ingest.max_html_bytes: {config.ingest.max_html_bytes} -> 9999"),
         ("sketch.bands=20", "sketch.bands: 40 -> 20"),
     ):
         stage = override.partition(".")[0]
         with pytest.raises(CorpusError) as caught:
-            refuse_changes(load("swallow-v2", [override]), corpus)
+            refuse_changes(Lineage(STAGES, load("swallow-v2", [override]), corpus))
         message = str(caught.value)
         assert difference in message
         assert "--set" in message
@@ -330,9 +325,15 @@ def test_changed_ingest_or_sketch_is_refused_with_the_difference_and_the_ways_ou
 
 def test_changed_program_is_refused_too(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load("swallow-v2")
-    corpus.commit(Unit("ingest", "crawl=x/0"), Fingerprints(config).ingest, config.ingest.meaning(), "", [])
+    corpus.commit(
+        Unit("ingest", "crawl=x/0"),
+        Lineage(STAGES, config, corpus).fingerprint("ingest"),
+        config.ingest.meaning(),
+        "",
+        [],
+    )
     monkeypatch.setattr(module, "__version__", "9")
     monkeypatch.setattr("swallow_spark.kernels.html.html.VERSION", -1)
     with pytest.raises(CorpusError, match="the program") as caught:
-        refuse_changes(config, corpus)
+        refuse_changes(Lineage(STAGES, config, corpus))
     assert one_line(str(caught.value))

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from swallow_spark.config.load import load
-from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
+from swallow_spark.pipeline import STAGES
+from swallow_spark.stages.stage import Lineage
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,10 @@ from swallow_spark.errors import ConfigError
     ],
 )
 def test_where_bytes_come_from_is_in_no_fingerprint(setting: str, changes: bool) -> None:
-    prints = [Fingerprints(load("demo", overrides)).ingest for overrides in ((), (f"ingest.{setting}",))]
+    prints = [
+        Lineage(STAGES, load("demo", overrides), None).fingerprint("ingest")
+        for overrides in ((), (f"ingest.{setting}",))
+    ]
     assert (prints[0] != prints[1]) == changes
 
 

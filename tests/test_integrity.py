@@ -8,19 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from swallow_spark.commands import upkeep
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Unit,
-    unlisted_directories,
-)
-from swallow_spark.corpus.integrity import (
-    Damage,
-    confirmed,
-    damages,
-    repair,
-)
+from swallow_spark.corpus.corpus import Corpus, Unit, unlisted_directories
+from swallow_spark.corpus.integrity import Damage, confirmed, damages, repair
 from swallow_spark.errors import CorpusError
 from swallow_spark.files.storage import Root
+from swallow_spark.pipeline import STAGES
 from swallow_spark.tables import SKETCHES, InputFile
 
 UNITS = (Unit("sketch", "crawl=c/0"), Unit("sketch", "crawl=c/1"), Unit("ingest", "crawl=c/0"))
@@ -51,7 +43,7 @@ def leftovers(corpus: Corpus) -> list[str]:
 
 
 def repaired(corpus: Corpus, crawl: str | None, told: list[str]) -> None:
-    with corpus.lock(lambda opened, found: repair(opened, found, crawl, told.append)):
+    with corpus.lock(lambda opened, found: repair(opened, found, crawl, STAGES.again, told.append)):
         assert unlisted_directories(corpus.stored()) == []
 
 
@@ -271,7 +263,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_lock_reads_each_manifest_once(corpus: Corpus, asked: list[str]) -> None:
     """And whoever holds it asks no more; what is committed or taken back meanwhile is known."""
     asked.clear()
-    with corpus.lock(lambda opened, found: repair(opened, found, None, pytest.fail)):
+    with corpus.lock(lambda opened, found: repair(opened, found, None, STAGES.again, pytest.fail)):
         assert sorted(asked) == sorted(unit.manifest for unit in UNITS)
         assert [manifest.unit for manifest in corpus.manifests("sketch")] == ["crawl=c/0", "crawl=c/1"]
         new = corpus.commit(Unit("sketch", "crawl=c/2"), "f", {}, "u", [])

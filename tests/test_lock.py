@@ -15,10 +15,7 @@ import pytest
 
 from swallow_spark.corpus import lock
 from swallow_spark.corpus.corpus import Corpus
-from swallow_spark.corpus.lock import (
-    holder,
-    take_away,
-)
+from swallow_spark.corpus.lock import holder, take_away
 from swallow_spark.errors import CorpusError
 from swallow_spark.files.storage import Root
 

@@ -16,21 +16,10 @@ from object_store import ObjectStore, object_store
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.files import storage
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
-from swallow_spark.files.inputs import (
-    Places,
-    expand,
-)
+from swallow_spark.files.http import HttpClient, Version
+from swallow_spark.files.inputs import Places, expand
 from swallow_spark.files.ranges import Ranges
-from swallow_spark.files.storage import (
-    Root,
-    fetch,
-    open_input,
-    version_of,
-)
+from swallow_spark.files.storage import Root, fetch, open_input, version_of
 from swallow_spark.stages.ingest.index import CommonCrawlIndex
 from swallow_spark.tables import LEDGER
 

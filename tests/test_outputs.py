@@ -11,10 +11,7 @@ import pytest
 
 from swallow_spark import __version__
 from swallow_spark.corpus import write as module
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import WRITTEN, Outputs
 from swallow_spark.errors import VersionError
 from swallow_spark.files.storage import Root
 from swallow_spark.tables import pack_doc_id

@@ -7,14 +7,8 @@ import pytest
 from misbehaving import Web, serving
 
 from swallow_spark.errors import ChangedError, InputError
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
-from swallow_spark.files.ranges import (
-    Ranges,
-    open_parts,
-)
+from swallow_spark.files.http import HttpClient, Version
+from swallow_spark.files.ranges import Ranges, open_parts
 
 
 def test_ranges_of_a_file_and_of_the_web(tmp_path: Path) -> None:

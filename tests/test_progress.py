@@ -13,10 +13,7 @@ from rich.console import Console
 
 from swallow_spark.errors import printable
 from swallow_spark.session import progress as module
-from swallow_spark.session.metrics import (
-    Exporter,
-    SparkMetrics,
-)
+from swallow_spark.session.metrics import Exporter, SparkMetrics
 from swallow_spark.session.progress import Progress
 
 

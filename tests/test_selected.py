@@ -10,17 +10,10 @@ import pytest
 from misbehaving import Web, good, refusing, serving
 
 from swallow_spark.errors import InputError
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
+from swallow_spark.files.http import HttpClient, Version
 from swallow_spark.files.ranges import Ranges
 from swallow_spark.kernels.warc import warc
-from swallow_spark.stages.ingest.fetched import (
-    Request,
-    SelectedRecords,
-    requests,
-)
+from swallow_spark.stages.ingest.fetched import Request, SelectedRecords, requests
 
 DEMO = sorted((Path(__file__).parents[1] / "demo" / "pages").glob("*.warc.gz"))[0]
 CONTENT = DEMO.read_bytes()[:600_000]

@@ -10,15 +10,7 @@ from misbehaving import Web, good, serving
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.files import storage
 from swallow_spark.files.http import Version
-from swallow_spark.files.storage import (
-    Root,
-    fetch,
-    filesystem,
-    is_uri,
-    open_input,
-    open_random_access,
-    version_of,
-)
+from swallow_spark.files.storage import Root, fetch, filesystem, is_uri, open_input, open_random_access, version_of
 
 
 def test_writes_reads_lists_and_deletes(tmp_path: Path) -> None:

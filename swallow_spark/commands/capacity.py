@@ -8,18 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, print_json
-from swallow_spark.config.load import (
-    Config,
-    load,
-)
+from swallow_spark.config.load import Config, load
 from swallow_spark.files.storage import fetch
 from swallow_spark.kernels.lsh import collision_probability
-from swallow_spark.kernels.order.capacity import (
-    HEAP_BYTES,
-    JACCARD,
-    WORKER_BYTES,
-    needs,
-)
+from swallow_spark.kernels.order.capacity import HEAP_BYTES, JACCARD, WORKER_BYTES, needs
 
 app = typer.Typer()
 

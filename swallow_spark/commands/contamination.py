@@ -32,5 +32,4 @@ def decontaminate(
     with running("decontaminate", corpus, config, overrides, master, as_json) as run:
         if not run.config.decontamination.against:
             raise UsageError("decontaminate: give --against, or decontamination.against in the configuration")
-        pipeline.decontaminate(run)
-        pipeline.decide(run)
+        pipeline.do(run, {"decontaminate", "decide"})

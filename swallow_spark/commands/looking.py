@@ -22,10 +22,7 @@ from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
 from swallow_spark.report.explain import explain_page
 from swallow_spark.session.session import open_session
-from swallow_spark.stages.decide.rules import (
-    show_trial,
-    try_rules,
-)
+from swallow_spark.stages.decide.rules import show_trial, try_rules
 from swallow_spark.stages.run import check_config
 
 app = typer.Typer()

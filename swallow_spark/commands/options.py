@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from swallow_spark.pipeline import Until
+from swallow_spark.pipeline import STAGES
 
 DEFAULT_CONFIG: Final = "swallow-v2"
 
@@ -66,9 +66,21 @@ UrlsOption = Annotated[
     typer.Option("--urls", metavar="PATTERN", help="As in 'https://*/blog/*'; repeatable; with --hosts, both hold."),
 ]
 
+
+def _known_end(name: str) -> str:
+    if name not in STAGES.ends:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, STAGES.ends))}.")
+    return name
+
+
 UntilOption = Annotated[
-    Until,
-    typer.Option("--until", metavar="STAGE", help=f"Go no further, and do only what that needs: {', '.join(Until)}."),
+    str,
+    typer.Option(
+        "--until",
+        metavar="STAGE",
+        callback=_known_end,
+        help=f"Go no further, and do only what that needs: {', '.join(STAGES.ends)}.",
+    ),
 ]
 
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from swallow_spark import pipeline
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, MasterOption, SetOption
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
 from swallow_spark.kernels.text.tombstones import Kind
 from swallow_spark.stages.remove.lists import parse
+from swallow_spark.stages.remove.step import remove as remove_pages
 from swallow_spark.stages.remove.step import write_duplicates
 
 app = typer.Typer()
@@ -50,7 +50,7 @@ def remove(
     }
     also: dict[str, Any] = {}
     with running("remove", corpus, config, set_, master, as_json, also=also) as run:
-        also["removal"] = pipeline.remove(run, listed)
+        also["removal"] = remove_pages(run, listed)
         if duplicates:
             write_duplicates(run.corpus, duplicates)
         run.progress.say(_told(also["removal"]))

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -15,32 +14,18 @@ from pyspark.sql import SparkSession
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
 from swallow_spark.commands.tables import show_summary
-from swallow_spark.config.load import (
-    Config,
-    load,
-)
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-    check_crawl,
-)
+from swallow_spark.config.load import Config, load
+from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.corpus.integrity import repair
-from swallow_spark.corpus.lineage import COMPUTED_FROM
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import printable, root_cause
 from swallow_spark.files.storage import fetch
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.metrics import Exporter
 from swallow_spark.session.notify import notify
 from swallow_spark.session.progress import Progress
-from swallow_spark.session.session import (
-    check_cluster,
-    open_session,
-)
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-    refuse_changes,
-)
+from swallow_spark.session.session import check_cluster, open_session
+from swallow_spark.stages.run import Run, check_config, refuse_changes
 from swallow_spark.tables import InputFile
 
 
@@ -87,15 +72,15 @@ def running(
     )
     with (
         _telling(command, location, run_id, settings, progress) as outcome,
-        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], progress.say)),
+        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], STAGES.again, progress.say)),
     ):
-        refuse_changes(settings, corpus)
+        run = Run(corpus, settings, progress, STAGES, inputs)
+        refuse_changes(run.lineage)
         if register:
             corpus.register(register[0], inputs)
-        run = Run(corpus, settings, progress, inputs)
         before = {manifest.id for manifest in _units(corpus)}
         yield run
-        summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
+        summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.fingerprint("cuts"))
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
         _record(run, standing, run_id, command, started, summary, of_this_run)
         outcome["summary"] = summary
@@ -154,8 +139,8 @@ def _next_number(corpus: Corpus) -> int:
 
 def _units(corpus: Corpus) -> Iterator[Manifest]:
     """All finished units."""
-    for stage in sorted({*COMPUTED_FROM, *chain(*COMPUTED_FROM.values())}):
-        yield from corpus.manifests(stage)
+    for directory in STAGES.directories:
+        yield from corpus.manifests(directory)
 
 
 def _record(

@@ -13,14 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from swallow_spark.commands.options import (
-    ConfigOption,
-    CorpusOption,
-    JsonOption,
-    MasterOption,
-    SetOption,
-    print_json,
-)
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, MasterOption, SetOption, print_json
 from swallow_spark.commands.running import configuration
 from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus
@@ -30,19 +23,12 @@ from swallow_spark.labelling.answers import SCORES
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
 from swallow_spark.labelling.texts import check_output, read_labels, read_texts
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.labels import gather, render_labels
 from swallow_spark.session.progress import Progress
 from swallow_spark.session.session import open_session
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-)
-from swallow_spark.stages.sample.step import (
-    Sample,
-    check,
-    write_pages,
-    write_sample,
-)
+from swallow_spark.stages.run import Run, check_config
+from swallow_spark.stages.sample.step import Sample, check, write_pages, write_sample
 
 app = typer.Typer()
 
@@ -192,7 +178,7 @@ def _locked(corpus: Corpus | None, settings: Config, command: str, master: str |
     check_config(settings, models=False)
     progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
     with corpus.lock():
-        yield Run(corpus, settings, progress)
+        yield Run(corpus, settings, progress, STAGES)
 
 
 def _console() -> Console:

@@ -24,10 +24,7 @@ from swallow_spark.commands.running import configuration, running
 from swallow_spark.commands.selection import as_override
 from swallow_spark.commands.stages import selection_of, warcs, with_base_url
 from swallow_spark.commands.tables import show_change
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Unit,
-)
+from swallow_spark.corpus.corpus import Corpus, Unit
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import InputError, UsageError, printable, root_cause
 from swallow_spark.files.storage import fetch
@@ -66,7 +63,7 @@ def add_crawl(
             pipeline.build(run, name, selection_of(index, hosts, urls))
             settings = run.config
             outcome["summary"] = summarise(
-                run.corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select
+                run.corpus, settings.rules.preset, settings.classifiers, run.lineage.fingerprint("cuts")
             )
             found = change(run.corpus, outcome["summary"])
             outcome["change"] = {step: list(numbers) for step, numbers in found.documents.items()} if found else None

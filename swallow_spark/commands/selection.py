@@ -12,14 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import (
-    ConfigOption,
-    CorpusOption,
-    JsonOption,
-    MasterOption,
-    SetOption,
-    print_json,
-)
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, MasterOption, SetOption, print_json
 from swallow_spark.commands.running import running
 from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
@@ -33,12 +26,7 @@ from swallow_spark.stages.export.mixture import (
     warnings,
     with_tokens,
 )
-from swallow_spark.stages.export.step import (
-    Item,
-    check_format,
-    check_shard_bytes,
-    export,
-)
+from swallow_spark.stages.export.step import Item, check_format, check_shard_bytes, export
 from swallow_spark.stages.run import Run
 
 app = typer.Typer()
@@ -75,7 +63,7 @@ def select(
     overrides = [*(set_ or ()), *([thresholds_as_override(thresholds)] if thresholds else ())]
     also: dict[str, Any] = {}
     with running("select", corpus, config, overrides, master, as_json, also=also) as run:
-        pipeline.select(run)
+        pipeline.do(run, {"subsets"})
         also["bands"] = _bands(run)
         if run.config.selection.thresholds:
             _show_bands(also["bands"], run.progress.console)

@@ -25,18 +25,11 @@ from swallow_spark.commands.options import (
 from swallow_spark.commands.running import running, with_rules
 from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
-from swallow_spark.files.inputs import (
-    Places,
-    expand,
-    part_of,
-)
+from swallow_spark.files.inputs import Places, expand, part_of
 from swallow_spark.report.compare import compare, show_comparison
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-)
+from swallow_spark.stages.run import check_config
 from swallow_spark.tables import InputFile
 
 app = typer.Typer()
@@ -55,7 +48,7 @@ def build(
     index: IndexOption = None,
     hosts: HostsOption = None,
     urls: UrlsOption = None,
-    until: UntilOption = pipeline.Until.REPORT,
+    until: UntilOption = "report",
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
@@ -64,7 +57,16 @@ def build(
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
     found = warcs(name, inputs, files)
-    with running("build", corpus, config, overrides, master, as_json, register=found, scores=until.scores) as run:
+    with running(
+        "build",
+        corpus,
+        config,
+        overrides,
+        master,
+        as_json,
+        register=found,
+        scores="score" in pipeline.STAGES.needed(until),
+    ) as run:
         pipeline.build(run, name, selection, until)
 
 
@@ -86,7 +88,7 @@ def ingest(
     """WARCs to `pages`: the Japanese pages' main text, with failures and the ledger."""
     overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
     with running("ingest", corpus, config, overrides, master, as_json, register=warcs(crawl, inputs, files)) as run:
-        pipeline.ingest(run, crawl, selection)
+        pipeline.build(run, crawl, selection, until="ingest")
 
 
 @app.command("import")
@@ -97,7 +99,7 @@ def import_(
         list[str], typer.Argument(metavar="INPUT...", help="Files of .jsonl, .jsonl.gz, .jsonl.zst or .parquet.")
     ],
     config: ConfigOption = None,
-    until: UntilOption = pipeline.Until.INGEST,
+    until: UntilOption = "ingest",
     set_: SetOption = None,
     master: MasterOption = None,
     as_json: JsonOption = False,
@@ -105,8 +107,14 @@ def import_(
     """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`, and on to the stage of
     `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running("import", corpus, config, set_, master, as_json, register=found, scores=until.scores) as run:
+    with running(
+        "import", corpus, config, set_, master, as_json, register=found, scores="score" in pipeline.STAGES.needed(until)
+    ) as run:
         pipeline.build(run, crawl, until=until)
+
+
+def scores(until: str) -> bool:
+    return "score" in pipeline.STAGES.needed(until)
 
 
 def with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
@@ -131,8 +139,8 @@ def _places(config: Config) -> Places:
     return Places(config.ingest.base_url, config.ingest.access())
 
 
-def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:
-    """A command for one stage over what is not done yet."""
+def _command(name: str, text: str) -> None:
+    """A command for one stage over what is not done yet, or for all annotations."""
 
     def command(
         corpus: CorpusOption,
@@ -141,16 +149,17 @@ def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:
         master: MasterOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        with running(name, corpus, config, set_, master, as_json, scores=name == "score") as run:
-            work(run)
+        stages = {stage.name for stage in pipeline.STAGES if name in (stage.name, stage.end)}
+        with running(name, corpus, config, set_, master, as_json, scores="score" in stages) as run:
+            pipeline.do(run, stages)
 
     app.command(name, help=text)(command)
 
 
-_stage("sketch", "Signatures of the pages, for dedup.", lambda run: pipeline.annotate(run, measure=False))
-_stage("measure", "Features of the pages, for the rules.", lambda run: pipeline.annotate(run, sketch=False))
-_stage("annotate", "Signatures and features, in one scan of the text.", pipeline.annotate)
-_stage("deduplicate", "Which pages are kept, over all pairs that share a bucket.", pipeline.deduplicate)
+for _stage in pipeline.STAGES:
+    if _stage.help:
+        _command(_stage.name, _stage.help)
+_command("annotate", "Make all annotations that pages lack, in one scan of the text.")
 
 
 @app.command()
@@ -175,13 +184,9 @@ def decide(
             raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
         if second:
             check_config(second.config, models=False)
-        pipeline.decide(run)
+        pipeline.do(run, {"decide"})
         if second:
-            pipeline.decide(second)
-            compared = compare(*(Finished(run.spark, run.corpus, r.config) for r in (run, second)))
+            pipeline.do(second, {"decide"})
+            compared = compare(*(Finished(run.spark, each.lineage) for each in (run, second)))
             also["comparison"] = compared
             show_comparison(compared, run.progress.console)
-
-
-_stage("score", "Scores of the accepted pages by the classifiers.", pipeline.score)
-_stage("report", "The report: one HTML page below the corpus.", pipeline.report)

@@ -10,26 +10,15 @@ from rich.console import Console
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import show_check
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    unlisted_directories,
-)
-from swallow_spark.corpus.integrity import (
-    confirmed,
-    damages,
-)
-from swallow_spark.corpus.lineage import (
-    COMPUTED_FROM,
-    taken_back,
-)
-from swallow_spark.corpus.lock import (
-    holder,
-    take_away,
-)
+from swallow_spark.corpus.corpus import Corpus, unlisted_directories
+from swallow_spark.corpus.integrity import confirmed, damages
+from swallow_spark.corpus.lock import holder, take_away
 from swallow_spark.errors import UsageError
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.state import stages
 from swallow_spark.session import warm_up as class_archive
 from swallow_spark.session.session import choose_java
+from swallow_spark.stages.stage import Lineage
 
 app = typer.Typer()
 
@@ -38,7 +27,7 @@ app = typer.Typer()
 def discard(
     corpus: CorpusOption,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(COMPUTED_FROM)}.")
+        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
     ] = None,
     crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="A crawl that shall go.")] = None,
 ) -> None:
@@ -46,8 +35,8 @@ def discard(
     subsets. Numbers of inputs stay; after a crawl has gone, `deduplicate` and what follows are to be done again."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in COMPUTED_FROM:
-        raise UsageError(f"--stage {stage}: it is one of {', '.join(COMPUTED_FROM)}")
+    if stage is not None and stage not in STAGES.directories:
+        raise UsageError(f"--stage {stage}: it is one of {', '.join(STAGES.directories)}")
     opened = Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: there is none of that name")
@@ -58,7 +47,7 @@ def discard(
 
 def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
     counts: Counter[str] = Counter()
-    for unit in taken_back(stage, crawl, corpus.units):
+    for unit in STAGES.taken_back(stage, crawl, corpus.units):
         corpus.forget(unit)
         counts[unit.stage] += 1
     for name, number in counts.items():
@@ -92,7 +81,8 @@ def check(
     }
     if not any(damage.path == damage.unit.manifest for damage in found):
         pending = {crawl: len(opened.pending(crawl)) for crawl in opened.crawls().values()}
-        states = stages(opened, configuration(opened, config, set_), sum(pending.values()))
+        lineage = Lineage(STAGES, configuration(opened, config, set_), opened)
+        states = stages(lineage, sum(pending.values()))
         result["not_done"] = [{"stage": state.name, "state": state.state} for state in states if state.state != "done"]
         result["files_pending"] = {crawl: number for crawl, number in pending.items() if number}
     if as_json:

@@ -9,12 +9,7 @@ from swallow_spark.commands.options import JsonOption, MasterOption, show
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.session.session import open_session
-from swallow_spark.training.wikipedia.step import (
-    Dump,
-    check,
-    read_categories,
-    write_positives,
-)
+from swallow_spark.training.wikipedia.step import Dump, check, read_categories, write_positives
 
 app = typer.Typer()
 

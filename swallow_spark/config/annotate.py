@@ -4,10 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from swallow_spark.config.section import (
-    ReadListing,
-    Section,
-)
+from swallow_spark.config.section import ReadListing, Section
 
 
 class Sketch(Section):

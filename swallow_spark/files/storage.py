@@ -25,10 +25,7 @@ from pyarrow import fs
 
 from swallow_spark.addresses import is_masked, shown
 from swallow_spark.errors import ChangedError, InputError, filling, is_shortage
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
+from swallow_spark.files.http import HttpClient, Version
 
 _HTTP: Final = ("http://", "https://")
 _S3_ATTEMPTS: Final = 8

@@ -16,16 +16,7 @@ from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError, printable
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.stages.annotate.tasks import FEATURES
-from swallow_spark.tables import (
-    BYTES_PER_FILE_NO,
-    DUPLICATES,
-    GROUPS,
-    PAGES,
-    REMOVED,
-    SCORES,
-    VERDICTS,
-    unpack_doc_id,
-)
+from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
 
 _TEXT_SHOWN = 400
 

@@ -15,10 +15,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from swallow_spark.errors import printable
-from swallow_spark.session.metrics import (
-    Exporter,
-    SparkMetrics,
-)
+from swallow_spark.session.metrics import Exporter, SparkMetrics
 
 _SECONDS_BETWEEN_LOG_LINES = 15.0
 

@@ -9,22 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.warc.warc import Record, read
 from swallow_spark.stages.ingest import confined
-from swallow_spark.stages.ingest.confined import (
-    MEMORY_BYTES,
-    ConfinedReader,
-)
+from swallow_spark.stages.ingest.confined import MEMORY_BYTES, ConfinedReader
 
 DEMO = Path(__file__).parents[2] / "demo" / "pages"
 CRASH, HANG = (f"<!--swallow-spark-test:{what}-->" for what in ("crash", "hang"))

@@ -10,16 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.kernels.order import cuts
-from swallow_spark.kernels.order.cuts import (
-    Bin,
-    Bins,
-    Cut,
-    Range,
-    find,
-    keys_of,
-    num_cuts_above,
-    score_of,
-)
+from swallow_spark.kernels.order.cuts import Bin, Bins, Cut, Range, find, keys_of, num_cuts_above, score_of
 
 Row = tuple[float, int, int]  # score, doc_id, weight
 

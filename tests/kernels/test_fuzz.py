@@ -10,19 +10,11 @@ from pathlib import Path
 
 from mutations import mutated
 
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Failure, Limits, Page, read_page
 from swallow_spark.kernels.warc import http, ranges
 from swallow_spark.kernels.warc.framing import CarefulReader
 from swallow_spark.kernels.warc.members import Window
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.warc import Record, read
 
 DEMO = (Path(__file__).parents[2] / "demo" / "pages" / "00000.warc.gz").read_bytes()
 RECORDS = [item for item in read(io.BytesIO(DEMO)) if isinstance(item, Record)]

@@ -5,12 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swallow_spark.kernels.warc.heads import (
-    ABSENT,
-    UNPLAIN,
-    names,
-    scan_head,
-)
+from swallow_spark.kernels.warc.heads import ABSENT, UNPLAIN, names, scan_head
 
 FIELDS = ("content-length", "warc-type", "content-type")
 TABLE = names(*FIELDS)

@@ -7,13 +7,7 @@ import zlib
 import pyarrow as pa
 import pytest
 
-from swallow_spark.kernels.warc.http import (
-    BadHttpError,
-    Response,
-    TooLargeError,
-    body,
-    parse,
-)
+from swallow_spark.kernels.warc.http import BadHttpError, Response, TooLargeError, body, parse
 
 HTML = "<html><title>題名</title><p>本文です。</p></html>".encode() * 50
 

@@ -15,11 +15,7 @@ import pytest
 from swallow_spark import tables
 from swallow_spark.errors import is_shortage
 from swallow_spark.kernels.html import imported
-from swallow_spark.kernels.html.imported import (
-    Row,
-    page_columns,
-    read,
-)
+from swallow_spark.kernels.html.imported import Row, page_columns, read
 from swallow_spark.kernels.japanese import language_score
 
 LIMIT = 1 << 20

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.kernels.html.html import (
-    Extracted,
-    extract,
-)
+from swallow_spark.kernels.html.html import Extracted, extract
 from swallow_spark.kernels.japanese import is_japanese, may_be_japanese
 
 LAYOUTS = sorted((Path(__file__).parents[1] / "data" / "layouts").glob("*.html"))

@@ -7,15 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from swallow_spark.kernels import lsh
-from swallow_spark.kernels.html.page import (
-    Limits,
-    Page,
-    read_page,
-)
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.html.page import Limits, Page, read_page
+from swallow_spark.kernels.warc.warc import Record, read
 
 DEMO = Path(__file__).parents[2] / "demo" / "pages"
 

@@ -15,18 +15,9 @@ import pytest
 from swallow_spark import tables
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import html
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import http
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.warc import Record, read
 
 DEMO = Path(__file__).parents[2] / "demo" / "pages"
 BODY = (

@@ -1,13 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from swallow_spark.kernels.text.personal import (
-    KINDS,
-    mask,
-    mask_mail,
-    mask_phone,
-    mask_postal_code,
-)
+from swallow_spark.kernels.text.personal import KINDS, mask, mask_mail, mask_phone, mask_postal_code
 
 
 @pytest.mark.parametrize(

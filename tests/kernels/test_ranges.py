@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.kernels.warc.ranges import (
-    RangeReader,
-    Span,
-    cut,
-    meet,
-)
-from swallow_spark.kernels.warc.warc import (
-    Damage,
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.ranges import RangeReader, Span, cut, meet
+from swallow_spark.kernels.warc.warc import Damage, Record, read
 
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[0]
 LIMIT = 1 << 22

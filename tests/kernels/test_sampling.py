@@ -5,10 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from swallow_spark.kernels.order.sampling import (
-    hashes,
-    is_sampled,
-)
+from swallow_spark.kernels.order.sampling import hashes, is_sampled
 
 DOC_IDS = np.arange(200_000, dtype=np.int64) + (3 << 53)
 

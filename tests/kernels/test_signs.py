@@ -8,10 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swallow_spark.kernels.html import charset
-from swallow_spark.kernels.html.signs import (
-    has_no_sign,
-    may_be_japanese,
-)
+from swallow_spark.kernels.html.signs import has_no_sign, may_be_japanese
 
 KANA = re.compile("[ぁ-ゖァ-ヺーｦ-ﾟ]")
 PIECES = [

@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 from mutations import mutated
 
-from swallow_spark.kernels.html.page import (
-    Limits,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Limits, PassedOver, read_page
 from swallow_spark.kernels.warc import skim
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.warc import Record, read
 
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))
 HTML = b"<html><p>Nothing in Japanese.</p></html>"

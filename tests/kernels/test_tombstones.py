@@ -8,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swallow_spark.files.storage import Root
-from swallow_spark.kernels.text.tombstones import (
-    Tombstones,
-    address,
-    domain,
-    domains_above,
-    key,
-    keys_of,
-    sorted_keys,
-)
+from swallow_spark.kernels.text.tombstones import Tombstones, address, domain, domains_above, key, keys_of, sorted_keys
 from swallow_spark.stages.remove.lists import parse
 from swallow_spark.stages.remove.shipped import ship
 

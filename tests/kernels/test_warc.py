@@ -13,10 +13,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 from warcs import carefully, everything, outline, record, zipped
 
-from swallow_spark.kernels.warc.warc import (
-    Damage,
-    Record,
-)
+from swallow_spark.kernels.warc.warc import Damage, Record
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))

@@ -10,15 +10,8 @@ import pytest
 from warcs import everything, outline, record, zipped
 
 from swallow_spark.kernels.warc import framing
-from swallow_spark.kernels.warc.members import (
-    Member,
-    Window,
-)
-from swallow_spark.kernels.warc.warc import (
-    Damage,
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.members import Member, Window
+from swallow_spark.kernels.warc.warc import Damage, Record, read
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 

@@ -4,12 +4,7 @@ import random
 import mwparserfromhell
 import pytest
 
-from swallow_spark.training.wikipedia.dump import (
-    columns,
-    parse_page,
-    plain_text,
-    rows,
-)
+from swallow_spark.training.wikipedia.dump import columns, parse_page, plain_text, rows
 
 WIKITEXT = """{{基礎情報|名前=物理}}
 '''物理学'''（ぶつりがく）は、[[自然科学]]の一分野<ref name="a">出典</ref>である。[[ファイル:a.jpg|thumb|[[力学]]の図]]

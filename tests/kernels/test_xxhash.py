@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from swallow_spark.kernels.minhash.xxhash import (
-    xxh32,
-    xxh32_each,
-    xxh64,
-)
+from swallow_spark.kernels.minhash.xxhash import xxh32, xxh32_each, xxh64
 
 
 @pytest.mark.parametrize("length", [*range(70), 1000, 4097])

@@ -5,11 +5,7 @@ import io
 
 from swallow_spark.kernels.warc.framing import CarefulReader
 from swallow_spark.kernels.warc.members import Window
-from swallow_spark.kernels.warc.warc import (
-    Damage,
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.warc import Damage, Record, read
 
 
 def record(body: bytes = b"hello", length: int | None = None, tail: bytes = b"\r\n\r\n", extra: bytes = b"") -> bytes:

@@ -14,13 +14,7 @@ from pyspark.sql.datasource import EqualTo, GreaterThan, In, IsNotNull, StringCo
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.errors import InputError
-from swallow_spark.stages.ingest.index import (
-    SCHEMA,
-    CommonCrawlIndex,
-    Selection,
-    japanese,
-    read_index,
-)
+from swallow_spark.stages.ingest.index import SCHEMA, CommonCrawlIndex, Selection, japanese, read_index
 
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[:2]
 

@@ -12,11 +12,7 @@ from misbehaving import Web, serving
 
 from swallow_spark.config.access import Access
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.files.inputs import (
-    Places,
-    expand,
-    part_of,
-)
+from swallow_spark.files.inputs import Places, expand, part_of
 from swallow_spark.tables import InputFile
 
 

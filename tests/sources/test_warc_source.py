@@ -8,15 +8,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.kernels.warc import http
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
-from swallow_spark.stages.ingest.warc_source import (
-    SCHEMA,
-    WarcDataSource,
-    WarcPartition,
-)
+from swallow_spark.kernels.warc.warc import Record, read
+from swallow_spark.stages.ingest.warc_source import SCHEMA, WarcDataSource, WarcPartition
 
 DEMO = sorted((Path(__file__).parents[2] / "demo" / "pages").glob("*.warc.gz"))[:2]
 BROKEN = Path(__file__).parents[1] / "data" / "broken"

@@ -14,6 +14,7 @@ from rich.console import Console
 from swallow_spark.config.load import load
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.files.inputs import expand
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.run import Run
 
@@ -33,7 +34,7 @@ def new_run(
     """A run on a new corpus, with the inputs registered as crawl `c`."""
     corpus = Corpus.open_or_create(str(location))
     corpus.register("c", expand([str(path) for path in inputs], text=text))
-    return Run(corpus, load("demo", overrides), Progress(lambda: spark, Console(file=StringIO())))
+    return Run(corpus, load("demo", overrides), Progress(lambda: spark, Console(file=StringIO())), STAGES)
 
 
 def table(run: Run, name: str, stage: str) -> list[dict[str, Any]]:

@@ -9,10 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from swallow_spark.config.decide import Bound
-from swallow_spark.config.load import (
-    Config,
-    load,
-)
+from swallow_spark.config.load import Config, load
 from swallow_spark.kernels import features
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.stages.decide import lists

@@ -40,10 +40,11 @@ def add_crawl(run: Run, crawl_no: int, rows: list[dict[str, Any]]) -> None:
         outputs = corpus.outputs(due.unit, {table: schema}, {crawl_no: name})
         with outputs.open(0) as opened:
             opened.write(table, pa.RecordBatch.from_pylist(rows, schema))
-            return corpus.commit(*due, opened.written().to_pylist(), **how)
+            return due.commit(corpus, opened.written().to_pylist(), **how)
 
-    pages = commit(run.lineage.ingest(f"crawl={name}/0"), "pages", LENGTHS, covers=[(0, 0)])
-    commit(run.lineage.annotate("sketch", pages), "sketches", SKETCHES)
+    commit(run.lineage.made("ingest", f"crawl={name}/0"), "pages", LENGTHS, covers=[(0, 0)])
+    (due,) = run.lineage.due("sketch", crawl=name)
+    commit(due, "sketches", SKETCHES)
 
 
 def interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,12 +70,12 @@ def interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pretend_that_another_release_did(run: Run, name: str) -> None:
     """A boundary of the same name with other columns, and rows that would lead astray."""
-    due = run.lineage.deduplicate(run.corpus.manifests("sketch"))._replace(unit=Unit("boundary", name), meaning={})
+    due = replace(run.lineage.due("deduplicate")[0], unit=Unit("boundary", name), meaning={})
     schema = pa.schema([("doc_id", pa.int64()), ("first", pa.int64())])
     files = run.corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
     with files.open(0) as opened:
         opened.write("boundaries", pa.RecordBatch.from_pylist([{"doc_id": 1, "first": 0}], schema))
-        run.corpus.commit(*due, opened.written().to_pylist())
+        due.commit(run.corpus, opened.written().to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,7 @@ from test_selection import reconfigured
 from swallow_spark.config.load import load
 from swallow_spark.corpus import lookups
 from swallow_spark.corpus.summary import summarise
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import WRITTEN, Outputs
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.text import host_lines as kernel
 from swallow_spark.report.state import stages
@@ -141,7 +138,7 @@ def test_subsets_lack_the_lines_that_repeat_on_their_host(
     before = run.corpus.manifests("host_lines")
     again = reconfigured(run, tmp_path / "again", [*SETTINGS, "cleanup.host_lines.min_fraction=0.9"])
     assert again.corpus.manifests("host_lines") == before
-    assert again.lineage.prints.select != run.lineage.prints.select
+    assert again.lineage.fingerprint("cuts") != run.lineage.fingerprint("cuts")
     off = reconfigured(again, tmp_path / "off", [*SETTINGS, "cleanup.host_lines=false"])
     rows = {row["doc_id"]: row["text"] for name in names for row in table(off, name, "select")}
     assert rows == {doc_id: text for doc_id, (_, text) in accepted.items()}

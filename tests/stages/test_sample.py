@@ -12,13 +12,7 @@ from runs import Built
 
 from swallow_spark.errors import UsageError
 from swallow_spark.stages.sample import tasks as stage
-from swallow_spark.stages.sample.step import (
-    Of,
-    Sample,
-    check,
-    write_pages,
-    write_sample,
-)
+from swallow_spark.stages.sample.step import Of, Sample, check, write_pages, write_sample
 
 
 def taken(run: Any, target: Path, number: int, **options: Any) -> list[dict[str, Any]]:

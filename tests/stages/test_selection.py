@@ -23,15 +23,9 @@ from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.report.sizes import exact_tokens
 from swallow_spark.stages.export import tasks as export_stage
-from swallow_spark.stages.export.step import (
-    Item,
-    export,
-)
+from swallow_spark.stages.export.step import Item, export
 from swallow_spark.stages.run import Run
-from swallow_spark.stages.select.step import (
-    select,
-    selected,
-)
+from swallow_spark.stages.select.step import select, selected
 
 SUBSETS = """[
   {classifier='edu', bands=['top10', 'top10-30', 'top30-55.5']},
@@ -174,7 +168,7 @@ def test_bands_by_tokens(copied: Callable[[list[str]], Run]) -> None:
     assert counted == {doc_id: encoding.count(texts[doc_id]) for doc_id in order}
     first, last = (prefix(order, share, counted) for share in ("0.1", "0.4"))
     assert members(run, "edu-top10-40") == set(order[first:last])
-    assert exact_tokens(run.corpus, run.config, "edu-top10-40") is None
+    assert exact_tokens(run.lineage, "edu-top10-40") is None
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -281,7 +275,7 @@ def test_sampled_export_with_tokens(copied: Callable[[list[str]], Run], tmp_path
     assert set(counted) == everything
     assert all(row["num_tokens"] == counted[doc_id] > 0 for doc_id, row in found["half"].items())
     assert manifest["subsets"]["edu-top60"]["tokens"] == sum(counted[doc_id] for doc_id in found["half"])
-    assert exact_tokens(run.corpus, run.config, "edu-top60") == sum(counted.values())
+    assert exact_tokens(run.lineage, "edu-top60") == sum(counted.values())
 
 
 @pytest.mark.parametrize("format_", ["json", "parquet"])

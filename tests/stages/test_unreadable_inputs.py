@@ -14,10 +14,7 @@ from swallow_spark.corpus.corpus import NumberedFile
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import SwallowSparkError
 from swallow_spark.files.inputs import expand
-from swallow_spark.stages.ingest.step import (
-    _Budget,
-    ingest,
-)
+from swallow_spark.stages.ingest.step import _Budget, ingest
 from swallow_spark.stages.run import Run
 from swallow_spark.tables import unpack_doc_id
 

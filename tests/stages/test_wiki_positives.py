@@ -14,12 +14,7 @@ from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.training.examples import WIKI, read_examples
 from swallow_spark.training.wikipedia import tasks as stage
-from swallow_spark.training.wikipedia.step import (
-    Dump,
-    check,
-    read_categories,
-    write_positives,
-)
+from swallow_spark.training.wikipedia.step import Dump, check, read_categories, write_positives
 
 PAGES = [  # id, namespace, title, redirect, categories
     (1, 0, "物理学", False, ["物理学"]),

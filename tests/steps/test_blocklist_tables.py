@@ -10,6 +10,7 @@ from rich.console import Console
 
 from swallow_spark.config.load import load
 from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.decide.blocklists import blocklists
 from swallow_spark.stages.run import Run
@@ -26,7 +27,7 @@ def test_tables_of_other_lists_are_deleted(tmp_path: Path, monkeypatch: pytest.M
             path = tmp_path / f"{name}.txt"
             path.write_text("\n".join(lines))
             overrides.append(f"rules.{name}=['{path}']")
-        run = Run(corpus, load("demo", overrides), Progress(lambda: nothing, Console(file=StringIO())))
+        run = Run(corpus, load("demo", overrides), Progress(lambda: nothing, Console(file=StringIO())), STAGES)
         found: list[Any] = [blocklists(run).domains, blocklists(run).prefixes]
         return [path for paths in found if paths for path in paths]
 

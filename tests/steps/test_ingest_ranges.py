@@ -14,10 +14,8 @@ from swallow_spark import tables
 from swallow_spark.config.load import load
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.files.inputs import expand
-from swallow_spark.kernels.warc.warc import (
-    Record,
-    read,
-)
+from swallow_spark.kernels.warc.warc import Record, read
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.ingest import tasks as stage
 from swallow_spark.stages.ingest.step import ingest
@@ -46,7 +44,7 @@ def nested() -> bytes:
 
 def ingested(spark: SparkSession, directory: Path, warc: Path, *settings: str) -> tuple[dict[str, Any], dict[str, int]]:
     corpus = Corpus.open_or_create(str(directory))
-    run = Run(corpus, load("demo", settings), Progress(lambda: spark))
+    run = Run(corpus, load("demo", settings), Progress(lambda: spark), STAGES)
     with corpus.lock():
         corpus.register("c", list(expand([str(warc)])))
         ingest(run, "c")

@@ -5,14 +5,7 @@ from fractions import Fraction
 import pytest
 
 from swallow_spark.errors import UsageError
-from swallow_spark.stages.export.mixture import (
-    Source,
-    items_of,
-    parse_source,
-    parse_tokens,
-    plan_mixture,
-    warnings,
-)
+from swallow_spark.stages.export.mixture import Source, items_of, parse_source, parse_tokens, plan_mixture, warnings
 from swallow_spark.stages.export.step import Item
 
 

@@ -12,15 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from swallow_spark.kernels.minhash.xxhash import (
-    xxh32_each,
-    xxh64,
-)
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Offsets,
-    utf8_buffers,
-)
+from swallow_spark.kernels.minhash.xxhash import xxh32_each, xxh64
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets, utf8_buffers
 
 VERSION: Final = 1
 """Goes up whenever any value that this module returns for the same text changes."""

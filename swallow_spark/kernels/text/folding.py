@@ -14,10 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
 Widths: TypeAlias = npt.NDArray[np.uint8]
 Folding: TypeAlias = npt.NDArray[np.uint16]  # (3, 65536): what a character becomes; with U+3099, U+309A behind it; or 0

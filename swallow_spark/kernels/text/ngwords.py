@@ -14,15 +14,8 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.errors import ConfigError
-from swallow_spark.kernels.text.folding import (
-    fold,
-    folding,
-)
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-    code_points,
-)
+from swallow_spark.kernels.text.folding import fold, folding
+from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
 Variant: TypeAlias = Literal["width", "kana"]

@@ -19,12 +19,7 @@ from swallow_spark.kernels.warc.members import (
     Source,
     Window,
 )
-from swallow_spark.kernels.warc.records import (
-    MAX_HEAD_BYTES,
-    Damage,
-    Record,
-    parse_head,
-)
+from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record, parse_head
 
 MAX_TRIED_BYTES: Final = 4 << 30  # read in vain where a member seemed to begin; by chance that is so once in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head

@@ -7,13 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numba import njit
 
-from swallow_spark.kernels.warc.heads import (
-    ABSENT,
-    equals,
-    names,
-    scan,
-    trimmed,
-)
+from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimmed
 
 __all__ = ["MAX_HEAD_BYTES", "Damage", "Record", "parse_head"]
 

@@ -7,19 +7,9 @@ framed with a few searches. At the first thing that is not plain and sound `fram
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from swallow_spark.kernels.warc.framing import (
-    SCAN_BYTES,
-    CarefulReader,
-)
-from swallow_spark.kernels.warc.members import (
-    GZIP_MAGIC,
-    Window,
-    inflate_member,
-)
-from swallow_spark.kernels.warc.records import (
-    Damage,
-    Record,
-)
+from swallow_spark.kernels.warc.framing import SCAN_BYTES, CarefulReader
+from swallow_spark.kernels.warc.members import GZIP_MAGIC, Window, inflate_member
+from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 

@@ -10,10 +10,7 @@ from rich.table import Table
 from swallow_spark.config.load import Config
 from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.text import blocklists
-from swallow_spark.stages.annotate.tasks import (
-    lists,
-    measure,
-)
+from swallow_spark.stages.annotate.tasks import lists, measure
 from swallow_spark.stages.decide.blocklists import sources
 from swallow_spark.stages.decide.lists import domains, prefixes
 

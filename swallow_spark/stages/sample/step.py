@@ -18,23 +18,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.config.load import Config
 from swallow_spark.corpus import lookups
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    lineage,
-)
+from swallow_spark.corpus.corpus import Manifest, lineage
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import replacing
-from swallow_spark.stages.remove.step import (
-    find_removed,
-    removed,
-)
-from swallow_spark.stages.run import (
-    Run,
-    deduplicated,
-    scored,
-    verdicts,
-)
+from swallow_spark.stages.remove.step import find_removed, removed
+from swallow_spark.stages.run import Run
 from swallow_spark.stages.sample import tasks as stage
 from swallow_spark.stages.score.tasks import table_of
 from swallow_spark.tables import GROUPS, PAGES, SCORES, VERDICTS
@@ -118,10 +107,10 @@ def _population(run: Run, sample: Sample) -> list[Manifest]:
     """The units whose rows are the pages to choose from."""
     if sample.by == "score":
         assert sample.classifier
-        return scored(run, sample.classifier)
+        return run.lineage.finished("score", [sample.classifier])
     if sample.of == "pages":
         return run.corpus.manifests("ingest")
-    return [deduplicated(run)] if sample.of == "survivors" else list(verdicts(run).values())
+    return run.lineage.finished("deduplicate" if sample.of == "survivors" else "decide")
 
 
 def _range(run: Run, sample: Sample) -> tuple[float, float]:

@@ -9,11 +9,7 @@ from swallow_spark.config.score import Classifier
 from swallow_spark.config.section import sha256_of
 from swallow_spark.errors import InputError, is_shortage
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.storage import (
-    machine_cache,
-    open_input,
-    replacing,
-)
+from swallow_spark.files.storage import machine_cache, open_input, replacing
 
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_BYTES: Final = 16 << 30
