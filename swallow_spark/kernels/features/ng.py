@@ -19,4 +19,5 @@ FEATURE: Final = Feature(
     version=1,
     schema=pa.schema(optional_ratios("ng_fraction")),  # null: no list was given
     compute=_compute,
+    meanings={"ng_fraction": "Characters of NG expressions, by Japanese letters; null without `features.ng_words`."},
 )

@@ -18,4 +18,5 @@ FEATURE: Final = Feature(
     version=1,
     schema=pa.schema([pa.field("num_phrases", pa.int32())]),  # null: no list was given
     compute=_compute,
+    meanings={"num_phrases": "Phrases of the configured list; null without `features.phrases`."},
 )

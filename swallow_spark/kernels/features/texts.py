@@ -1,7 +1,7 @@
 """What every feature is computed from: a batch of texts, decoded once; and what a feature is."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +51,8 @@ class Feature:
     schema: pa.Schema
     compute: Callable[[Texts], Sequence[Column]]
     group: str | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """Column -> its definition, for the documentation."""
 
 
 def counts(*names: str) -> list[pa.Field]:
