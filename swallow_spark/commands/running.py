@@ -86,6 +86,8 @@ def running(
         outcome["summary"] = summary
     if as_json:
         print_json({**summary, **(also or {})})
+    if also is not None:
+        also.update(summary)
     if monitoring.log == "json":
         progress.say(f"{command}: done", summary=summary)
     else:

@@ -54,7 +54,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
-    name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
+    name = crawl if crawl is not None else crawl_of(inputs)
     overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
     found = warcs(name, inputs, files)
     with running(
@@ -115,6 +115,10 @@ def import_(
 
 def scores(until: str) -> bool:
     return "score" in pipeline.STAGES.needed(until)
+
+
+def crawl_of(inputs: list[str]) -> str:
+    return next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
 
 
 def with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
