@@ -253,18 +253,25 @@ def build(
     """
     from swallow_spark import pipeline
     from swallow_spark.commands import stages
-    from swallow_spark.commands.running import running
 
     if until not in pipeline.STAGES.ends:
         raise UsageError(f"until={until!r}: no such stage (there are: {', '.join(pipeline.STAGES.ends)})")
     names = [fspath(name) for name in ([inputs] if isinstance(inputs, (str, PathLike)) else inputs)]
-    name = crawl if crawl is not None else stages.crawl_of(names)
-    selection, found = stages.selection_of(index, list(hosts), list(urls)), stages.warcs(name, names, files)
-    settings, summary = stages.with_base_url(list(overrides), base_url), dict[str, Any]()
-    at = fspath(corpus), fspath(config), settings, master
-    with running("build", *at, False, register=found, scores=stages.scores(until), also=summary) as run:
-        pipeline.build(run, name, selection, until)
-    return summary
+    # The base URL as an override: the call that collects the summary stays this one.
+    settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]
+    call = stages.Build(
+        command="build",
+        corpus=fspath(corpus),
+        config=fspath(config),
+        overrides=settings,
+        master=master,
+        files=files,
+        index=index,
+        hosts=list(hosts),
+        urls=list(urls),
+    )
+    stages.build(call, names, crawl, until)
+    return call.result
 
 
 def extract(html: bytes | str, content_type: str | None = None) -> "Extracted":

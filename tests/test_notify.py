@@ -6,19 +6,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
-from rich.console import Console
 
-from swallow_spark.commands.running import _telling
+from swallow_spark.commands.options import Call
+from swallow_spark.commands.running import monitored
 from swallow_spark.config.load import load
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.session.notify import notify
-from swallow_spark.session.progress import Progress
 
 OUTCOME = {"run": "r1", "status": "done", "crawl": "日本"}
 SECRET = "?token=secret"
@@ -91,25 +90,27 @@ def test_a_file_gets_a_line_for_each_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ends", "told"),
     [
-        (None, {"status": "done"}),
+        (None, {"status": "done", "summary": {"pages": 3}}),
         (KeyboardInterrupt(), {"status": "stopped"}),
         (UsageError("no\x1b[0m"), {"status": "failed", "error": "no\\x1b[0m (UsageError)"}),
     ],
 )
-def test_every_end_of_a_run_is_told(hook: Hook, ends: BaseException | None, told: dict[str, str]) -> None:
+def test_every_end_of_a_command_is_told(
+    hook: Hook, tmp_path: Path, ends: BaseException | None, told: dict[str, Any]
+) -> None:
     settings = load("demo", [f"monitoring.notify={hook.url}"])
-    progress = Progress(lambda: pytest.fail("no session is needed"), Console(file=StringIO()))
-    with suppress(KeyboardInterrupt, UsageError), _telling("build", "/corpus", "r1", settings, progress):
+    corpus = Corpus.open_or_create(str(tmp_path / "corpus"))
+    call = Call(command="build")
+    with suppress(KeyboardInterrupt, UsageError), monitored(call, settings, corpus) as progress:
         if ends:
             raise ends
+        call.result["pages"] = 3
     ((_, _, sent),) = hook.got
-    assert sent == {"run": "r1", "command": "build", "corpus": "/corpus", **told}
+    assert sent == {"run": progress.run_id, "command": "build", "corpus": str(tmp_path / "corpus"), **told}
 
 
-def test_a_notification_that_fails_fails_no_run(tmp_path: Path) -> None:
-    said = StringIO()
+def test_a_notification_that_fails_fails_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = load("demo", [f"monitoring.notify={tmp_path / 'nowhere' / 'file'}"])
-    progress = Progress(lambda: pytest.fail("no session is needed"), Console(file=said))
-    with _telling("build", "/corpus", "r1", settings, progress):
+    with monitored(Call(command="build"), settings):
         pass
-    assert said.getvalue() == "the notification can't be sent (FileNotFoundError)\n"
+    assert capsys.readouterr().err == "the notification can't be sent (FileNotFoundError)\n"

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command
 from swallow_spark.commands.running import configuration
-from swallow_spark.commands.tables import show_check
+from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.corpus.corpus import Corpus, unlisted_directories
 from swallow_spark.corpus.integrity import confirmed, damages
 from swallow_spark.corpus.lock import holder, take_away
@@ -20,18 +20,16 @@ from swallow_spark.session import warm_up as class_archive
 from swallow_spark.session.session import choose_java
 from swallow_spark.stages.stage import Lineage
 
-app = typer.Typer()
 
-
-@app.command()
+@command("discard")
 def discard(
     corpus: CorpusOption,
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
     ] = None,
-    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="A crawl that shall go.")] = None,
+    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="Delete this crawl.")] = None,
 ) -> None:
-    """Deletes what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
+    """Delete what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
     subsets. Numbers of inputs stay; after a crawl has gone, `deduplicate` and what follows are to be done again."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
@@ -58,7 +56,7 @@ def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
         corpus.withdraw(crawl)
 
 
-@app.command()
+@command("check")
 def check(
     corpus: CorpusOption,
     content: Annotated[bool, typer.Option(help="Read every file as well, and compare its checksum.")] = False,
@@ -66,7 +64,7 @@ def check(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Finds what is missing, cut, unreadable or not done, and tells what to do. Changes nothing; exit status 1 if
+    """Find what is missing, cut, unreadable or not done, and say what to do. Changes nothing; exit status 1 if
     there is something to do."""
     opened = Corpus.open(corpus)
     stored = opened.stored()
@@ -93,12 +91,12 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@command("unlock")
 def unlock(
     corpus: CorpusOption,
-    force: Annotated[bool, typer.Option("--force", help="Take it away: that run is gone for certain.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove the lock: that run is certainly gone.")] = False,
 ) -> None:
-    """Tells who holds the lock of a corpus, and since when; takes it away if told to."""
+    """Print who holds the lock of a corpus, and since when; with --force, remove it."""
     opened = Corpus.open(corpus)
     held = take_away(opened.root) if force else holder(opened.root)
     if not held:
@@ -109,9 +107,9 @@ def unlock(
         raise typer.Exit(1)
 
 
-@app.command("warm-up")
+@command("warm-up")
 def warm_up() -> None:
-    """Makes later commands that run on this machine alone start sooner: compiles the kernels, and archives the classes
+    """Make later commands that run on this machine alone start sooner: compile the kernels, and archive the classes
     that Spark loads. Once after installing, updating or copying the environment, for each Java; takes 1 to 2 minutes,
     and 220 MB in the environment."""
     choose_java()

@@ -7,7 +7,6 @@ is discarded together, what has to be done first.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
@@ -134,7 +133,7 @@ class Stages:
     def __getitem__(self, name: str) -> Stage:
         return self._rows[name]
 
-    @cached_property
+    @property
     def directories(self) -> tuple[str, ...]:
         """What `discard --stage` takes, and where manifests are."""
         return tuple(dict.fromkeys(row.directory for row in self))

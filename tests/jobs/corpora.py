@@ -10,28 +10,17 @@ from commands import REPOSITORY
 from warcio.archiveiterator import ArchiveIterator
 
 from swallow_spark.corpus.corpus import Corpus, Manifest
+from swallow_spark.pipeline import STAGES
 
 DEMO_PAGES = REPOSITORY / "demo" / "pages"
 DEMO_FILES = [DEMO_PAGES / "00000.warc.gz", DEMO_PAGES / "00001.warc.gz"]
-STAGES = (
-    "ingest",
-    "sketch",
-    "measure",
-    "deduplicate",
-    "decontaminate",
-    "decide",
-    "score",
-    "tokens",
-    "host_lines",
-    "select",
-    "remove",
-)
 
 
 def manifests(corpus: Path) -> dict[str, Manifest]:
-    """All finished units: `STAGE/UNIT` -> manifest."""
+    """All finished units: `STAGE/UNIT` -> manifest; but the report's, which has no rows."""
     opened = Corpus.open(str(corpus))
-    return {f"{stage}/{m.unit}": m for stage in STAGES for m in opened.manifests(stage)}
+    stages = [name for name in STAGES.directories if name != "report"]
+    return {f"{stage}/{m.unit}": m for stage in stages for m in opened.manifests(stage)}
 
 
 def ids(corpus: Path, *stages: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from commands import REPOSITORY, call
 from corpora import DEMO_PAGES
 
-from swallow_spark.commands import looking, running
+from swallow_spark.commands import running
 from swallow_spark.corpus.corpus import Corpus
 
 WARC = DEMO_PAGES / "00000.warc.gz"
@@ -27,8 +27,7 @@ def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> None:
         pytest.fail("a session was opened")
 
-    for module in (running, looking):
-        monkeypatch.setattr(module, "open_session", refuse)
+    monkeypatch.setattr(running, "open_session", refuse)
 
 
 @pytest.fixture
