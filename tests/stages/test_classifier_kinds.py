@@ -31,7 +31,7 @@ def words(tmp_path: Path) -> Path:
 
 
 def configured(words: Path, weights: str = "{'です' = 1, 'である' = 3}") -> list[str]:
-    return [f"classifiers={{style = {{kind = 'keywords', path = '{words}', weights = {weights}}}}}"]
+    return [f"classifiers={{style = {{kind = 'keywords', path = '{words}', weights = {weights}}}}}", "subsets=[]"]
 
 
 @pytest.mark.usefixtures("known")
@@ -63,7 +63,7 @@ def test_the_kind_and_its_version_are_in_the_fingerprint(words: Path, monkeypatc
     monkeypatch.setattr(keyword_kind, "VERSION", 8)
     assert Fingerprints(load("demo", configured(words))).score("style") != prints
     monkeypatch.setattr(keyword_kind, "VERSION", classifiers.kind("fasttext").VERSION)
-    as_fasttext = [configured(words)[0].replace("keywords", "fasttext")]
+    as_fasttext = [entry.replace("keywords", "fasttext") for entry in configured(words)]
     other, same = load("demo", configured(words)), load("demo", as_fasttext)
     assert other.classifiers["style"].meaning() == same.classifiers["style"].meaning()
     assert Fingerprints(other).score("style") != Fingerprints(same).score("style")
