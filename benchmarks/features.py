@@ -17,7 +17,7 @@ from swallow_spark.config.load import load
 from swallow_spark.kernels import features
 from swallow_spark.kernels.text.ngwords import Matcher
 
-sys.path.insert(0, str(ROOT / "tests" / "kernels"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 import naive_features
 
 

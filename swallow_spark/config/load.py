@@ -22,19 +22,9 @@ from swallow_spark.config.deduplicate import Dedup
 from swallow_spark.config.execution import Execution, Monitoring, Report
 from swallow_spark.config.ingest import Ingest
 from swallow_spark.config.label import Label
-from swallow_spark.config.score import (
-    Classifier,
-    ClassifierName,
-)
+from swallow_spark.config.score import Classifier, ClassifierName
 from swallow_spark.config.section import Section
-from swallow_spark.config.select import (
-    Cleanup,
-    Plan,
-    Selection,
-    Subset,
-    Tokens,
-    plan,
-)
+from swallow_spark.config.select import Cleanup, Plan, Selection, Subset, Tokens, plan
 from swallow_spark.config.training import Training
 from swallow_spark.errors import ConfigError
 

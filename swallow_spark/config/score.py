@@ -5,13 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from swallow_spark.config.section import (
-    NAME_PATTERN,
-    Section,
-    existing_file,
-    public_address,
-    sha256_of,
-)
+from swallow_spark.config.section import NAME_PATTERN, Section, existing_file, public_address, sha256_of
 from swallow_spark.kernels.classifiers import KINDS
 
 # A classifier's name becomes part of a column's, where a dot would stand for a field of a struct.

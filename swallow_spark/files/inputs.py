@@ -19,13 +19,7 @@ from swallow_spark.config.access import Access
 from swallow_spark.config.ingest import CC_BASE
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.storage import (
-    fetch,
-    filesystem,
-    is_http,
-    is_uri,
-    version_of,
-)
+from swallow_spark.files.storage import fetch, filesystem, is_http, is_uri, version_of
 from swallow_spark.kernels.html.imported import Row, json_lines, parquet
 from swallow_spark.tables import InputFile
 

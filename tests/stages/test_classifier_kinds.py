@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 from runs import MakeRun, table
+from swallow_spark.corpus.lineage import Fingerprints
 
 from swallow_spark import pipeline
 from swallow_spark.config.load import load
-from swallow_spark.corpus.lineage import Fingerprints
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels import classifiers
 from swallow_spark.report.explain import explain_page

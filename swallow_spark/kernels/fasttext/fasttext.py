@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import classifiers
-from swallow_spark.kernels.fasttext.features import (
-    index_entries,
-    sum_features,
-)
-from swallow_spark.kernels.fasttext.file import (
-    ModelFile,
-    read,
-)
+from swallow_spark.kernels.fasttext.features import index_entries, sum_features
+from swallow_spark.kernels.fasttext.file import ModelFile, read
 from swallow_spark.kernels.fasttext.losses import (
     ARTEFACT,
     dot_products,
@@ -36,11 +30,7 @@ from swallow_spark.kernels.fasttext.losses import (
     one_vs_all,
     softmax,
 )
-from swallow_spark.kernels.fasttext.table import (
-    Table,
-    map_table,
-    write_table,
-)
+from swallow_spark.kernels.fasttext.table import Table, map_table, write_table
 from swallow_spark.kernels.fasttext.trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.text.utf8 import utf8_buffers
 

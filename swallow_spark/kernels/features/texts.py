@@ -10,14 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.text.ngwords import Matcher
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Codes,
-    Offsets,
-    code_point,
-    code_points,
-    utf8_buffers,
-)
+from swallow_spark.kernels.text.utf8 import Bytes, Codes, Offsets, code_point, code_points, utf8_buffers
 
 Column: TypeAlias = npt.NDArray[Any] | pa.Array
 

@@ -15,39 +15,19 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.config.access import Access
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    OpenOutputs,
-    Outputs,
-)
+from swallow_spark.corpus.write import WRITTEN, OpenOutputs, Outputs
 from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowSparkError, is_shortage
 from swallow_spark.files.http import HttpClient, Version
 from swallow_spark.files.inputs import Format
 from swallow_spark.files.ranges import Ranges
-from swallow_spark.files.storage import (
-    open_input,
-    open_random_access,
-)
+from swallow_spark.files.storage import open_input, open_random_access
 from swallow_spark.files.unchanged import unchanged
 from swallow_spark.kernels.html.imported import page_columns
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import warc
-from swallow_spark.kernels.warc.ranges import (
-    RangeReader,
-    Span,
-    meet,
-)
+from swallow_spark.kernels.warc.ranges import RangeReader, Span, meet
 from swallow_spark.stages.ingest.confined import ConfinedReader
-from swallow_spark.stages.ingest.fetched import (
-    SelectedRecords,
-    by_file,
-)
+from swallow_spark.stages.ingest.fetched import SelectedRecords, by_file
 from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
 
