@@ -47,7 +47,7 @@ REPORT: Final = Stage(
     checked=False,
     reported=False,
     meaning=lambda config, _: config.meaning(),
-    versions=lambda config: {"report": VERSION},
+    versions=lambda config, _: {"report": VERSION},
 )
 
 STAGES: Final = Stages(

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from typing import Annotated, Any, Final, Self
 
 import typer
@@ -59,8 +58,8 @@ class Call:
     """Printed for people, in this order."""
 
     def show(self, table: Callable[..., None], *values: Any) -> None:
-        """Has `table(*values, console)` printed at the end."""
-        self.tables.append(partial(table, *values))
+        """Has `table(console, *values)` printed at the end."""
+        self.tables.append(lambda console: table(console, *values))
 
     def overriding(self, *entries: str) -> Self:
         """The same call with more entries of the configuration overridden (SECTION.KEY=VALUE)."""

@@ -9,7 +9,8 @@ from swallow_spark.commands.options import OnCorpus, command
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
-from swallow_spark.kernels.text.tombstones import Kind, parse
+from swallow_spark.kernels.text.tombstones import Kind
+from swallow_spark.stages.remove.lists import parse
 from swallow_spark.stages.remove.step import remove as remove_pages
 from swallow_spark.stages.remove.step import write_duplicates
 

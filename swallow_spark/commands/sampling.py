@@ -12,6 +12,7 @@ from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.storage import replacing
 from swallow_spark.labelling.answers import SCORES
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
@@ -133,12 +134,10 @@ def label(
 
 
 def _write_page(labels: Path) -> None:
-    """The page of a file of labels, beside it; it is there whole or not at all."""
-    page = labels.with_name(f"{labels.name}.html")
-    fresh = page.with_name(f".{page.name}.tmp")
+    """The page of a file of labels, beside it."""
     found = gather(labels.name, chain.from_iterable(read_labels(labels)), SCORES)
-    fresh.write_text(render_labels(found), encoding="utf-8", errors="replace")
-    fresh.replace(page)
+    with replacing(labels.with_name(f"{labels.name}.html")) as page:
+        page.write_text(render_labels(found), encoding="utf-8", errors="replace")
 
 
 def _doc_ids(chosen: Path) -> list[int]:

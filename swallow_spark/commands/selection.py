@@ -164,7 +164,7 @@ def plan_mixture_(
         raise UsageError(f"{what}: needs --corpus{'' if output else f', or its tokens, as in {unknown[0]}:93.1B'}")
     if not unknown and not output:
         mixture = _as_json(plan_mixture(sources, target, proxy), target, proxy)
-        show_mixture(mixture, Console(stderr=True, highlight=False))
+        show_mixture(Console(stderr=True, highlight=False), mixture)
         if call.as_json:
             print_json(mixture)
         return

@@ -27,12 +27,12 @@ def print_json(values: dict[str, Any]) -> None:
 
 
 def print_result(values: dict[str, Any], as_json: bool, show: Callable[..., None], *more: Any) -> None:
-    """Prints what a command was called for on standard output: as JSON, or for people by `show(values, *more,
-    console)`."""
+    """Prints what a command was called for on standard output: as JSON, or for people by `show(console, values,
+    *more)`."""
     if as_json:
         print_json(values)
     else:
-        show(values, *more, Console(file=sys.stdout, highlight=False))
+        show(Console(file=sys.stdout, highlight=False), values, *more)
 
 
 def print_table(
@@ -49,7 +49,7 @@ def print_table(
     for heading, *column in zip(headings, *cells, strict=True):
         filled = [cell for cell in column if cell]
         if filled and all(_NUMBER.match(cell) for cell in filled):
-            table.add_column(Text(heading), justify="right", min_width=max(map(len, filled)))
+            table.add_column(Text(heading), justify="right", no_wrap=True, min_width=max(map(len, (heading, *filled))))
         else:
             table.add_column(Text(heading), overflow="fold")
     for row in cells:
@@ -70,7 +70,7 @@ def _cell(value: object) -> str:
     return printable(f"{value:.6g}" if isinstance(value, float) else str(value)).replace("\n", " ")
 
 
-def show_values(values: Mapping[str, Any], console: Console) -> None:
+def show_values(console: Console, values: Mapping[str, Any]) -> None:
     """A result by its names; what is in a dictionary is indented below its name."""
     for name, value in values.items():
         print_line(console, f"{name}:" if isinstance(value, dict) else f"{name}: {_plain(value)}")
@@ -85,7 +85,7 @@ def _plain(value: object) -> str:
 # ---- runs
 
 
-def show_summary(summary: Mapping[str, Any], corpus: Corpus, console: Console) -> None:
+def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
     """The funnel as far as it goes, the ledger's sum, and where everything is."""
     pages = summary["pages"]
     rows = [
@@ -101,7 +101,7 @@ def show_summary(summary: Mapping[str, Any], corpus: Corpus, console: Console) -
         print_line(console, f"Fetched by the index: {fetched:,} of {of_files:,} bytes of the files")
     if summary.get("rejected"):
         print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
-    _show_places(summary, corpus, console)
+    _show_places(console, summary, corpus)
 
 
 def _funnel(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
@@ -129,7 +129,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {number:,}" for reason, number in counts.items())
 
 
-def _show_places(summary: Mapping[str, Any], corpus: Corpus, console: Console) -> None:
+def _show_places(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
     def place(relative: str) -> str:
         return str(corpus.root.local_path(relative)) if corpus.root.is_local else corpus.root.spark_path(relative)
 
@@ -141,14 +141,14 @@ def _show_places(summary: Mapping[str, Any], corpus: Corpus, console: Console) -
     print_line(console, f"Tables    {place('')}")
 
 
-def show_change(change: Change, console: Console) -> None:
+def show_change(console: Console, change: Change) -> None:
     """What new crawls have changed."""
     rows = [(name, before, now, f"{now - before:+,}") for name, (before, now) in change.documents.items()]
     title = f"Since {change.finished}: {', '.join(change.new_crawls)}"
     print_table(console, ("", "before", "now", "change"), rows, title)
 
 
-def show_check(result: Mapping[str, Any], console: Console) -> None:
+def show_check(console: Console, result: Mapping[str, Any]) -> None:
     """What `check` has found, and what to do."""
     for damage in result["damaged"]:
         print_line(console, f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
@@ -170,7 +170,7 @@ def show_check(result: Mapping[str, Any], console: Console) -> None:
 # ---- rules
 
 
-def show_trial(trial: Mapping[str, Any], bounds: Mapping[str, Bound], console: Console) -> None:
+def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, Bound]) -> None:
     """Features and verdict of one text, those with a bound first."""
     rows = []
     others = (name for name, value in trial["features"].items() if name not in bounds and value is not None)
@@ -184,7 +184,7 @@ def show_trial(trial: Mapping[str, Any], bounds: Mapping[str, Bound], console: C
     print_line(console, f"{trial['preset']}: {verdict}")
 
 
-def show_comparison(comparison: Mapping[str, Any], console: Console) -> None:
+def show_comparison(console: Console, comparison: Mapping[str, Any]) -> None:
     """Two presets over one corpus."""
     print_line(console, f"\nOf {comparison['pages']:,} pages that dedup keeps:")
     for name, pages in comparison["accepted"].items():
@@ -207,7 +207,7 @@ def show_comparison(comparison: Mapping[str, Any], console: Console) -> None:
 # ---- selection and export
 
 
-def show_bands(bands: Mapping[str, Mapping[str, Mapping[str, Any]]], console: Console) -> None:
+def show_bands(console: Console, bands: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     """The bands of each ranking, where they begin at given thresholds."""
     rows = [
         (ranking, band, v["score"], v["documents"], f"{v['documents'] / v['of']:.2%}" if v["of"] else "")
@@ -218,7 +218,7 @@ def show_bands(bands: Mapping[str, Mapping[str, Mapping[str, Any]]], console: Co
     print_table(console, headings, rows, "By thresholds that were given")
 
 
-def show_export(export: Mapping[str, Any], tokenizer: str | None, console: Console) -> None:
+def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | None) -> None:
     """What was exported, and where to."""
     for name, of in export["subsets"].items():
         tokens = f", {of['tokens']:,} tokens ({tokenizer})" if "tokens" in of else ""
@@ -227,7 +227,7 @@ def show_export(export: Mapping[str, Any], tokenizer: str | None, console: Conso
     print_line(console, f"Shards and manifest.json: {export['output']}")
 
 
-def show_mixture(mixture: Mapping[str, Any], console: Console) -> None:
+def show_mixture(console: Console, mixture: Mapping[str, Any]) -> None:
     """A mixture's sources: their tokens, and how often each is read."""
     target, proxy = mixture["target_tokens"], mixture["proxy_tokens"]
     headings = ["", "tokens", "share", f"of {_billions(target)}", "epochs"]
@@ -260,7 +260,7 @@ _MEASURES: Final = {  # with the names of Swallow Corpus v2's Table 1
 }
 
 
-def show_measures(found: Mapping[str, Any], console: Console) -> None:
+def show_measures(console: Console, found: Mapping[str, Any]) -> None:
     """The measures of `evaluate`."""
     values = {
         name: found[key] if key == "documents" else f"{found[key]:.4f}"
@@ -279,7 +279,7 @@ def show_measures(found: Mapping[str, Any], console: Console) -> None:
     print_table(console, ("probability", "documents", "mean", "accuracy"), bins, title)
 
 
-def show_labels(summary: Mapping[str, Any], console: Console) -> None:
+def show_labels(console: Console, summary: Mapping[str, Any]) -> None:
     """The distribution of the labels, as Swallow Corpus v2's Table 5 shows it."""
     rows = [(score, of["documents"], f"{of['fraction']:.1%}") for score, of in summary["scores"].items()]
     others = [(name, summary[name], "") for name in ("refused", "unparsable", "failed", "remaining")]
@@ -293,7 +293,7 @@ def show_labels(summary: Mapping[str, Any], console: Console) -> None:
     print_line(console, said)
 
 
-def show_sample(sample: Mapping[str, Any], console: Console) -> None:
+def show_sample(console: Console, sample: Mapping[str, Any]) -> None:
     print_line(console, f"{sample['pages']:,} pages in {sample['output']}")
 
 
@@ -311,7 +311,7 @@ _NEEDED: Final = {
 }
 
 
-def show_capacity(found: Mapping[str, Any], console: Console) -> None:
+def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
     """What so many pages need."""
     print_line(
         console,

@@ -86,7 +86,7 @@ def check(
     if as_json:
         print_json(result)
     else:
-        show_check(result, Console(file=sys.stderr, highlight=False))
+        show_check(Console(file=sys.stderr, highlight=False), result)
     if found or result["not_done"] or (result["unlisted"] and not result["held_by"]):
         raise typer.Exit(1)
 

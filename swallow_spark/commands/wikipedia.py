@@ -31,7 +31,7 @@ def wiki_positives(
     depth: Annotated[int, typer.Option("--depth", min=0, max=20, help="How far to follow subcategories.")] = 0,
     min_chars: Annotated[int, typer.Option("--min-chars", min=1, help="Shorter articles are left out.")] = 200,
 ) -> None:
-    """Write the Wikipedia articles of some categories as positives for `train --task wiki`."""
+    """Write the Wikipedia articles of some categories, as positive examples for a classifier of the Wiki task."""
     dump = Dump(pages, categorylinks, linktarget)
     check(dump)
     roots = read_categories(categories)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from swallow_spark.config.annotate import Features, Sketch
+from swallow_spark.config.annotate import LISTS, Features, Sketch
 from swallow_spark.config.decide import Rules
 from swallow_spark.config.decontaminate import Decontamination
 from swallow_spark.config.deduplicate import Dedup
@@ -50,7 +50,9 @@ class Config(Section):
     report: Report = Report()
     execution: Execution = Execution()
     monitoring: Monitoring = Monitoring()
-    spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
+    spark: dict[str, str] = Field(
+        default={}, description="Settings of Spark, for sessions that this program opens itself."
+    )
 
     @field_validator("spark")
     @classmethod
@@ -163,8 +165,7 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
         return part.get(key) if isinstance(part, dict) else None
 
     parts: list[tuple[Any, str]] = [
-        (values.get("features"), "ng_words"),
-        (values.get("features"), "phrases"),
+        *((values.get("features"), key) for key in LISTS),
         (values.get("label"), "prompt"),
     ]
     parts += [(values.get("tokens"), "file")]

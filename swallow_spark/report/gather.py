@@ -54,7 +54,7 @@ def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = No
         sample_seed=config.report.seed,
         sources=counts.sources(have) if have.ingested else None,
         change=change(corpus, summarise(corpus, config.rules.preset, config.classifiers)),
-        resources=tuple(resources(corpus, *((progress.seconds, progress.resources) if progress else ({}, {})))),
+        resources=tuple(resources(lineage, *((progress.seconds, progress.resources) if progress else ({}, {})))),
     )
 
 

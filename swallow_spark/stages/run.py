@@ -10,6 +10,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from swallow_spark.config.lists import expressions
 from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus, Manifest, Unit
 from swallow_spark.corpus.lookups import Lookups, ship
@@ -17,9 +18,7 @@ from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import ConfigError, CorpusError
 from swallow_spark.kernels import features
-from swallow_spark.kernels.fasttext import fasttext
-from swallow_spark.kernels.text import contamination as contamination_kernel
-from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.classifiers import kind
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
 from swallow_spark.stages.stage import Due, Lineage, Stages
@@ -58,12 +57,11 @@ def check_config(config: Config, *, models: bool) -> None:
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
             raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
-    for named in (config.features.ng_words, config.features.phrases):
-        if named:
-            ngwords.expressions(*named)
-    contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
+    for listing in config.features.lists.values():
+        expressions(listing)
+    config.decontamination.questions()
     for name, classifier in config.classifiers.items() if models else ():
-        model = fasttext.load(model_file(classifier))
+        model = kind(classifier.kind).load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(
                 f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "

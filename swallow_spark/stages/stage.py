@@ -57,7 +57,7 @@ class Stage:
     tables: Callable[[Config, str], Mapping[str, pa.Schema]] = _nothing
     meaning: Callable[[Config, str], dict[str, Any]] = _nothing
     """What of the configuration changes its rows, for a variant."""
-    versions: Callable[[Config], Mapping[str, Any]] = _nothing
+    versions: Callable[[Config, str], Mapping[str, Any]] = _nothing
     """Those of its kernels, under names that never change: they are in the fingerprints of every corpus."""
     also: Callable[[Config], Sequence[str]] = lambda config: ()
     """What else enters the fingerprint."""
@@ -174,7 +174,8 @@ class Stages:
         row = next((row for row in self if row.directory == unit.stage and _matches(row, unit)), None)
         if not row:
             return "`swallow-spark build`"
-        return f"`swallow-spark {row.command}`" + (" (or `build`)" if row.checked else "")
+        in_build = row.run or row.command in self.ends
+        return f"`swallow-spark {row.command}`" + (" (or `build`)" if in_build else "")
 
 
 def _matches(row: Stage, unit: Unit) -> bool:
@@ -205,7 +206,9 @@ class Lineage:
                 if source.in_fingerprint
                 for one in self._variants(source)
             ]
-            print_ = fingerprint(row.meaning(config, variant), row.versions(config), *before, *row.also(config))
+            print_ = fingerprint(
+                row.meaning(config, variant), row.versions(config, variant), *before, *row.also(config)
+            )
             self._fingerprints[name, variant] = print_
         return self._fingerprints[name, variant]
 

@@ -72,7 +72,7 @@ def _added(monkeypatch: pytest.MonkeyPatch, failing: Path) -> Iterator[None]:
         help="Count marks.",
         annotation=lambda config: Marking(config.marks, failing),  # type: ignore[attr-defined]
         meaning=lambda config, _: config.marks.meaning(),  # type: ignore[attr-defined]
-        versions=lambda config: {"count_marks": 1},
+        versions=lambda config, _: {"count_marks": 1},
     )
     monkeypatch.setattr("swallow_spark.config.load.Config", WithMarks)
     monkeypatch.setattr(STAGES, "_rows", {**{stage.name: stage for stage in STAGES}, row.name: row})

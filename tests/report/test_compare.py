@@ -6,7 +6,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 from rich.console import Console
-from test_gather import IDS, TEXTS, commit, ingested
+from small_corpus import IDS, TEXTS, commit, ingested
 
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
@@ -81,7 +81,7 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
     assert below["url"] == "https://host1.example/4"
     assert TEXTS[4].startswith(below["text"])
     shown = io.StringIO()
-    show_comparison(compared, Console(file=shown, width=200))
+    show_comparison(Console(file=shown, width=200), compared)
     assert "accepted by only a: 1" in shown.getvalue()
     assert "https://host1.example/4" in shown.getvalue()
 

@@ -122,11 +122,6 @@ class Record:
         except (ValueError, OverflowError):
             return None
 
-    @property
-    def truncated(self) -> str | None:
-        """WARC-Truncated: why the crawler cut the payload (`length`, `time`, `disconnect`); None where it is whole."""
-        return self.headers.get("warc-truncated")
-
 
 @dataclass(slots=True)
 class Damage:

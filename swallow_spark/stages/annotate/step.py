@@ -33,7 +33,7 @@ SKETCH: Final = Stage(
     annotation=lambda config: tasks.Sketching(config.sketch),
     uniform=True,
     meaning=lambda config, _: config.sketch.meaning(),
-    versions=lambda config: {"minhash": minhash.VERSION, "lsh": lsh.VERSION},
+    versions=lambda config, _: {"minhash": minhash.VERSION, "lsh": lsh.VERSION},
 )
 
 MEASURE: Final = Stage(
@@ -44,5 +44,5 @@ MEASURE: Final = Stage(
     help="Measure the pages' features, for the rules.",
     annotation=lambda config: tasks.Measuring(config.features),
     meaning=lambda config, _: config.features.meaning(),
-    versions=lambda config: {**features.versions(config.features.groups), "ngwords": ngwords.VERSION},
+    versions=lambda config, _: {**features.versions(config.features.groups), "ngwords": ngwords.VERSION},
 )

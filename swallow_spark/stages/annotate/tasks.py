@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, NamedTuple
+from functools import lru_cache, partial
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from swallow_spark.config.annotate import Features, Sketch
+from swallow_spark.config.lists import expressions
+from swallow_spark.config.section import Listing
 from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.kernels import features as feature_kernels
 from swallow_spark.kernels import lsh
-from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.text.ngwords import Matcher, Variant
 from swallow_spark.stages.stage import Annotation
 from swallow_spark.tables import PAGES, SKETCHES
 
@@ -44,8 +46,7 @@ class Measuring:
     schema = FEATURES
 
     def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
-        looked_for = lists(self.section)
-        return lambda pages: with_columns(measure(pages.column("text"), self.section, looked_for), pages, _FROM_PAGES)
+        return lambda pages: with_columns(measure(pages.column("text"), self.section), pages, _FROM_PAGES)
 
 
 def annotate(pages: DataFrame | Scan, annotations: Sequence[Annotation], outputs: Outputs) -> DataFrame:
@@ -67,28 +68,13 @@ def with_columns(rows: pa.RecordBatch, pages: pa.RecordBatch, names: Sequence[st
     return pa.RecordBatch.from_arrays(columns, [*names, *rows.schema.names])
 
 
-class Lists(NamedTuple):
-    """What the configured lists look for; None where there is no list."""
-
-    ng_words: ngwords.Matcher | None
-    phrases: ngwords.Matcher | None
-
-
-def lists(section: Features) -> Lists:
-    """The configured lists, ready to look for. Raises ConfigError."""
-    ng_words, phrases = section.ng_words, section.phrases
-    return Lists(
-        ngwords.Matcher(ngwords.expressions(*ng_words), section.ng_variants) if ng_words else None,
-        ngwords.Matcher(ngwords.expressions(*phrases), section.ng_variants) if phrases else None,
-    )
+def measure(texts: pa.Array, section: Features) -> pa.RecordBatch:
+    """The features of texts, as the section says. Raises ConfigError for a list that can't be used."""
+    lists = {key: _matcher(listing, section.ng_variants) for key, listing in section.lists.items()}
+    return feature_kernels.measure(texts, blank_lines=section.blank_lines, groups=section.groups, **lists)
 
 
-def measure(texts: pa.Array, section: Features, looked_for: Lists) -> pa.RecordBatch:
-    """The features of texts, as the section says."""
-    return feature_kernels.measure(
-        texts,
-        ng_words=looked_for.ng_words,
-        phrases=looked_for.phrases,
-        blank_lines=section.blank_lines,
-        groups=section.groups,
-    )
+@lru_cache(maxsize=16)
+def _matcher(listing: Listing, variants: tuple[Variant, ...]) -> Matcher:
+    """Once per worker: of 50,000 expressions it takes a quarter of a second to make."""
+    return Matcher(expressions(listing), variants)

@@ -76,6 +76,6 @@ STAGE: Final = Stage(
     run=decide,
     tables=lambda config, preset: {f"verdicts/preset={preset}": VERDICTS},
     meaning=lambda config, _: config.rules.meaning(),
-    versions=lambda config: {"decide": 1, "blocklists": kernel.VERSION},
+    versions=lambda config, _: {"decide": 1, "blocklists": kernel.VERSION},
     also=lambda config: [f"{config.decontamination.rejected_from}"] if config.decontamination.against else [],
 )

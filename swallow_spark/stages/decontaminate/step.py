@@ -38,7 +38,7 @@ def decontaminate(run: Run) -> None:
 
 def _ship_questions(run: Run) -> tasks.Questions:
     section = run.config.decontamination
-    found = kernel.questions(section.against, section.fields)
+    found = section.questions()
     try:
         index = kernel.index(found, section.ngram_chars)
     except ValueError as error:
@@ -60,5 +60,5 @@ STAGE: Final = Stage(
     reported=False,  # the verdicts tell
     tables=lambda config, _: {"contamination": CONTAMINATION},
     meaning=lambda config, _: config.decontamination.measured(),
-    versions=lambda config: {"contamination": kernel.VERSION},
+    versions=lambda config, _: {"contamination": kernel.VERSION},
 )

@@ -157,7 +157,7 @@ STAGE: Final = Stage(
     help="Find near-duplicates among all pages of the corpus.",
     tables=lambda config, _: {"duplicates": DUPLICATES, "groups": GROUPS},
     meaning=lambda config, _: config.dedup.meaning(),
-    versions=lambda config: {"deduplicate": 3},
+    versions=lambda config, _: {"deduplicate": 3},
 )
 
 BOUNDARY: Final = Stage(

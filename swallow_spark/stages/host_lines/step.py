@@ -40,5 +40,5 @@ STAGE: Final = Stage(
     wanted=lambda config, _: bool(config.subsets and config.cleanup.host_lines),
     reported=False,  # the subsets tell
     tables=lambda config, _: {"host_lines": HOST_LINES, "host_pages": HOST_PAGES},
-    versions=lambda config: {"host_lines": host_lines.VERSION},
+    versions=lambda config, _: {"host_lines": host_lines.VERSION},
 )

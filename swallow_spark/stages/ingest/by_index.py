@@ -57,7 +57,7 @@ def _due(run: Run, crawl: str, meaning: dict[str, Any], files: list[NumberedFile
     stage = run.stages["selection"]
     upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
     unit = Unit(stage.directory, f"crawl={crawl}/records")
-    return Due(stage, unit, fingerprint(meaning, stage.versions(run.config)), meaning, upstream)
+    return Due(stage, unit, fingerprint(meaning, stage.versions(run.config, "")), meaning, upstream)
 
 
 def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:
@@ -77,5 +77,5 @@ STAGE: Final = Stage(
     checked=False,
     reported=False,
     tables=lambda config, _: {"selections": SELECTIONS},
-    versions=lambda config: {"selection": 1},
+    versions=lambda config, _: {"selection": 1},
 )

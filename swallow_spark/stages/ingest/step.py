@@ -13,6 +13,7 @@ from swallow_spark.addresses import shown
 from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
+from swallow_spark.files.inputs import TEXT_FORMATS
 from swallow_spark.files.storage import can_seek
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import charset, html, imported, page
@@ -206,7 +207,8 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 def _source(file: NumberedFile) -> stage.Source:
     version = Version(file.bytes, file.etag)
-    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no, version=version)
+    format = None if file.format == "warc" else TEXT_FORMATS[file.format]
+    return stage.Source(file.file_no, file.path, format, last_file_no=file.last_file_no, version=version)
 
 
 def _num_tasks(num_files: int, cores: int, files_per_task: int) -> int:
@@ -240,7 +242,7 @@ STAGE: Final = Stage(
     uniform=True,
     tables=lambda config, _: stage.TABLES,
     meaning=lambda config, _: config.ingest.meaning(),
-    versions=lambda config: {
+    versions=lambda config, _: {
         "swallow_spark.kernels.warc": warc.VERSION,
         "swallow_spark.kernels.page": page.VERSION,
         "swallow_spark.kernels.charset": charset.VERSION,

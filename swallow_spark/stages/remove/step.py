@@ -149,7 +149,7 @@ STAGE: Final = Stage(
     command="select",
     wanted=lambda _, corpus: bool(corpus.units("tombstones")),
     tables=lambda config, _: {"removed": REMOVED},
-    versions=lambda config: {"tombstones": kernel.VERSION},
+    versions=lambda config, _: {"tombstones": kernel.VERSION},
 )
 
 DUPLICATES_OF_REMOVED: Final = Stage(

@@ -21,6 +21,7 @@ from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Manifest, lineage
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import UsageError
+from swallow_spark.files.storage import replacing
 from swallow_spark.stages.remove.step import find_removed, removed
 from swallow_spark.stages.run import Run
 from swallow_spark.stages.sample import tasks as stage
@@ -177,8 +178,7 @@ def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int
     doc_ids = np.sort(rows.to_table(["doc_id"])["doc_id"].to_numpy())
     schema = stage.COLUMNS if label is None else stage.COLUMNS.append(pa.field("label", pa.string(), nullable=False))
     schema = schema.with_metadata({_META: meaning.encode()})
-    fresh = parts / "whole"
-    with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
+    with replacing(target) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
         for start in range(0, len(doc_ids), _ROWS_AT_ONCE):
             here = doc_ids[start : start + _ROWS_AT_ONCE]
             within = (ds.field("doc_id") >= int(here[0])) & (ds.field("doc_id") <= int(here[-1]))
@@ -186,7 +186,6 @@ def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int
             if label is not None:
                 table = table.append_column("label", pa.array([label] * len(table), pa.string()))
             writer.write_table(table.cast(schema))
-    fresh.replace(target)
     return len(doc_ids)
 
 

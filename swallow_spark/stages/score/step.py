@@ -11,7 +11,7 @@ from swallow_spark.config.section import sha256_of
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.errors import ModelError
 from swallow_spark.files.storage import Root
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels.classifiers import Kind, Preparation, kind
 from swallow_spark.stages.run import Batch, Run, each_batch, ship_accepted
 from swallow_spark.stages.score import tasks
 from swallow_spark.stages.score.models import model_file
@@ -37,28 +37,29 @@ def score(run: Run) -> None:
 def _ship_model(run: Run, name: str) -> tasks.Model:
     """Puts a model below the corpus root, in the form that workers map."""
     classifier, root = run.config.classifiers[name], run.corpus.root
-    path = f"models/{classifier.content}-{fasttext.VERSION}.arrow"
-    if not _is_whole(root, path):
+    module = kind(classifier.kind)
+    path = f"models/{classifier.content}-{classifier.kind}-{module.VERSION}"
+    if not _is_whole(root, path, module):
         if root.is_local:  # other stores need no directories
             root.make_directory("models")
         with tempfile.TemporaryDirectory() as scratch:
             written, file = Path(scratch) / "model", model_file(classifier)
-            fasttext.load(file).share(written)
+            module.load(file).share(written)
             if sha256_of(file) != classifier.content:
                 raise ModelError(f"{file}: another file than when the run began; start it again")
             root.upload(written, f"{path}.tmp")  # the lock is ours: nobody else writes it
         root.move(f"{path}.tmp", path)
-    preparation = fasttext.Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
-    return tasks.Model(path, dict(classifier.weights), preparation)
+    preparation = Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
+    return tasks.Model(path, module.open_shared, dict(classifier.weights), preparation)
 
 
-def _is_whole(root: Root, path: str) -> bool:
+def _is_whole(root: Root, path: str, module: Kind) -> bool:
     """Whether a model is there, and as it was written: it is in no manifest, so nothing else tells."""
     if not root.exists(path):
         return False
     copy = root.local_copy(path)
     try:
-        fasttext.open_shared(copy)
+        module.open_shared(copy)
     except ModelError:
         copy.unlink()  # or this machine's copy would be taken again
         return False
@@ -75,5 +76,5 @@ STAGE: Final = Stage(
     help="Score the accepted pages by the classifiers.",
     tables=lambda config, name: {f"scores/classifier={name}": SCORES},
     meaning=lambda config, name: config.classifiers[name].meaning(),
-    versions=lambda config: {"fasttext": fasttext.VERSION},
+    versions=lambda config, name: {(of := config.classifiers[name].kind): kind(of).VERSION},
 )

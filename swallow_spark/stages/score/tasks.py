@@ -1,6 +1,6 @@
-"""Score: fastText classifiers over the accepted survivors, all of them in one scan of the text."""
+"""Score: classifiers over the accepted survivors, all of them in one scan of the text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +12,17 @@ from pyspark.sql import DataFrame
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs, Rows, write_tables
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.kernels import classifiers
 
 
 class Model(NamedTuple):
-    """A classifier's model as `fasttext.Model.share` wrote it below the corpus root, what its labels weigh, and how it
-    wants texts."""
+    """A classifier's model as its `share` wrote it below the corpus root, what opens that, what its labels weigh, and
+    how it wants texts."""
 
     path: str
+    open_shared: Callable[[Path], classifiers.Model]
     weights: Mapping[str, float]
-    preparation: fasttext.Preparation
+    preparation: classifiers.Preparation
 
 
 def table_of(classifier: str) -> str:
@@ -40,10 +41,10 @@ def _score(batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[st
         batch = accepted.among(batch)
         if not batch.num_rows:
             continue
-        for classifier, (path, weights, preparation) in models.items():
-            model = _open(accepted.root.local_copy(path))
+        for classifier, (path, open_shared, weights, preparation) in models.items():
+            model = _open(open_shared, accepted.root.local_copy(path))
             texts = preparation.apply(batch.column("text"))
-            scores = fasttext.expected_score(model, model.probabilities(texts), weights)
+            scores = model.expected_score(model.probabilities(texts), weights)
             if not np.isfinite(scores).all():
                 raise ValueError(f"classifier {classifier}: a score is not a finite number")
             columns = [batch.column("doc_id"), pa.array(scores, pa.float64())]
@@ -51,6 +52,6 @@ def _score(batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[st
 
 
 @lru_cache(maxsize=16)
-def _open(path: Path) -> fasttext.Model:
+def _open(open_shared: Callable[[Path], classifiers.Model], path: Path) -> classifiers.Model:
     """Once per worker, and held once per machine: workers are reused from task to task, and map the same file."""
-    return fasttext.open_shared(path)
+    return open_shared(path)

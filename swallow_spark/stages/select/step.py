@@ -292,7 +292,7 @@ CUTS: Final = Stage(
     command="select",
     wanted=lambda config, _: bool(config.subsets),
     meaning=lambda config, _: select_section(config),
-    versions=lambda config: {
+    versions=lambda config, _: {
         "select": 2,
         "cleanup": cleanup.VERSION,
         "personal": personal.VERSION,

@@ -60,7 +60,7 @@ OF_ACCEPTED: Final = Stage(
     wanted=lambda config, _: config.plan.counts("tokens"),
     tables=lambda config, _: {"tokens/accepted": TOKENS},
     meaning=lambda config, _: config.tokens.tokenizer(),
-    versions=lambda config: tokens.versions(config.tokens.file, config.tokens.encoding),
+    versions=lambda config, _: tokens.versions(config.tokens.file, config.tokens.encoding),
 )
 
 OF_SUBSETS: Final = Stage(
