@@ -26,7 +26,7 @@ test: $(VENV)/.warm ## Run all tests, on up to four cores
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.installed-dev ## Disturb builds at random (by FAULT alone) for MINUTES, from SEED on, and compare what comes of them
-	$(BIN)/python tests/jobs/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15) $(FAULT:%=--fault %)
+	$(BIN)/python tests/support/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15) $(FAULT:%=--fault %)
 
 check: lint test ## What CI runs: lint and tests
 

@@ -28,10 +28,7 @@ from swallow_spark.corpus.read import scan_files
 from swallow_spark.corpus.write import Kernel
 from swallow_spark.files.storage import Root
 from swallow_spark.session.session import open_session
-from swallow_spark.stages.deduplicate.tasks import (
-    Settings,
-    deduplicate,
-)
+from swallow_spark.stages.deduplicate.tasks import Settings, deduplicate
 from swallow_spark.tables import SKETCHES, pack_doc_id
 
 BANDS = 40

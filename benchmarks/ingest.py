@@ -24,12 +24,7 @@ import warcio.archiveiterator
 import warcio.warcwriter
 
 from benchmarks.timing import machine
-from swallow_spark.kernels.html.page import (
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import warc
 
 Work = Callable[[list[Path]], int]

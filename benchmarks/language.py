@@ -23,12 +23,7 @@ from typing import NamedTuple
 
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import html
-from swallow_spark.kernels.html.page import (
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import http, warc
 
 JAPANESE_SHARE = 0.032  # of a crawl's pages, by Common Crawl's statistics of languages

@@ -36,10 +36,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.near_duplicates import read_texts, write
 from benchmarks.watch import Spent, family
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Unit,
-)
+from swallow_spark.corpus.corpus import Corpus, Unit
 
 HERE = Path(__file__).resolve().parent
 BANDS, ROWS = 40, 20

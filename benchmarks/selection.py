@@ -21,10 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from benchmarks.timing import machine
 from benchmarks.watch import Step, Watch
-from swallow_spark.kernels.order.cuts import (
-    Bin,
-    Range,
-)
+from swallow_spark.kernels.order.cuts import Bin, Range
 from swallow_spark.session.session import open_session
 from swallow_spark.stages.select import cuts
 from swallow_spark.tables import SCORES

@@ -4,51 +4,29 @@ Results for programs go to standard output (`--json`), everything for people to 
 1 the run failed, 2 wrong usage or configuration, found before any work starts.
 """
 
+import pkgutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from threading import Event
 from typing import Annotated, Any, Final
 
 import typer
 
-from swallow_spark import __version__
-from swallow_spark.commands import (
-    capacity,
-    classifiers,
-    contamination,
-    looking,
-    removal,
-    sampling,
-    scheduled,
-    selection,
-    stages,
-    upkeep,
-    wikipedia,
-)
+from swallow_spark import __version__, commands
+from swallow_spark.commands.options import app
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
 from swallow_spark.session.session import stopped_by_signals
 
-app = typer.Typer(
-    name="swallow-spark",
-    help="Common Crawl to a Japanese pre-training corpus, on Spark.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for commands in (
-    stages,
-    scheduled,
-    capacity,
-    selection,
-    looking,
-    upkeep,
-    removal,
-    contamination,
-    classifiers,
-    sampling,
-    wikipedia,
-):
-    app.add_typer(commands.app)
+
+def load_commands() -> None:
+    """Imports the modules in commands/, which add their commands to `app`; the stages come first in --help."""
+    names = (module.name for module in pkgutil.iter_modules(commands.__path__))
+    for name in sorted(names, key=lambda name: (name != "stages", name)):
+        import_module(f"{commands.__name__}.{name}")
+
+
+load_commands()
 
 
 @app.callback(invoke_without_command=True)

@@ -50,9 +50,13 @@ class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
 
 
+_HOSTILE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def printable(text: str) -> str:
-    """Text for a terminal or a log: control characters, which URLs and titles of pages may hold, are escaped."""
-    return "".join(c if c.isprintable() or c in "\n\u3000" else c.encode("unicode_escape").decode() for c in text)
+    """Text for people, in a terminal, a log or a page: what could act there is escaped. URLs, titles and texts of pages
+    may hold control characters, lone surrogates, separators of lines and what turns the direction of writing."""
+    return _HOSTILE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -1,86 +1,85 @@
 """The whole pipeline on one screen.
 
-    inputs -> ingest -> pages -> annotate -> sketches -> deduplicate -> groups -+-> score -> select -> subsets
-                                         \\-> features ------------> decide -> verdicts
+    inputs -> ingest -> pages -> sketch --> deduplicate -+-> score -> select -> subsets
+                            \\-> measure -> decide -------/
 
-A step does what is not done yet (steps/run.py tells how that is known), by a stage: a function on DataFrames.
+A stage is declared beside what it does, in stages/STAGE/step.py: what it is computed from, its tables, its part of the
+configuration, the versions of its kernels. From the declarations follow fingerprints, what is up to date, what
+`discard` takes, what `check` and the report tell, `--until`, and the commands of single stages (stages/stage.py).
 """
 
-from collections.abc import Callable
-from enum import StrEnum
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
-from swallow_spark.report.report import VERSION as REPORT_VERSION
-from swallow_spark.report.report import write_report
-from swallow_spark.stages.annotate.step import annotate
-from swallow_spark.stages.decide.step import decide
-from swallow_spark.stages.decontaminate.step import decontaminate
-from swallow_spark.stages.deduplicate.step import deduplicate
+from swallow_spark.report.report import VERSION, write_report
+from swallow_spark.stages.annotate import step as annotate
+from swallow_spark.stages.decide import step as decide
+from swallow_spark.stages.decontaminate import step as decontaminate
+from swallow_spark.stages.deduplicate import step as deduplicate
+from swallow_spark.stages.host_lines import step as host_lines
+from swallow_spark.stages.ingest import by_index
+from swallow_spark.stages.ingest import step as ingest
 from swallow_spark.stages.ingest.index import Selection
-from swallow_spark.stages.ingest.step import ingest
-from swallow_spark.stages.remove.step import remove
+from swallow_spark.stages.remove import step as remove
 from swallow_spark.stages.run import Run
-from swallow_spark.stages.score.step import score
-from swallow_spark.stages.select.step import select
-
-__all__ = [
-    "Until",
-    "annotate",
-    "build",
-    "decide",
-    "decontaminate",
-    "deduplicate",
-    "ingest",
-    "remove",
-    "report",
-    "score",
-    "select",
-]
-
-_REPORTED: Final = ("ingest", "sketch", "measure", "deduplicate", "decide", "score", "remove", "tokens", "select")
-
-
-class Until(StrEnum):
-    """Where `build` may stop."""
-
-    INGEST = "ingest"
-    ANNOTATE = "annotate"
-    DEDUPLICATE = "deduplicate"
-    DECIDE = "decide"
-    SCORE = "score"
-    SELECT = "select"
-    REPORT = "report"
-
-    @property
-    def scores(self) -> bool:
-        return self in (Until.SCORE, Until.SELECT, Until.REPORT)
-
-
-def build(run: Run, crawl: str, selection: Selection | None = None, until: Until = Until.REPORT) -> None:
-    """From a crawl's registered inputs to the subsets of the whole corpus; or no further than a stage, and then only
-    what that needs: dedup no features."""
-    steps: dict[str, Callable[[Run], None]] = {
-        "ingest": partial(ingest, crawl=crawl, selection=selection),  # WARC records -> Japanese pages, failures, ledger
-        "annotate": partial(annotate, measure=until != Until.DEDUPLICATE),  # text -> sketches and features, in one scan
-        "deduplicate": deduplicate,  # sketches -> duplicates, groups: over all pairs that share a bucket
-        "decontaminate": decontaminate,  # where benchmarks are configured: text -> shares of their questions
-        "decide": decide,  # features, hosts -> verdicts on what dedup keeps
-        "score": score,  # text of the accepted -> scores of all classifiers, in one scan
-        "select": select,  # scores -> top-k% subsets, with text
-        "report": report,  # everything so far -> one page of HTML
-    }
-    for name, step in steps.items():
-        step(run)
-        if name == until:
-            return
+from swallow_spark.stages.score import step as score
+from swallow_spark.stages.select import step as select
+from swallow_spark.stages.stage import Source, Stage, Stages
+from swallow_spark.stages.tokens import step as tokens
 
 
 def report(run: Run) -> None:
     """Writes the report below the corpus, unless nothing has changed since."""
-    everything = [m for stage in _REPORTED for m in run.corpus.manifests(stage)]
-    due = run.lineage.report(REPORT_VERSION, everything)
+    due = run.lineage.made("report", "index", run.lineage.everything())
     if not due.is_done(run.corpus):
         with run.progress.stage("report"):
-            write_report(run.spark, run.corpus, run.config, run.progress)
-        run.corpus.commit(*due, [])
+            write_report(run.spark, run.lineage, run.progress)
+        due.commit(run.corpus, [])
+
+
+REPORT: Final = Stage(
+    "report",
+    each="corpus",
+    unit="index",
+    sources=(Source("subsets", in_fingerprint=False, required=False),),
+    run=report,
+    help="Write the report: one HTML page below the corpus.",
+    checked=False,
+    reported=False,
+    meaning=lambda config, _: config.meaning(),
+    versions=lambda config, _: {"report": VERSION},
+)
+
+STAGES: Final = Stages(
+    by_index.STAGE,  # an index of a crawl -> the records that it names
+    ingest.STAGE,  # WARC records, or rows of text -> Japanese pages, failures, ledger
+    annotate.SKETCH,  # text -> sketches
+    annotate.MEASURE,  # text -> features; all annotations are made in one scan of the text
+    deduplicate.STAGE,  # sketches -> duplicates, groups: over all pairs of pages that share a bucket
+    deduplicate.BOUNDARY,  # its intermediate tables, of a run that was interrupted
+    decontaminate.STAGE,  # where benchmarks are configured: text -> shares of their questions
+    decide.STAGE,  # features, hosts -> verdicts on the pages that deduplication keeps
+    score.STAGE,  # text of the accepted pages -> scores of all classifiers, in one scan
+    tokens.OF_ACCEPTED,  # for bands by tokens: text of the accepted pages -> numbers of tokens
+    host_lines.STAGE,  # for clean-up by host: text of the accepted pages -> how often each line is on a host's pages
+    remove.REQUESTS,  # hosts and URLs to remove
+    remove.STAGE,  # URLs -> the pages under a request
+    remove.DUPLICATES_OF_REMOVED,  # duplicates -> other pages with the text of removed ones
+    select.CUTS,  # scores -> where the bands of each ranking end
+    select.SUBSETS,  # cuts, text -> top-k% subsets
+    tokens.OF_SUBSETS,  # for exports: text of a subset -> numbers of tokens
+    REPORT,  # everything so far -> one page of HTML
+)
+
+
+def build(run: Run, crawl: str, selection: Selection | None = None, until: str = "report") -> None:
+    """From a crawl's registered inputs to the subsets of the whole corpus; or no further than a stage, and then only
+    what that needs: deduplication needs no features."""
+    ingest.ingest(run, crawl, selection)
+    do(run, run.stages.needed(until))
+
+
+def do(run: Run, names: set[str]) -> None:
+    """Does what is missing of those stages, in the order of the table. What is read from inputs is left to `ingest`."""
+    for step in dict.fromkeys(stage.run for stage in run.stages if stage.run and stage.name in names):
+        step(replace(run, only=frozenset(names)))

@@ -19,12 +19,12 @@ import click
 import pytest
 import typer
 import yaml
+from places import DEMO_WARCS, REPOSITORY
 
 from swallow_spark.cli import app
 from swallow_spark.config.load import packaged_names
 from swallow_spark.session.session import packaged_defaults
 
-REPOSITORY = Path(__file__).parents[1]
 DEPLOY = REPOSITORY / "deploy"
 MANIFESTS = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 TEXTS = {path: path.read_text(encoding="utf-8") for path in MANIFESTS}
@@ -206,7 +206,7 @@ def test_compose_runs_a_job_that_exists_on_pages_that_are_there() -> None:
     job = next(place for place, word in enumerate(words) if "/jobs/" in word)
     name, given = Path(words[job]).stem, words[job + 1 :]
     parsed = COMMANDS.commands[name].make_context(name, list(given))
-    there = {path.name for path in (REPOSITORY / "demo" / "pages").glob("*.warc.gz")}
+    there = {path.name for path in DEMO_WARCS}
     assert {Path(location).name for location in parsed.params["inputs"]} == there
     assert parsed.params["corpus"].startswith("s3://")
     for service in services.values():
@@ -216,8 +216,8 @@ def test_compose_runs_a_job_that_exists_on_pages_that_are_there() -> None:
 
 
 def test_the_cluster_of_the_page_is_that_of_compose() -> None:
-    """docs/cluster.md starts it from the pip package, as the tests do: the same classes, sizes and settings."""
-    page = (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
+    """docs/guides/cluster.md starts it from the pip package, as the tests do: the same classes, sizes and settings."""
+    page = (REPOSITORY / "docs" / "guides" / "cluster.md").read_text(encoding="utf-8")
     block = re.split(r"^## A standalone cluster .*$", page, flags=re.MULTILINE)[1].split("```")[1]
     told = " ".join(shlex.split(block.replace("\\\n", " "), comments=True)).replace("=", " ")
     (found,) = documents(REPOSITORY / "docker" / "compose.yaml")

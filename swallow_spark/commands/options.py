@@ -1,17 +1,24 @@
-"""The options that commands share, and how results are printed."""
+"""How commands are declared: the options that they share, and how each is added to the program."""
 
-import json
-from typing import Annotated, Any, Final
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Final, Self
 
 import typer
 from rich.console import Console
 
-from swallow_spark.pipeline import Until
-
 DEFAULT_CONFIG: Final = "swallow-v2"
 
+app = typer.Typer(
+    name="swallow-spark",
+    help="Build a Japanese pre-training corpus from Common Crawl, on Spark.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
 CorpusOption = Annotated[str, typer.Option("--corpus", metavar="DIR", help="The corpus: a directory or a URI.")]
-CrawlOption = Annotated[str, typer.Option("--crawl", metavar="NAME", help="The crawl that the inputs belong to.")]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -20,6 +27,9 @@ ConfigOption = Annotated[
         help="A configuration file or a packaged one (demo, swallow-v1, swallow-v2). "
         f"Default: that of the corpus's last run, else {DEFAULT_CONFIG}.",
     ),
+]
+PlainConfigOption = Annotated[
+    str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -30,54 +40,70 @@ MasterOption = Annotated[
     typer.Option("--master", metavar="URL", help="The cluster. Default: what spark-submit gives, else local[*,4]."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on standard output.")]
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...",
-        help="Files, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
-        "or cc:CC-MAIN-YYYY-WW.",
-        show_default=False,
-    ),
-]
-
-BaseUrlOption = Annotated[
-    str | None,
-    typer.Option("--base-url", metavar="URL", help="Where Common Crawl's files are: http(s)://, s3:// or a directory."),
-]
-FilesOption = Annotated[
-    str | None, typer.Option("--files", metavar="FROM:TO", help="Which lines of the crawl's warc.paths, as in 0:100.")
-]
-
-IndexOption = Annotated[
-    str | None,
-    typer.Option(
-        "--index",
-        metavar="PATH",
-        help="Fetch only the Japanese pages that Common Crawl's columnar index names: Parquet files, a directory or "
-        "listing of them, local or remote, or cc:CC-MAIN-YYYY-WW.",
-    ),
-]
-HostsOption = Annotated[
-    list[str] | None,
-    typer.Option("--hosts", metavar="PATTERN", help="Of these only, by the index, as in '*.ac.jp'; repeatable."),
-]
-UrlsOption = Annotated[
-    list[str] | None,
-    typer.Option("--urls", metavar="PATTERN", help="As in 'https://*/blog/*'; repeatable; with --hosts, both hold."),
-]
-
-UntilOption = Annotated[
-    Until,
-    typer.Option("--until", metavar="STAGE", help=f"Go no further, and do only what that needs: {', '.join(Until)}."),
-]
 
 
-def show(values: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(values)
-    else:
-        Console(highlight=False).print_json(json.dumps(values, ensure_ascii=False))
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a command that may open a Spark session. Its fields are options of the command (see `command`), and
+    it collects what the command prints when it has succeeded."""
+
+    command: str
+    config: ConfigOption = None
+    overrides: SetOption = None
+    master: MasterOption = None
+    as_json: JsonOption = False
+    result: dict[str, Any] = field(default_factory=dict, init=False)
+    """Printed as one JSON object with --json."""
+    tables: list[Callable[[Console], None]] = field(default_factory=list, init=False)
+    """Printed for people, in this order."""
+
+    def show(self, table: Callable[..., None], *values: Any) -> None:
+        """Has `table(console, *values)` printed at the end."""
+        self.tables.append(lambda console: table(console, *values))
+
+    def overriding(self, *entries: str) -> Self:
+        """The same call with more entries of the configuration overridden (SECTION.KEY=VALUE)."""
+        return replace(self, overrides=[*(self.overrides or ()), *entries])
+
+    def on(self, corpus: str) -> "OnCorpus":
+        """The same call of a command whose corpus is optional, where one is given."""
+        options = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return OnCorpus(corpus=corpus, **options)
 
 
-def print_json(values: dict[str, Any]) -> None:
-    typer.echo(json.dumps(values, ensure_ascii=False))
+@dataclass(frozen=True, kw_only=True)
+class OnCorpus(Call):
+    """A call of a command that works on a corpus."""
+
+    corpus: CorpusOption
+
+
+def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds the decorated function to the program, under this name.
+
+    If its first parameter is a Call (or OnCorpus), the fields of that class become options of the command. The rest of
+    the signature is as typer reads it.
+    """
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function).parameters.values())
+        kind = own[0].annotation if own else None
+        if not (isinstance(kind, type) and issubclass(kind, Call)):
+            app.command(name)(function)
+            return function
+        shared = [parameter for parameter in inspect.signature(kind).parameters.values() if parameter.name != "command"]
+
+        def called(**values: Any) -> None:
+            function(kind(command=name, **{each.name: values.pop(each.name) for each in shared}), **values)
+
+        # As --help lists them: what must be given, the command's own options, at last those that all commands have.
+        of_all = {each.name for each in fields(Call)}
+        required = [each for each in shared if each.default is each.empty]
+        optional = sorted((each for each in shared if each not in required), key=lambda each: each.name in of_all)
+        keywords = [each.replace(kind=each.KEYWORD_ONLY) for each in (*required, *own[1:], *optional)]
+        called.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        called.__annotations__ = {each.name: each.annotation for each in keywords}
+        app.command(name, help=inspect.getdoc(function))(called)
+        return function
+
+    return add

@@ -1,11 +1,12 @@
-"""Around a command that works on a corpus: checks, lock, session, summary, the run's manifest."""
+"""Around the work of a command: configuration, lock, Spark session, monitoring, the record of a run, and what is
+printed at its end. Every command that may open a session goes through here: by `running` where it changes a corpus, by
+`reading` where it looks at one, by `monitored` where it needs none or not all the time."""
 
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -13,124 +14,131 @@ import pyspark
 from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
-from swallow_spark.commands.options import DEFAULT_CONFIG, print_json
-from swallow_spark.commands.tables import show_summary
-from swallow_spark.config.load import (
-    Config,
-    load,
-)
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-    check_crawl,
-)
+from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus
+from swallow_spark.commands.tables import print_json, show_summary
+from swallow_spark.config.load import Config, load
+from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.corpus.integrity import repair
-from swallow_spark.corpus.lineage import COMPUTED_FROM
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import printable, root_cause
-from swallow_spark.files.storage import fetch
+from swallow_spark.files.storage import Root, fetch
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.metrics import Exporter
 from swallow_spark.session.notify import notify
 from swallow_spark.session.progress import Progress
-from swallow_spark.session.session import (
-    check_cluster,
-    open_session,
-)
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-    refuse_changes,
-)
+from swallow_spark.session.session import check_cluster, open_session
+from swallow_spark.stages.run import Run, check_config, refuse_changes
 from swallow_spark.tables import InputFile
+
+Register = tuple[str, Callable[[Config], list[InputFile]]]
+"""A crawl, and what finds its input files."""
 
 
 @contextmanager
 def running(
-    command: str,
-    location: str,
-    config: str | None,
-    overrides: list[str] | None,
-    master: str | None,
-    as_json: bool,
-    register: tuple[str, Callable[[Config], list[InputFile]]] | None = None,
-    preset: str | None = None,
-    also: dict[str, Any] | None = None,
-    scores: bool = False,
+    call: OnCorpus, *, register: Register | None = None, preset: str | None = None, scores: bool = False
 ) -> Iterator[Run]:
-    """Everything around a step: checks first, of the models too if it `scores`; then the lock, the session, and at the
-    end the summary, and what the step has put into `also`. Where the configuration says so, whoever waits is told how
-    it ended."""
+    """A run that changes the corpus and leaves a record in it.
+
+    Checks come first, those of the models too if it `scores`. Then, under the lock, inputs are registered and the work
+    is done. The result is the summary. `preset`: the configuration whose rules are taken, for this run alone.
+    """
     if register:
         check_crawl(register[0])
-    there = Corpus.open(location) if not register or Corpus.is_at(location) else None
-    standing = settings = configuration(there, config, () if preset else overrides)
+    there = Corpus.open(call.corpus) if not register or Corpus.is_at(call.corpus) else None
+    standing = settings = configuration(there, call.config, () if preset else call.overrides)
     if preset:
-        settings = with_rules(standing, preset, overrides)
+        settings = with_rules(standing, preset, call.overrides)
     check_config(settings, models=scores)
     inputs = register[1](settings) if register else []
-    corpus = there or Corpus.open_or_create(location)
+    corpus = there or Corpus.open_or_create(call.corpus)
     started = datetime.now(UTC)
-    run_id = f"{_next_number(corpus):08}-{started:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
-    monitoring = settings.monitoring
-
-    def session() -> SparkSession:
-        opened = open_session(f"swallow-spark {command}", master, settings.spark)
-        for problem in check_cluster(opened, str(corpus.root.local_path("")) if corpus.root.is_local else None):
-            progress.say(problem)
-        return opened
-
-    progress = Progress(
-        session,
-        log=monitoring.log,
-        run_id=run_id,
-        exporter=Exporter(monitoring.metrics_file, monitoring.metrics_url, command),
-    )
     with (
-        _telling(command, location, run_id, settings, progress) as outcome,
-        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], progress.say)),
+        monitored(call, settings, corpus, corpus.root) as progress,
+        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], STAGES.again, progress.say)),
     ):
-        refuse_changes(settings, corpus)
+        run = Run(corpus, settings, progress, STAGES, inputs)
+        refuse_changes(run.lineage)
         if register:
             corpus.register(register[0], inputs)
-        run = Run(corpus, settings, progress, inputs)
         before = {manifest.id for manifest in _units(corpus)}
         yield run
-        summary = summarise(corpus, settings.rules.preset, settings.classifiers, run.lineage.prints.select)
+        summary = summary_of(run)
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
-        _record(run, standing, run_id, command, started, summary, of_this_run)
-        outcome["summary"] = summary
-    if as_json:
-        print_json({**summary, **(also or {})})
-    if monitoring.log == "json":
-        progress.say(f"{command}: done", summary=summary)
-    else:
-        show_summary(summary, corpus, progress.console)
-    progress.tell_seconds()
+        _record(run, standing, call.command, started, summary, of_this_run)
+        call.result.update(summary)
+        call.show(show_summary, summary, corpus)
 
 
 @contextmanager
-def _telling(
-    command: str, location: str, run_id: str, settings: Config, progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Tells how a run has ended, well or not, to `monitoring.notify` and in the metrics."""
-    outcome: dict[str, Any] = {"run": run_id, "command": command, "corpus": location, "status": "failed"}
+def reading(call: OnCorpus, *, writes: bool = False) -> Iterator[Run]:
+    """Work on a corpus that takes no lock by itself and leaves no record. `writes`: tasks write into the corpus, so a
+    cluster must see it."""
+    corpus = Corpus.open(call.corpus)
+    settings = configuration(corpus, call.config, call.overrides)
+    with monitored(call, settings, corpus, corpus.root if writes else None) as progress:
+        yield Run(corpus, settings, progress, STAGES)
+
+
+@contextmanager
+def monitored(
+    call: Call, settings: Config, corpus: Corpus | None = None, written: Root | None = None
+) -> Iterator[Progress]:
+    """What opens the session when it is first needed, and shows the progress. At the end prints what the call has
+    collected. How it ended, well or not, goes to the metrics and to `monitoring.notify`.
+
+    written: where tasks write; on a cluster, all machines must see it.
+    """
+    monitoring = settings.monitoring
+
+    def session() -> SparkSession:
+        opened = open_session(f"swallow-spark {call.command}", call.master, settings.spark)
+        for problem in check_cluster(opened, str(written.local_path("")) if written and written.is_local else None):
+            progress.say(problem)
+        return opened
+
+    number = _next_number(corpus) if corpus else 0
+    progress = Progress(
+        session,
+        log=monitoring.log,
+        run_id=f"{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
+        exporter=Exporter(monitoring.metrics_file, monitoring.metrics_url, call.command),
+    )
+    outcome: dict[str, Any] = {"run": progress.run_id, "command": call.command, "status": "failed"}
+    if corpus:
+        outcome["corpus"] = corpus.root.location
     try:
-        yield outcome
+        yield progress
         outcome["status"] = "done"
+        if call.result:
+            outcome["summary"] = call.result
     except KeyboardInterrupt:
         outcome["status"] = "stopped"
         raise
     except Exception as error:
         outcome["error"] = printable(root_cause(error))
-        if settings.monitoring.log == "json":
-            progress.say(f"{command}: failed", error=outcome["error"])
+        if monitoring.log == "json":
+            progress.say(f"{call.command}: failed", error=outcome["error"])
         raise
     finally:
         problems = [progress.tell_end(failed=outcome["status"] == "failed")]
-        if target := settings.monitoring.notify:
-            problems.append(notify(target, outcome))
+        if monitoring.notify:
+            problems.append(notify(monitoring.notify, outcome))
         for problem in filter(None, problems):
             progress.say(problem)
+    if call.as_json and call.result:
+        print_json(call.result)
+    if monitoring.log == "json":
+        progress.say(f"{call.command}: done", summary=call.result)
+    else:
+        for table in call.tables:
+            table(progress.console)
+    progress.tell_seconds()
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    rules, classifiers = run.config.rules, run.config.classifiers
+    return summarise(run.corpus, rules.preset, classifiers, run.lineage.fingerprint("cuts"))
 
 
 def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -> Config:
@@ -154,14 +162,13 @@ def _next_number(corpus: Corpus) -> int:
 
 def _units(corpus: Corpus) -> Iterator[Manifest]:
     """All finished units."""
-    for stage in sorted({*COMPUTED_FROM, *chain(*COMPUTED_FROM.values())}):
-        yield from corpus.manifests(stage)
+    for directory in STAGES.directories:
+        yield from corpus.manifests(directory)
 
 
 def _record(
     run: Run,
     standing: Config,
-    run_id: str,
     command: str,
     started: datetime,
     summary: dict[str, Any],
@@ -192,4 +199,6 @@ def _record(
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
         "summary": summary,
     }
-    corpus.root.write_atomically(f"runs/{run_id}.json", json.dumps(content, indent=1, ensure_ascii=False).encode())
+    corpus.root.write_atomically(
+        f"runs/{progress.run_id}.json", json.dumps(content, indent=1, ensure_ascii=False).encode()
+    )

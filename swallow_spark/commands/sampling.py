@@ -1,49 +1,26 @@
 """Samples of a corpus's pages: as training text, or labelled by an LLM."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from swallow_spark.commands.options import (
-    ConfigOption,
-    CorpusOption,
-    JsonOption,
-    MasterOption,
-    SetOption,
-    print_json,
-)
-from swallow_spark.commands.running import configuration
-from swallow_spark.config.load import Config
+from swallow_spark.commands.options import Call, OnCorpus, command
+from swallow_spark.commands.running import configuration, monitored, reading
+from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.storage import replacing
 from swallow_spark.labelling.answers import SCORES
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
 from swallow_spark.labelling.texts import check_output, read_labels, read_texts
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.labels import gather, render_labels
-from swallow_spark.session.progress import Progress
-from swallow_spark.session.session import open_session
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-)
-from swallow_spark.stages.sample.step import (
-    Sample,
-    check,
-    write_pages,
-    write_sample,
-)
-
-app = typer.Typer()
+from swallow_spark.stages.run import Run, check_config
+from swallow_spark.stages.sample.step import Sample, check, write_pages, write_sample
 
 KEY_VARIABLE: Final = "SWALLOW_SPARK_API_KEY"
 
@@ -65,16 +42,18 @@ OfOption = Annotated[
 ]
 ByOption = Annotated[
     By,
-    typer.Option("--by", metavar="HOW", help="uniform, host (they take turns), or score (equal ranges take turns)."),
+    typer.Option("--by", metavar="HOW", help="uniform, host (hosts in turn), or score (equal ranges in turn)."),
 ]
-ClassifierOption = Annotated[str | None, typer.Option("--classifier", metavar="NAME", help="The one of --by score.")]
-StrataOption = Annotated[int, typer.Option("--strata", metavar="N", help="Ranges of --by score.")]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another sample.")]
+ClassifierOption = Annotated[
+    str | None, typer.Option("--classifier", metavar="NAME", help="The classifier of --by score.")
+]
+StrataOption = Annotated[int, typer.Option("--strata", metavar="N", help="The number of ranges of --by score.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed gives another sample.")]
 
 
-@app.command()
+@command("sample")
 def sample(
-    corpus: CorpusOption,
+    call: OnCorpus,
     number: Annotated[int, typer.Option("--sample", metavar="N", help="How many pages.")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Parquet: doc_id, url, text, source.")],
     of: OfOption = Of.ACCEPTED,
@@ -86,24 +65,21 @@ def sample(
         str | None,
         typer.Option("--label", metavar="VALUE", help="Add a column `label`: negative makes text for `train`."),
     ] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Some pages by a hash of their doc_id, with their texts: to train on, or to look at."""
-    opened, settings = _settings(corpus, config, set_)
-    wanted = check(Sample(number, of.value, by.value, classifier, strata, seed, label), settings)
+    """Write a sample of the pages with their texts, chosen by a hash of the doc_id: to train on, or to look at."""
     if output.suffix != ".parquet" or not output.parent.is_dir():
-        raise UsageError(f"--output {output}: a file .parquet in a directory that is there")
-    with _locked(opened, settings, "sample", master) as run:
-        written = write_sample(run, wanted, output)
-    values = {"pages": written, "output": str(output)}
-    print_json(values) if as_json else _console().print(f"{written:,} pages in {output}", markup=False)
+        raise UsageError(f"--output {output}: give a .parquet file in a directory that exists")
+    with reading(call, writes=True) as run:
+        wanted = check(Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
+        check_config(run.config, models=False)
+        with run.corpus.lock():
+            call.result.update(pages=write_sample(run, wanted, output), output=str(output))
+        call.show(show_sample, call.result)
 
 
-@app.command()
+@command("label")
 def label(
+    call: Call,
     endpoint: Annotated[str, typer.Option("--endpoint", metavar="URL", help="OpenAI-compatible: http://host:8000/v1")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The labels: .parquet or .jsonl.")],
     corpus: Annotated[str | None, typer.Option("--corpus", metavar="DIR", help="Where the pages are.")] = None,
@@ -121,53 +97,47 @@ def label(
     classifier: ClassifierOption = None,
     strata: StrataOption = 10,
     seed: SeedOption = 0,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Educational scores of pages by an LLM. The same command again asks only what has no answer yet."""
+    """Have an LLM give educational scores to pages. The same command again asks only about pages without an answer."""
     if (number is None) == (chosen is None):
         raise UsageError("label: give either --sample N or --from FILE")
     if corpus is None and chosen is None:
         raise UsageError("label: --sample needs --corpus DIR")
     check_output(output)
-    opened, settings = _settings(corpus, config, set_)
+    opened = Corpus.open(corpus) if corpus else None
+    settings = configuration(opened, call.config, call.overrides)
     section = settings.label
     server = Endpoint(endpoint, key_variable, section.timeout_seconds, section.concurrency)
-    texts = output.with_name(f"{output.name}.texts.parquet")
-    if number is not None:
-        wanted = check(Sample(number, of.value, by.value, classifier, strata, seed), settings)
-        with _locked(opened, settings, "label", master) as run:
-            write_sample(run, wanted, texts)
-    else:
-        assert chosen
-        doc_ids = _doc_ids(chosen)
+    with monitored(call, settings, opened, opened.root if opened else None) as progress:
+        doc_ids = _doc_ids(chosen) if chosen else []
         if doc_ids and not opened:
-            raise UsageError(f"{chosen}: its rows have no text: --corpus DIR must say where the pages are")
-        if doc_ids:
-            with _locked(opened, settings, "label", master) as run:
-                write_pages(run, doc_ids, texts)
-        else:
+            raise UsageError(f"{chosen}: its rows have no text: give --corpus DIR as well, where the pages are")
+        if chosen and not doc_ids:
             texts = chosen
-    try:
-        summary = label_texts(texts, output, server, model, section, lambda line: _console().print(line, markup=False))
-    except EndpointError:
-        _write_page(output)  # what was answered before is written
-        raise
-    _write_page(output)
-    if as_json:
-        print_json(summary)
-    _show(summary)
+        else:
+            assert opened
+            texts = output.with_name(f"{output.name}.texts.parquet")
+            run = Run(opened, settings, progress, STAGES)
+            sample = Sample(number or 0, of.value, by.value, classifier, strata, seed)
+            wanted = None if number is None else check(sample, settings)
+            check_config(settings, models=False)
+            with opened.lock():  # while pages are chosen and read; not while the LLM is asked
+                write_sample(run, wanted, texts) if wanted else write_pages(run, doc_ids, texts)
+        try:
+            summary = label_texts(texts, output, server, model, section, progress.say)
+        except EndpointError:
+            _write_page(output)  # what was answered before is written
+            raise
+        _write_page(output)
+        call.result.update(summary)
+        call.show(show_labels, summary)
 
 
 def _write_page(labels: Path) -> None:
-    """The page of a file of labels, beside it; it is there whole or not at all."""
-    page = labels.with_name(f"{labels.name}.html")
-    fresh = page.with_name(f".{page.name}.tmp")
+    """The page of a file of labels, beside it."""
     found = gather(labels.name, chain.from_iterable(read_labels(labels)), SCORES)
-    fresh.write_text(render_labels(found), encoding="utf-8", errors="replace")
-    fresh.replace(page)
+    with replacing(labels.with_name(f"{labels.name}.html")) as page:
+        page.write_text(render_labels(found), encoding="utf-8", errors="replace")
 
 
 def _doc_ids(chosen: Path) -> list[int]:
@@ -179,41 +149,3 @@ def _doc_ids(chosen: Path) -> list[int]:
     if doc_ids and len(doc_ids) < number:
         raise InputError(f"{chosen}: some of its rows have a text, others only a doc_id")
     return doc_ids
-
-
-def _settings(location: str | None, config: str | None, overrides: list[str] | None) -> tuple[Corpus | None, Config]:
-    corpus = Corpus.open(location) if location else None
-    return corpus, configuration(corpus, config, overrides)
-
-
-@contextmanager
-def _locked(corpus: Corpus | None, settings: Config, command: str, master: str | None) -> Iterator[Run]:
-    """The corpus, while pages are chosen and read; not while an LLM is asked."""
-    assert corpus
-    check_config(settings, models=False)
-    progress = Progress(lambda: open_session(f"swallow-spark {command}", master, settings.spark))
-    with corpus.lock():
-        yield Run(corpus, settings, progress)
-
-
-def _console() -> Console:
-    return Console(file=sys.stderr, highlight=False)
-
-
-def _show(summary: dict[str, Any]) -> None:
-    """The distribution of the labels, as Swallow Corpus v2's Table 5 shows it."""
-    table = Table(title=Text(f"{summary['model']}, prompt {summary['prompt']}"))
-    for column in ("score", "documents", "of the scored"):
-        table.add_column(column, justify="right")
-    for score, entry in summary["scores"].items():
-        table.add_row(score, f"{entry['documents']:,}", f"{entry['fraction']:.1%}")
-    for name in ("refused", "unparsable", "failed", "remaining"):
-        table.add_row(name, f"{summary[name]:,}", "")
-    console = _console()
-    console.print(table)
-    said = f"{summary['labelled']:,} labels in {summary['output']}, shown in {summary['output']}.html; "
-    said += f"{summary['requests']:,} requests, "
-    said += f"{summary['tokens']:,} tokens"
-    if summary["stopped"]:
-        said += f"; stopped at label.{summary['stopped']}: the same command goes on"
-    console.print(said, markup=False)

@@ -6,21 +6,12 @@ from fractions import Fraction
 from typing import Annotated, Any, Final
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import (
-    ConfigOption,
-    CorpusOption,
-    JsonOption,
-    MasterOption,
-    SetOption,
-    print_json,
-)
+from swallow_spark.commands.options import Call, OnCorpus, command
 from swallow_spark.commands.running import running
+from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
@@ -33,52 +24,41 @@ from swallow_spark.stages.export.mixture import (
     warnings,
     with_tokens,
 )
-from swallow_spark.stages.export.step import (
-    Item,
-    check_format,
-    check_shard_bytes,
-    export,
-)
+from swallow_spark.stages.export.step import Item, check_format, check_shard_bytes, export
 from swallow_spark.stages.run import Run
 
-app = typer.Typer()
-
-FormatOption = Annotated[str, typer.Option("--format", metavar="jsonl.zst|parquet", help="Of the shards.")]
+FormatOption = Annotated[str, typer.Option("--format", metavar="jsonl.zst|parquet", help="The format of the shards.")]
 ShardSizeOption = Annotated[
     str,
     typer.Option(
-        "--shard-size", metavar="SIZE", help="Text of a shard before compression, about; 3 bytes a character."
+        "--shard-size", metavar="SIZE", help="About how much text a shard has before compression; 3 bytes a character."
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the sample.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The seed of the sample.")]
 
 _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 
 
-@app.command()
+@command("select")
 def select(
-    corpus: CorpusOption,
-    config: ConfigOption = None,
+    call: OnCorpus,
     thresholds: Annotated[
         str | None,
         typer.Option(
             "--thresholds",
             metavar="FILE",
-            help="A thresholds.json, of another month: its scores are the bar here, in the place of shares.",
+            help="A thresholds.json, as of another month: use its scores, instead of shares of the pages.",
         ),
     ] = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """The top-k% subsets, with text."""
-    overrides = [*(set_ or ()), *([thresholds_as_override(thresholds)] if thresholds else ())]
-    also: dict[str, Any] = {}
-    with running("select", corpus, config, overrides, master, as_json, also=also) as run:
-        pipeline.select(run)
-        also["bands"] = _bands(run)
+    """Write the top-k% subsets, with their texts."""
+    if thresholds:
+        call = call.overriding(thresholds_as_override(thresholds))
+    with running(call) as run:
+        pipeline.do(run, {"subsets"})
+        call.result["bands"] = _bands(run)
         if run.config.selection.thresholds:
-            _show_bands(also["bands"], run.progress.console)
+            call.show(show_bands, call.result["bands"])
 
 
 def thresholds_as_override(location: str) -> str:
@@ -111,79 +91,63 @@ def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-def _show_bands(bands: dict[str, dict[str, dict[str, Any]]], console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title="By thresholds that were given", title_justify="left", pad_edge=False)
-    for heading in ("ranking", "band", "from score", "documents", "of the accepted"):
-        table.add_column(heading, justify="left" if heading in ("ranking", "band") else "right")
-    for ranking, of in bands.items():
-        for band, values in of.items():
-            share = f"{values['documents'] / values['of']:.2%}" if values["of"] else ""
-            table.add_row(ranking, band, f"{values['score']:.6g}", f"{values['documents']:,}", share)
-    console.print(table)
-
-
-@app.command("export")
+@command("export")
 def export_(
-    corpus: CorpusOption,
+    call: OnCorpus,
     subset: Annotated[list[str], typer.Option("--subset", metavar="NAME", help="A subset; repeatable.")],
     output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where to: a directory of its own, or a URI.")],
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Subsets as shards of a given size, with a manifest and checksums; tokens are counted where that is configured."""
+    """Write subsets as shards of a given size, with a manifest, checksums and, if configured, numbers of tokens."""
     size = _parse_size(shard_size)
     check_format(format_)
     check_shard_bytes(size)
     if len(set(subset)) < len(subset):
-        raise UsageError("--subset: one is named twice")
-    also: dict[str, Any] = {}
-    with running("export", corpus, config, set_, master, as_json, also=also) as run:
+        raise UsageError("--subset: one is given twice")
+    with running(call) as run:
         manifest = export(run, [Item(name, name) for name in subset], output, format_, size, 0, {})
-        also["export"] = _show_export(manifest, output, run.progress.console)
+        _report_export(call, manifest, output)
 
 
-@app.command("plan-mixture")
+@command("plan-mixture")
 def plan_mixture_(
+    call: Call,
     target_tokens: Annotated[
-        str, typer.Option("--target-tokens", metavar="N", help="To train on in all, as in 709.22B or 100e9.")
+        str, typer.Option("--target-tokens", metavar="N", help="Tokens to train on in all, as in 709.22B or 100e9.")
     ],
     subset: Annotated[
         list[str] | None,
         typer.Option(
             "--subset",
             metavar="NAME[:TOKENS][=SHARE]",
-            help="One of ours; tokens are counted where they aren't told. Those without a share divide what is left.",
+            help="A subset of the corpus; its tokens are counted unless given. Those without a share divide the rest.",
         ),
     ] = None,
     external: Annotated[
         list[str] | None,
-        typer.Option("--external", metavar="NAME:TOKENS=SHARE", help="A corpus beside ours, as in wikipedia:1.2B=5%."),
+        typer.Option("--external", metavar="NAME:TOKENS=SHARE", help="Another corpus, as in wikipedia:1.2B=5%."),
     ] = None,
     proxy_tokens: Annotated[
         str | None,
         typer.Option(
-            "--proxy-tokens", metavar="N", help="Of a smaller run: samples that it reads as often as the large one."
+            "--proxy-tokens",
+            metavar="N",
+            help="Tokens of a smaller run: plan samples that it reads as often.",
         ),
     ] = None,
     corpus: Annotated[
         str | None, typer.Option("--corpus", metavar="DIR", help="The corpus, to count tokens and to export.")
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", metavar="DIR", help="Export the mixture's part of ours, sampled.")
+        str | None,
+        typer.Option("--output", metavar="DIR", help="Export the subsets' part of the mixture, sampled."),
     ] = None,
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
     seed: SeedOption = 1,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """How often each source of a training mixture is read, and the sampled export of it."""
+    """Print how often training reads each source of a mixture, and export the mixture if --output is given."""
     target, proxy = parse_tokens(target_tokens), parse_tokens(proxy_tokens) if proxy_tokens else None
     if proxy and proxy > target:
         raise UsageError("--proxy-tokens: a smaller run has fewer tokens than --target-tokens")
@@ -199,57 +163,36 @@ def plan_mixture_(
         what = "--output" if output else f"--subset {unknown[0]}"
         raise UsageError(f"{what}: needs --corpus{'' if output else f', or its tokens, as in {unknown[0]}:93.1B'}")
     if not unknown and not output:
-        planned = plan_mixture(sources, target, proxy)
-        _show_plan(planned, target, proxy, Console(stderr=True, highlight=False))
-        if as_json:
-            print_json(_told(planned, target, proxy))
+        mixture = _as_json(plan_mixture(sources, target, proxy), target, proxy)
+        show_mixture(Console(stderr=True, highlight=False), mixture)
+        if call.as_json:
+            print_json(mixture)
         return
     assert corpus
-    also: dict[str, Any] = {}
-    with running("plan-mixture", corpus, config, set_, master, as_json, also=also) as run:
+    on_corpus = call.on(corpus)
+    with running(on_corpus) as run:
         planned = plan_mixture(with_tokens(run, sources), target, proxy)
-        also |= _told(planned, target, proxy)
-        _show_plan(planned, target, proxy, run.progress.console)
+        mixture = _as_json(planned, target, proxy)
+        on_corpus.result.update(mixture)
+        on_corpus.show(show_mixture, mixture)
         if output:
             manifest = export_mixture(run, planned, target, proxy, output, format_, size, seed)
-            also["export"] = _show_export(manifest, output, run.progress.console)
+            _report_export(on_corpus, manifest, output)
 
 
-def _told(planned: list[Planned], target: int, proxy: int | None) -> dict[str, Any]:
+def _as_json(planned: list[Planned], target: int, proxy: int | None) -> dict[str, Any]:
     values = {"target_tokens": target, "proxy_tokens": proxy, "sources": [one.told() for one in planned]}
     return {**values, "warnings": warnings(planned)}
 
 
-def _show_plan(planned: list[Planned], target: int, proxy: int | None, console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, title="Mixture", title_justify="left", pad_edge=False)
-    headings = ["tokens", "share", f"of {_billions(Fraction(target))}", "epochs"]
-    headings += [f"sample for {_billions(Fraction(proxy))}"] if proxy else []
-    table.add_column("")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for one in planned:
-        cells = [_billions(Fraction(one.tokens)), f"{float(one.share):.2%}", _billions(one.target)]
-        cells += [f"{float(one.epochs):.2f}", *([_billions(one.sample)] if proxy else [])]
-        table.add_row(Text(f"{one.name}{' (external)' if one.external else ''}"), *cells)
-    console.print(table)
-    for warning in warnings(planned):
-        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-
-
-def _billions(tokens: Fraction) -> str:
-    return f"{float(tokens) / 1e9:,.2f} B" if tokens >= 10**7 else f"{round(tokens):,}"
-
-
-def _show_export(manifest: dict[str, Any], output: str, console: Console) -> dict[str, Any]:
-    """Tells what was exported; the same without the single shards."""
-    told = {}
-    for name, of in manifest["subsets"].items():
-        told[name] = {key: value for key, value in of.items() if key != "shards"} | {"shards": len(of["shards"])}
-        line = f"{name}: {of['documents']:,} documents, {of['characters']:,} characters"
-        tokens = f", {of['tokens']:,} tokens ({manifest['tokenizer']})" if "tokens" in of else ""
-        console.print(f"{line}{tokens}, {len(of['shards'])} shards", markup=False, soft_wrap=True)
-    console.print(f"Shards and manifest.json: {output}", markup=False, soft_wrap=True)
-    return {"output": output, "subsets": told}
+def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:
+    """Has the call print what was exported, without the single shards."""
+    subsets = {
+        name: {key: value for key, value in of.items() if key != "shards"} | {"shards": len(of["shards"])}
+        for name, of in manifest["subsets"].items()
+    }
+    call.result["export"] = {"output": output, "subsets": subsets}
+    call.show(show_export, call.result["export"], manifest.get("tokenizer"))
 
 
 def _parse_size(text: str) -> int:

@@ -1,187 +1,201 @@
 """The stages, from WARCs to the report: all of them, or one over what is not done yet."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Self
 
 import typer
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import (
-    BaseUrlOption,
-    ConfigOption,
-    CorpusOption,
-    CrawlOption,
-    FilesOption,
-    HostsOption,
-    IndexOption,
-    Inputs,
-    JsonOption,
-    MasterOption,
-    SetOption,
-    UntilOption,
-    UrlsOption,
-)
-from swallow_spark.commands.running import running, with_rules
+from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.running import Register, running, with_rules
+from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
-from swallow_spark.files.inputs import (
-    Places,
-    expand,
-    part_of,
-)
-from swallow_spark.report.compare import compare, show_comparison
+from swallow_spark.files.inputs import Places, expand, part_of
+from swallow_spark.report.compare import compare
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
-from swallow_spark.stages.run import (
-    Run,
-    check_config,
-)
-from swallow_spark.tables import InputFile
+from swallow_spark.stages.run import check_config
 
-app = typer.Typer()
+CrawlOption = Annotated[str, typer.Option("--crawl", metavar="NAME", help="The crawl that the inputs belong to.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
+        "or cc:CC-MAIN-YYYY-WW.",
+        show_default=False,
+    ),
+]
 
 
-@app.command()
+def _known_end(name: str) -> str:
+    if name not in pipeline.STAGES.ends:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, pipeline.STAGES.ends))}.")
+    return name
+
+
+UntilOption = Annotated[
+    str,
+    typer.Option(
+        "--until",
+        metavar="STAGE",
+        callback=_known_end,
+        help=f"Go no further, and do only what that needs: {', '.join(pipeline.STAGES.ends)}.",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnWarcs(OnCorpus):
+    """A call of a command that reads WARCs, of Common Crawl or others."""
+
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            "--base-url", metavar="URL", help="Where Common Crawl's files are: http(s)://, s3:// or a directory."
+        ),
+    ] = None
+    files: Annotated[
+        str | None,
+        typer.Option("--files", metavar="FROM:TO", help="Only these lines of the crawl's warc.paths, as in 0:100."),
+    ] = None
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index",
+            metavar="PATH",
+            help="Fetch only the Japanese pages that Common Crawl's columnar index names: Parquet files, a directory "
+            "or listing of them, local or remote, or cc:CC-MAIN-YYYY-WW.",
+        ),
+    ] = None
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--hosts", metavar="PATTERN", help="With --index: only these hosts, as in '*.ac.jp'; repeatable."),
+    ] = None
+    urls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--urls",
+            metavar="PATTERN",
+            help="With --index: only these URLs, as in 'https://*/blog/*'; repeatable. With --hosts, both must match.",
+        ),
+    ] = None
+
+    def with_base_url(self) -> Self:
+        return self.overriding(f"ingest.base_url={self.base_url}") if self.base_url else self
+
+    def selection(self) -> Selection | None:
+        """What the index is asked for. Raises UsageError."""
+        if (self.hosts or self.urls) and not self.index:
+            raise UsageError("--hosts and --urls choose from an index: give --index as well")
+        return Selection(self.index, tuple(self.hosts or ()), tuple(self.urls or ())) if self.index else None
+
+    def warcs(self, crawl: str, inputs: list[str]) -> Register:
+        """How `running` finds the WARCs to register. Raises UsageError."""
+        part = part_of(self.files) if self.files is not None else None
+        if part and not any(argument.startswith("cc:") for argument in inputs):
+            raise UsageError("--files takes lines of a crawl's warc.paths: give an INPUT cc:CC-MAIN-YYYY-WW")
+        return crawl, lambda config: expand(inputs, _places(config), part=part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build(OnWarcs):
+    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")] = (
+        field()
+    )
+
+
+@command("build")
 def build(
-    corpus: CorpusOption,
+    call: Build,
     inputs: Inputs,
-    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")],
     crawl: Annotated[
         str | None, typer.Option("--crawl", metavar="NAME", help="Default: that of cc: inputs, else `crawl`.")
     ] = None,
-    base_url: BaseUrlOption = None,
-    files: FilesOption = None,
-    index: IndexOption = None,
-    hosts: HostsOption = None,
-    urls: UrlsOption = None,
-    until: UntilOption = pipeline.Until.REPORT,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
+    until: UntilOption = "report",
 ) -> None:
-    """All stages, from WARCs to subsets and the report. The same command again goes on where a run was stopped."""
+    """Run all stages, from WARCs to subsets and the report. The same command again continues a run that was stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
-    overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
-    found = warcs(name, inputs, files)
-    with running("build", corpus, config, overrides, master, as_json, register=found, scores=until.scores) as run:
+    selection, register = call.selection(), call.warcs(name, inputs)
+    with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
         pipeline.build(run, name, selection, until)
 
 
-@app.command()
+@command("ingest")
 def ingest(
-    corpus: CorpusOption,
+    call: OnWarcs,
     crawl: CrawlOption,
     inputs: Inputs,
-    config: ConfigOption = None,
-    base_url: BaseUrlOption = None,
-    files: FilesOption = None,
-    index: IndexOption = None,
-    hosts: HostsOption = None,
-    urls: UrlsOption = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """WARCs to `pages`: the Japanese pages' main text, with failures and the ledger."""
-    overrides, selection = with_base_url(set_, base_url), selection_of(index, hosts, urls)
-    with running("ingest", corpus, config, overrides, master, as_json, register=warcs(crawl, inputs, files)) as run:
-        pipeline.ingest(run, crawl, selection)
+    """Read WARCs into `pages`: the main text of the Japanese pages, with failures and the ledger."""
+    selection, register = call.selection(), call.warcs(crawl, inputs)
+    with running(call.with_base_url(), register=register) as run:
+        pipeline.build(run, crawl, selection, until="ingest")
 
 
-@app.command("import")
+@command("import")
 def import_(
-    corpus: CorpusOption,
+    call: OnCorpus,
     crawl: CrawlOption,
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT...", help="Files of .jsonl, .jsonl.gz, .jsonl.zst or .parquet.")
     ],
-    config: ConfigOption = None,
-    until: UntilOption = pipeline.Until.INGEST,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
+    until: UntilOption = "ingest",
 ) -> None:
-    """Text extracted elsewhere (columns text, and url, title, date where present) to `pages`, and on to the stage of
-    `--until`."""
+    """Read text that was extracted elsewhere into `pages` (columns text, and url, title, date where present), and go on
+    to the stage of `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running("import", corpus, config, set_, master, as_json, register=found, scores=until.scores) as run:
+    with running(call, register=found, scores=_scores(until)) as run:
         pipeline.build(run, crawl, until=until)
 
 
-def with_base_url(overrides: list[str] | None, base_url: str | None) -> list[str]:
-    return [*(overrides or ()), *([f"ingest.base_url={base_url}"] if base_url else ())]
-
-
-def selection_of(index: str | None, hosts: list[str] | None, urls: list[str] | None) -> Selection | None:
-    if (hosts or urls) and not index:
-        raise UsageError("--hosts, --urls: they narrow what an index names, so --index is needed")
-    return Selection(index, tuple(hosts or ()), tuple(urls or ())) if index else None
-
-
-def warcs(crawl: str, inputs: list[str], files: str | None) -> tuple[str, Callable[[Config], list[InputFile]]]:
-    """How `running` finds the WARCs to register."""
-    part = part_of(files) if files is not None else None
-    if part and not any(argument.startswith("cc:") for argument in inputs):
-        raise UsageError("--files: it takes lines of a crawl's warc.paths, so an INPUT cc:CC-MAIN-YYYY-WW is needed")
-    return crawl, lambda config: expand(inputs, _places(config), part=part)
+def _scores(until: str) -> bool:
+    return "score" in pipeline.STAGES.needed(until)
 
 
 def _places(config: Config) -> Places:
     return Places(config.ingest.base_url, config.ingest.access())
 
 
-def _stage(name: str, text: str, work: Callable[[Run], object]) -> None:
-    """A command for one stage over what is not done yet."""
+def _command(name: str, text: str) -> None:
+    """A command for one stage over what is not done yet, or for all annotations."""
 
-    def command(
-        corpus: CorpusOption,
-        config: ConfigOption = None,
-        set_: SetOption = None,
-        master: MasterOption = None,
-        as_json: JsonOption = False,
-    ) -> None:
-        with running(name, corpus, config, set_, master, as_json, scores=name == "score") as run:
-            work(run)
+    def work(call: OnCorpus) -> None:
+        stages = {stage.name for stage in pipeline.STAGES if name in (stage.name, stage.end)}
+        with running(call, scores="score" in stages) as run:
+            pipeline.do(run, stages)
 
-    app.command(name, help=text)(command)
+    work.__doc__ = text
+    command(name)(work)
 
 
-_stage("sketch", "Signatures of the pages, for dedup.", lambda run: pipeline.annotate(run, measure=False))
-_stage("measure", "Features of the pages, for the rules.", lambda run: pipeline.annotate(run, sketch=False))
-_stage("annotate", "Signatures and features, in one scan of the text.", pipeline.annotate)
-_stage("deduplicate", "Which pages are kept, over all pairs that share a bucket.", pipeline.deduplicate)
+for _stage in pipeline.STAGES:
+    if _stage.help:
+        _command(_stage.name, _stage.help)
+_command("annotate", "Make all annotations that pages lack, in one scan of the text.")
 
 
-@app.command()
+@command("decide")
 def decide(
-    corpus: CorpusOption,
-    config: ConfigOption = None,
+    call: OnCorpus,
     preset: Annotated[
-        str | None, typer.Option("--preset", metavar="NAME", help="Take the rules alone from this configuration.")
+        str | None, typer.Option("--preset", metavar="NAME", help="Take only the rules from this configuration.")
     ] = None,
     other: Annotated[
         str | None, typer.Option("--compare", metavar="NAME", help="Decide by these rules too, and compare the two.")
     ] = None,
-    set_: SetOption = None,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Verdicts of the preset's rules on the pages that dedup keeps."""
-    also: dict[str, Any] = {}
-    with running("decide", corpus, config, set_, master, as_json, preset=preset, also=also) as run:
+    """Apply the rules of a preset to the pages that dedup keeps."""
+    with running(call, preset=preset) as run:
         second = replace(run, config=with_rules(run.config, other, ())) if other else None
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
         if second:
             check_config(second.config, models=False)
-        pipeline.decide(run)
+        pipeline.do(run, {"decide"})
         if second:
-            pipeline.decide(second)
-            compared = compare(*(Finished(run.spark, run.corpus, r.config) for r in (run, second)))
-            also["comparison"] = compared
-            show_comparison(compared, run.progress.console)
-
-
-_stage("score", "Scores of the accepted pages by the classifiers.", pipeline.score)
-_stage("report", "The report: one HTML page below the corpus.", pipeline.report)
+            pipeline.do(second, {"decide"})
+            compared = compare(*(Finished(run.spark, each.lineage) for each in (run, second)))
+            call.result["comparison"] = compared
+            call.show(show_comparison, compared)

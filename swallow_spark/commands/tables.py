@@ -1,39 +1,110 @@
-"""Tables for people: the funnel of a run, in plain words."""
+"""What commands print for people, all of it."""
 
-from typing import Any
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from swallow_spark.config.decide import Bound
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import printable
 from swallow_spark.report.change import Change
 
+_NUMBER: Final = re.compile(r"[+-]?\d")
+_EXCERPT_CHARS: Final = 60
 
-def show_summary(summary: dict[str, Any], corpus: Corpus, console: Console) -> None:
-    """Prints the funnel as far as it goes, the ledger's sum, and where everything is."""
-    table = Table(box=box.SIMPLE_HEAD, title="From records to subsets", title_justify="left", pad_edge=False)
-    table.add_column("")
-    for heading in ("documents", "of pages", "characters"):
-        table.add_column(heading, justify="right")
+
+def print_json(values: dict[str, Any]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False))
+
+
+def print_result(values: dict[str, Any], as_json: bool, show: Callable[..., None], *more: Any) -> None:
+    """Prints what a command was called for on standard output: as JSON, or for people by `show(console, values,
+    *more)`."""
+    if as_json:
+        print_json(values)
+    else:
+        show(Console(file=sys.stdout, highlight=False), values, *more)
+
+
+def print_table(
+    console: Console, headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
+) -> None:
+    """Prints a table that loses nothing where the console is narrow: text is folded, and numbers stay whole.
+
+    A column whose cells all begin with a digit or a sign is one of numbers, and aligned to the right. An int gets
+    commas, a float six significant digits; None is an empty cell.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
+    table.show_header = any(headings)
+    for heading, *column in zip(headings, *cells, strict=True):
+        filled = [cell for cell in column if cell]
+        if filled and all(_NUMBER.match(cell) for cell in filled):
+            table.add_column(Text(heading), justify="right", no_wrap=True, min_width=max(map(len, (heading, *filled))))
+        else:
+            table.add_column(Text(heading), overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table, crop=False)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Prints a line as it is, however long."""
+    console.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return printable(f"{value:.6g}" if isinstance(value, float) else str(value)).replace("\n", " ")
+
+
+def show_values(console: Console, values: Mapping[str, Any]) -> None:
+    """A result by its names; what is in a dictionary is indented below its name."""
+    for name, value in values.items():
+        print_line(console, f"{name}:" if isinstance(value, dict) else f"{name}: {_plain(value)}")
+        for key, entry in value.items() if isinstance(value, dict) else ():
+            print_line(console, f"  {key}: {_plain(entry)}")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# ---- runs
+
+
+def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
+    """The funnel as far as it goes, the ledger's sum, and where everything is."""
     pages = summary["pages"]
-    for name, documents, characters in _funnel(summary):
-        share = f"{documents / pages:.1%}" if pages and name != "records read" else ""
-        table.add_row(name, f"{documents:,}", share, f"{characters:,}" if characters is not None else "")
-    console.print(table)
-    console.print(_ledger(summary), markup=False, soft_wrap=True)
+    rows = [
+        (name, documents, f"{documents / pages:.1%}" if pages and name != "records read" else "", characters)
+        for name, documents, characters in _funnel(summary)
+    ]
+    print_table(console, ("", "documents", "of pages", "characters"), rows, "From records to subsets")
+    print_line(console, _ledger(summary))
     if summary["file_failures"]:
-        console.print(f"Damage outside of records: {_listed(summary['file_failures'])}", markup=False, soft_wrap=True)
+        print_line(console, f"Damage outside of records: {_listed(summary['file_failures'])}")
     if "bytes_fetched" in summary:
         fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
-        console.print(f"Fetched by the index: {fetched:,} of {of_files:,} bytes of the files", soft_wrap=True)
+        print_line(console, f"Fetched by the index: {fetched:,} of {of_files:,} bytes of the files")
     if summary.get("rejected"):
-        console.print(f"Rejected by the rules: {_listed(summary['rejected'])}", markup=False, soft_wrap=True)
-    _show_places(summary, corpus, console)
+        print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
+    _show_places(console, summary, corpus)
 
 
-def _funnel(summary: dict[str, Any]) -> list[tuple[str, int, int | None]]:
+def _funnel(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
     rows = [
         ("records read", summary["records"], None),
         ("Japanese pages", summary["pages"], summary["pages_characters"]),
@@ -47,58 +118,225 @@ def _funnel(summary: dict[str, Any]) -> list[tuple[str, int, int | None]]:
     return rows
 
 
-def _ledger(summary: dict[str, Any]) -> str:
+def _ledger(summary: Mapping[str, Any]) -> str:
     passed_over, failures = sum(summary["passed_over"].values()), sum(summary["failures"].values())
     text = f"{summary['records']:,} records = {summary['pages']:,} pages"
     text += f" + {passed_over:,} passed over" + (f" ({_listed(summary['passed_over'])})" if passed_over else "")
     return text + f" + {failures:,} failures" + (f" ({_listed(summary['failures'])})" if failures else "")
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {number:,}" for reason, number in counts.items())
 
 
-def _show_places(summary: dict[str, Any], corpus: Corpus, console: Console) -> None:
+def _show_places(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
     def place(relative: str) -> str:
         return str(corpus.root.local_path(relative)) if corpus.root.is_local else corpus.root.spark_path(relative)
 
     console.print()
     if summary.get("subsets"):
-        console.print(f"Subsets   {place('subsets')}", markup=False, soft_wrap=True)
+        print_line(console, f"Subsets   {place('subsets')}")
     if corpus.root.exists("report/index.html"):
-        console.print(f"Report    {place('report/index.html')}", markup=False, soft_wrap=True)
-    console.print(f"Tables    {place('')}", markup=False, soft_wrap=True)
+        print_line(console, f"Report    {place('report/index.html')}")
+    print_line(console, f"Tables    {place('')}")
 
 
-def show_check(result: dict[str, Any], console: Console) -> None:
-    """Prints what `check` has found, and what to do."""
+def show_change(console: Console, change: Change) -> None:
+    """What new crawls have changed."""
+    rows = [(name, before, now, f"{now - before:+,}") for name, (before, now) in change.documents.items()]
+    title = f"Since {change.finished}: {', '.join(change.new_crawls)}"
+    print_table(console, ("", "before", "now", "change"), rows, title)
 
-    def tell(line: str) -> None:
-        console.print(printable(line), markup=False, soft_wrap=True)
 
+def show_check(console: Console, result: Mapping[str, Any]) -> None:
+    """What `check` has found, and what to do."""
     for damage in result["damaged"]:
-        tell(f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
+        print_line(console, f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
     for path in result["unlisted"] if not result["held_by"] else ():
-        tell(f"left over: {path}: on no list, so never read; the next run deletes it")
+        print_line(console, f"left over: {path}: in no manifest, so never read; the next run deletes it")
     for crawl, number in result.get("files_pending", {}).items():
-        tell(f"pending: {number:,} input files of crawl {crawl} are in no finished batch")
+        print_line(console, f"pending: {number:,} input files of crawl {crawl} are in no finished batch")
     for entry in result["not_done"]:
-        tell(f"{entry['state']}: {entry['stage']}")
+        print_line(console, f"{entry['state']}: {entry['stage']}")
     if result["held_by"]:
-        tell(f"a run is at work: {result['held_by']}")
+        print_line(console, f"a run is at work: {result['held_by']}")
     if result["damaged"] or result["not_done"]:
-        tell("`swallow-spark build` with the same inputs does this again, and what was computed from it; nothing else")
+        said = "`swallow-spark build` with the same inputs does this again, and what was computed from it; nothing else"
+        print_line(console, said)
     elif not result["unlisted"] or result["held_by"]:
-        tell("all is done, and every file is there as it was written")
+        print_line(console, "all is done, and every file is there as it was written")
 
 
-def show_change(change: Change, console: Console) -> None:
-    """Prints what new crawls have changed."""
-    since = f"Since {change.finished}: {', '.join(change.new_crawls)}"
-    table = Table(box=box.SIMPLE_HEAD, title=since, title_justify="left", pad_edge=False)
-    table.add_column("")
-    for heading in ("before", "now", "change"):
-        table.add_column(heading, justify="right")
-    for name, (before, now) in change.documents.items():
-        table.add_row(name, f"{before:,}", f"{now:,}", f"{now - before:+,}")
-    console.print(table)
+# ---- rules
+
+
+def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, Bound]) -> None:
+    """Features and verdict of one text, those with a bound first."""
+    rows = []
+    others = (name for name, value in trial["features"].items() if name not in bounds and value is not None)
+    for feature in [*bounds, *others]:
+        value, bound = trial["features"][feature], bounds.get(feature)
+        limits = ", ".join(f"{k} {v:g}" for k, v in (bound or {}) if k != "source" and v is not None)
+        said = "not measured" if value is None else " ".join(bound.reasons(feature, value)) if bound else ""
+        rows.append((feature, None if value is None else _plain(value), limits, said))
+    print_table(console, ("feature", "value", "bounds", "reason"), rows)
+    verdict = "accepted" if trial["accepted"] else f"rejected: {', '.join(trial['reasons'])}"
+    print_line(console, f"{trial['preset']}: {verdict}")
+
+
+def show_comparison(console: Console, comparison: Mapping[str, Any]) -> None:
+    """Two presets over one corpus."""
+    print_line(console, f"\nOf {comparison['pages']:,} pages that dedup keeps:")
+    for name, pages in comparison["accepted"].items():
+        print_line(console, f"  accepted by {name}: {pages:,}".replace("by neither", "by neither preset"))
+    for title, rows in (
+        ("Pages by reason", comparison["reasons"]),
+        ("Reasons that pages have together", comparison["overlap"]),
+    ):
+        if rows:
+            print_table(console, list(rows[0]), [list(row.values()) for row in rows], title)
+    print_line(console, "Pages just below and above each bound:")
+    for bound in comparison["bounds"]:
+        print_line(console, f"  rejected if {bound['rejected_if']}")
+        for page in (bound["below"], bound["above"]):
+            if page:
+                shown = (page["value"], str(page["doc_id"]), page["url"], page["text"][:_EXCERPT_CHARS])
+                print_line(console, "    " + "  ".join(map(_cell, shown)))
+
+
+# ---- selection and export
+
+
+def show_bands(console: Console, bands: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """The bands of each ranking, where they begin at given thresholds."""
+    rows = [
+        (ranking, band, v["score"], v["documents"], f"{v['documents'] / v['of']:.2%}" if v["of"] else "")
+        for ranking, of in bands.items()
+        for band, v in of.items()
+    ]
+    headings = ("ranking", "band", "from score", "documents", "of the accepted")
+    print_table(console, headings, rows, "By thresholds that were given")
+
+
+def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | None) -> None:
+    """What was exported, and where to."""
+    for name, of in export["subsets"].items():
+        tokens = f", {of['tokens']:,} tokens ({tokenizer})" if "tokens" in of else ""
+        said = f"{of['documents']:,} documents, {of['characters']:,} characters{tokens}, {of['shards']} shards"
+        print_line(console, f"{name}: {said}")
+    print_line(console, f"Shards and manifest.json: {export['output']}")
+
+
+def show_mixture(console: Console, mixture: Mapping[str, Any]) -> None:
+    """A mixture's sources: their tokens, and how often each is read."""
+    target, proxy = mixture["target_tokens"], mixture["proxy_tokens"]
+    headings = ["", "tokens", "share", f"of {_billions(target)}", "epochs"]
+    headings += [f"sample for {_billions(proxy)}"] if proxy else []
+    rows = []
+    for one in mixture["sources"]:
+        name = f"{one['name']}{' (external)' if one['external'] else ''}"
+        numbers = (_billions(one["tokens"]), f"{one['share']:.2%}", _billions(one["target_tokens"]))
+        rows.append((name, *numbers, f"{one['epochs']:.2f}", *([_billions(one["sample_tokens"])] if proxy else [])))
+    print_table(console, headings, rows, "Mixture")
+    for warning in mixture["warnings"]:
+        print_line(console, f"Warning: {warning}")
+
+
+def _billions(tokens: int | Fraction) -> str:
+    return f"{float(tokens) / 1e9:,.2f} B" if tokens >= 10**7 else f"{round(tokens):,}"
+
+
+# ---- classifiers and labels
+
+_MEASURES: Final = {  # with the names of Swallow Corpus v2's Table 1
+    "documents": "documents",
+    "accuracy": "accuracy of the most probable class (Acc)",
+    "accuracy_4": "the same, of four classes (4-Acc)",
+    "rmse": "root mean square error of the expected value (RMSE)",
+    "mae": "mean absolute error of the expected value (MAE)",
+    "accuracy_2": "accuracy of expected value >= 1.5 (2-Acc)",
+    "accuracy_first_100_chars": "accuracy on the first 100 characters",
+    "accuracy_first_200_chars": "accuracy on the first 200 characters",
+}
+
+
+def show_measures(console: Console, found: Mapping[str, Any]) -> None:
+    """The measures of `evaluate`."""
+    values = {
+        name: found[key] if key == "documents" else f"{found[key]:.4f}"
+        for key, name in _MEASURES.items()
+        if key in found
+    }
+    print_table(console, ("", ""), list(values.items()))
+    labels = [label.removeprefix("__label__") for label in found["labels"]]
+    confusion = [(label, *row) for label, row in zip(labels, found["confusion"], strict=True)]
+    print_table(console, ("true class", *labels), confusion, "Predicted class")
+    bins = [
+        (f"{b['low']:.1f} to {b['high']:.1f}", b["documents"], f"{b['confidence']:.3f}", f"{b['accuracy']:.3f}")
+        for b in found["calibration"]["bins"]
+    ]
+    title = f"Calibration: expected error {found['calibration']['expected_error']:.4f}"
+    print_table(console, ("probability", "documents", "mean", "accuracy"), bins, title)
+
+
+def show_labels(console: Console, summary: Mapping[str, Any]) -> None:
+    """The distribution of the labels, as Swallow Corpus v2's Table 5 shows it."""
+    rows = [(score, of["documents"], f"{of['fraction']:.1%}") for score, of in summary["scores"].items()]
+    others = [(name, summary[name], "") for name in ("refused", "unparsable", "failed", "remaining")]
+    title = f"{summary['model']}, prompt {summary['prompt']}"
+    print_table(console, ("score", "documents", "of the scored"), [*rows, *others], title)
+    output = summary["output"]
+    said = f"{summary['labelled']:,} labels in {output}, shown in {output}.html; "
+    said += f"{summary['requests']:,} requests, {summary['tokens']:,} tokens"
+    if summary["stopped"]:
+        said += f"; stopped at label.{summary['stopped']}: the same command goes on"
+    print_line(console, said)
+
+
+def show_sample(console: Console, sample: Mapping[str, Any]) -> None:
+    print_line(console, f"{sample['pages']:,} pages in {sample['output']}")
+
+
+# ---- capacity
+
+_NEEDED: Final = {
+    "pages": "text and metadata (table pages)",
+    "sketches": "sketches",
+    "features": "features of the rules",
+    "duplicates_and_groups": "duplicates and groups",
+    "between_passes": "between passes of dedup, deleted at its end",
+    "exchanged": "exchanged by dedup in all (shuffle)",
+    "exchanged_at_once": "of it on the executors' disks at a time",
+    "lookups": "sorted doc_ids beside the text, mapped; at most",
+}
+
+
+def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
+    """What so many pages need."""
+    print_line(
+        console,
+        f"{found['bands']} bands of {found['rows_per_band']} values over shingles of {found['shingle_chars']} "
+        "characters. The probability that two pages of Jaccard similarity J share a bucket:",
+    )
+    curve = [
+        (j, f"{probability:.4f}", "█" * round(40 * probability)) for j, probability in found["probability"].items()
+    ]
+    print_table(console, ("J", "probability", ""), curve)
+    print_line(console, f"{found['pages']:,} pages of {found['chars_per_page']:,.0f} characters need:")
+    needed = [
+        (_NEEDED[name], _bytes(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
+    ]
+    print_table(console, ("", "in all", "a page"), needed)
+    worker, heap = (found["memory_per_core"][name] for name in ("python_worker", "jvm_heap"))
+    print_line(
+        console,
+        f"Memory of dedup, for each core, however many pages: a Python worker of up to {_bytes(worker)}, and "
+        f"{_bytes(heap)} of the JVM's heap. docs/scaling.md says what this was measured on.",
+    )
+
+
+def _bytes(number: float) -> str:
+    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if number >= unit:
+            return f"{number / unit:.3g} {name}"
+    return f"{number:,.0f} B"

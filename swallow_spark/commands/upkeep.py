@@ -7,47 +7,34 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, print_json
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command
 from swallow_spark.commands.running import configuration
-from swallow_spark.commands.tables import show_check
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    unlisted_directories,
-)
-from swallow_spark.corpus.integrity import (
-    confirmed,
-    damages,
-)
-from swallow_spark.corpus.lineage import (
-    COMPUTED_FROM,
-    taken_back,
-)
-from swallow_spark.corpus.lock import (
-    holder,
-    take_away,
-)
+from swallow_spark.commands.tables import print_json, show_check
+from swallow_spark.corpus.corpus import Corpus, unlisted_directories
+from swallow_spark.corpus.integrity import confirmed, damages
+from swallow_spark.corpus.lock import holder, take_away
 from swallow_spark.errors import UsageError
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.state import stages
 from swallow_spark.session import warm_up as class_archive
 from swallow_spark.session.session import choose_java
+from swallow_spark.stages.stage import Lineage
 
-app = typer.Typer()
 
-
-@app.command()
+@command("discard")
 def discard(
     corpus: CorpusOption,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(COMPUTED_FROM)}.")
+        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
     ] = None,
-    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="A crawl that shall go.")] = None,
+    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="Delete this crawl.")] = None,
 ) -> None:
-    """Deletes what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
+    """Delete what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
     subsets. Numbers of inputs stay; after a crawl has gone, `deduplicate` and what follows are to be done again."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in COMPUTED_FROM:
-        raise UsageError(f"--stage {stage}: it is one of {', '.join(COMPUTED_FROM)}")
+    if stage is not None and stage not in STAGES.directories:
+        raise UsageError(f"--stage {stage}: it is one of {', '.join(STAGES.directories)}")
     opened = Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: there is none of that name")
@@ -58,7 +45,7 @@ def discard(
 
 def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
     counts: Counter[str] = Counter()
-    for unit in taken_back(stage, crawl, corpus.units):
+    for unit in STAGES.taken_back(stage, crawl, corpus.units):
         corpus.forget(unit)
         counts[unit.stage] += 1
     for name, number in counts.items():
@@ -69,7 +56,7 @@ def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
         corpus.withdraw(crawl)
 
 
-@app.command()
+@command("check")
 def check(
     corpus: CorpusOption,
     content: Annotated[bool, typer.Option(help="Read every file as well, and compare its checksum.")] = False,
@@ -77,7 +64,7 @@ def check(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Finds what is missing, cut, unreadable or not done, and tells what to do. Changes nothing; exit status 1 if
+    """Find what is missing, cut, unreadable or not done, and say what to do. Changes nothing; exit status 1 if
     there is something to do."""
     opened = Corpus.open(corpus)
     stored = opened.stored()
@@ -92,23 +79,24 @@ def check(
     }
     if not any(damage.path == damage.unit.manifest for damage in found):
         pending = {crawl: len(opened.pending(crawl)) for crawl in opened.crawls().values()}
-        states = stages(opened, configuration(opened, config, set_), sum(pending.values()))
+        lineage = Lineage(STAGES, configuration(opened, config, set_), opened)
+        states = stages(lineage, sum(pending.values()))
         result["not_done"] = [{"stage": state.name, "state": state.state} for state in states if state.state != "done"]
         result["files_pending"] = {crawl: number for crawl, number in pending.items() if number}
     if as_json:
         print_json(result)
     else:
-        show_check(result, Console(file=sys.stderr, highlight=False))
+        show_check(Console(file=sys.stderr, highlight=False), result)
     if found or result["not_done"] or (result["unlisted"] and not result["held_by"]):
         raise typer.Exit(1)
 
 
-@app.command()
+@command("unlock")
 def unlock(
     corpus: CorpusOption,
-    force: Annotated[bool, typer.Option("--force", help="Take it away: that run is gone for certain.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove the lock: that run is certainly gone.")] = False,
 ) -> None:
-    """Tells who holds the lock of a corpus, and since when; takes it away if told to."""
+    """Print who holds the lock of a corpus, and since when; with --force, remove it."""
     opened = Corpus.open(corpus)
     held = take_away(opened.root) if force else holder(opened.root)
     if not held:
@@ -119,9 +107,9 @@ def unlock(
         raise typer.Exit(1)
 
 
-@app.command("warm-up")
+@command("warm-up")
 def warm_up() -> None:
-    """Makes later commands that run on this machine alone start sooner: compiles the kernels, and archives the classes
+    """Make later commands that run on this machine alone start sooner: compile the kernels, and archive the classes
     that Spark loads. Once after installing, updating or copying the environment, for each Java; takes 1 to 2 minutes,
     and 220 MB in the environment."""
     choose_java()

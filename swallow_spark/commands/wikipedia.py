@@ -5,22 +5,17 @@ from typing import Annotated
 
 import typer
 
-from swallow_spark.commands.options import JsonOption, MasterOption, show
+from swallow_spark.commands.options import Call, command
+from swallow_spark.commands.running import configuration, monitored
+from swallow_spark.commands.tables import show_values
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
-from swallow_spark.session.session import open_session
-from swallow_spark.training.wikipedia.step import (
-    Dump,
-    check,
-    read_categories,
-    write_positives,
-)
-
-app = typer.Typer()
+from swallow_spark.training.wikipedia.step import Dump, check, read_categories, write_positives
 
 
-@app.command("wiki-positives")
+@command("wiki-positives")
 def wiki_positives(
+    call: Call,
     pages: Annotated[
         Path,
         typer.Option("--pages", metavar="FILE", help="pages-articles .xml.bz2; or .parquet: text, title, categories."),
@@ -35,24 +30,23 @@ def wiki_positives(
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=0, max=20, help="How far to follow subcategories.")] = 0,
     min_chars: Annotated[int, typer.Option("--min-chars", min=1, help="Shorter articles are left out.")] = 200,
-    master: MasterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Wikipedia articles of some categories, as positives for `train --task wiki`."""
+    """Write the Wikipedia articles of some categories, as positive examples for a classifier of the Wiki task."""
     dump = Dump(pages, categorylinks, linktarget)
     check(dump)
     roots = read_categories(categories)
     if depth and pages.suffix == ".parquet":
-        raise UsageError("--depth: a Parquet file of articles doesn't tell what is below a category")
-    root = Root(output)
+        raise UsageError("--depth: a Parquet file of articles has no tree of categories")
+    settings, root = configuration(None, call.config, call.overrides), Root(output)
     if root.files(""):
-        raise UsageError(f"--output {output}: there are files in it; give a directory of its own")
-    root.make_directory("")
-    try:
-        done = write_positives(
-            open_session("swallow-spark wiki-positives", master), dump, roots, depth, min_chars, root
-        )
-    except BaseException:
-        root.delete("")
-        raise
-    show({**done, "output": output}, as_json)
+        raise UsageError(f"--output {output}: it has files in it; give a new or empty directory")
+    with monitored(call, settings, written=root) as progress:
+        root.make_directory("")
+        try:
+            with progress.stage(call.command):
+                done = write_positives(progress.spark, dump, roots, depth, min_chars, root)
+        except BaseException:
+            root.delete("")
+            raise
+        call.result.update(done, output=output)
+        call.show(show_values, call.result)

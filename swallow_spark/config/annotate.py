@@ -1,13 +1,10 @@
 """[sketch] and [features]: what is measured on each page's text."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from swallow_spark.config.section import (
-    ReadListing,
-    Section,
-)
+from swallow_spark.config.section import Listing, ReadListing, Section
 
 
 class Sketch(Section):
@@ -44,3 +41,12 @@ class Features(Section):
     groups: tuple[Literal["lines", "compression"], ...] = Field(
         default=(), description="Groups of features from other pipelines to measure as well."
     )
+
+    @property
+    def lists(self) -> dict[str, Listing]:
+        """The lists that are named, by their keys."""
+        return {key: listing for key in LISTS if (listing := getattr(self, key))}
+
+
+LISTS: Final = tuple(key for key, field in Features.model_fields.items() if ReadListing in get_args(field.annotation))
+"""The keys of [features] that name a list."""

@@ -6,13 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from swallow_spark.config.section import (
-    ExistingDirectory,
-    ExistingFile,
-    Name,
-    Section,
-    sha256_of,
-)
+from swallow_spark.config.section import ExistingDirectory, ExistingFile, Name, Section, sha256_of
 
 # The categories of the UT1 blocklists whose hosts Swallow's code rejects.
 # fmt: off

@@ -1,13 +1,14 @@
 """[decontamination]: pages that hold questions of benchmarks."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
+import pyarrow as pa
 from pydantic import Field
 
-from swallow_spark.config.section import (
-    ReadListing,
-    Section,
-)
+from swallow_spark.config.section import Listing, ReadListing, Section
+from swallow_spark.errors import ConfigError
+from swallow_spark.kernels.text import jsonl
 
 
 class Decontamination(Section):
@@ -29,3 +30,20 @@ class Decontamination(Section):
     def measured(self) -> dict[str, Any]:
         """What the shares depend on, without the bound that they are compared with."""
         return {key: value for key, value in self.meaning().items() if key != "rejected_from"}
+
+    def questions(self) -> list[str]:
+        """The questions of all lists, in their order. Raises ConfigError where a line has none."""
+        return [question for listing in self.against for question in self._of_list(listing)]
+
+    def _of_list(self, listing: Listing) -> Iterator[str]:
+        utf8 = listing.content.decode("utf-8-sig", errors="replace").encode()
+        for line in jsonl.read(pa.BufferReader(utf8)):
+            if line.problem:
+                raise ConfigError(f"{listing.location}, line {line.number}: no JSON: {line.problem[1]}")
+            row = line.value if isinstance(line.value, dict) else {}
+            question = next((row[field] for field in self.fields if isinstance(row.get(field), str)), None)
+            if question is None:
+                raise ConfigError(
+                    f"{listing.location}, line {line.number}: no text under any of {', '.join(self.fields)}"
+                )
+            yield question

@@ -5,11 +5,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from swallow_spark.config.access import Access
-from swallow_spark.config.section import (
-    Section,
-    Share,
-    public_address,
-)
+from swallow_spark.config.section import Section, Share, public_address
 
 CC_BASE: Final = "https://data.commoncrawl.org"
 CC_CRAWLS: Final = "https://index.commoncrawl.org/collinfo.json"

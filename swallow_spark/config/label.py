@@ -4,10 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from swallow_spark.config.section import (
-    ExistingFile,
-    Section,
-)
+from swallow_spark.config.section import ExistingFile, Section
 
 
 class Label(Section):

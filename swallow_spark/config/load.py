@@ -15,29 +15,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from swallow_spark.config.annotate import (
-    Features,
-    Sketch,
-)
+from swallow_spark.config.annotate import LISTS, Features, Sketch
 from swallow_spark.config.decide import Rules
 from swallow_spark.config.decontaminate import Decontamination
 from swallow_spark.config.deduplicate import Dedup
 from swallow_spark.config.execution import Execution, Monitoring, Report
 from swallow_spark.config.ingest import Ingest
 from swallow_spark.config.label import Label
-from swallow_spark.config.score import (
-    Classifier,
-    ClassifierName,
-)
+from swallow_spark.config.score import Classifier, ClassifierName
 from swallow_spark.config.section import Section
-from swallow_spark.config.select import (
-    Cleanup,
-    Plan,
-    Selection,
-    Subset,
-    Tokens,
-    plan,
-)
+from swallow_spark.config.select import Cleanup, Plan, Selection, Subset, Tokens, plan
 from swallow_spark.config.training import Training
 from swallow_spark.errors import ConfigError
 
@@ -178,8 +165,7 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
         return part.get(key) if isinstance(part, dict) else None
 
     parts: list[tuple[Any, str]] = [
-        (values.get("features"), "ng_words"),
-        (values.get("features"), "phrases"),
+        *((values.get("features"), key) for key in LISTS),
         (values.get("label"), "prompt"),
     ]
     parts += [(values.get("tokens"), "file")]

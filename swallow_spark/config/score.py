@@ -5,13 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from swallow_spark.config.section import (
-    NAME_PATTERN,
-    Section,
-    existing_file,
-    public_address,
-    sha256_of,
-)
+from swallow_spark.config.section import NAME_PATTERN, Section, existing_file, public_address, sha256_of
+from swallow_spark.kernels.classifiers import KINDS
 
 # A classifier's name becomes part of a column's, where a dot would stand for a field of a struct.
 ClassifierName = Annotated[str, Field(pattern=NAME_PATTERN.replace(".", ""))]
@@ -23,11 +18,20 @@ def _file_or_url(place: Path | str, info: ValidationInfo) -> Path | str:
     return existing_file(Path(place), info)
 
 
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"no such kind of classifier: {kind} (there are: {', '.join(KINDS)})")
+    return kind
+
+
 class Classifier(Section):
-    """A fastText model whose labels carry weights; a page's score is the sum of weight x probability."""
+    """A model whose labels carry weights; a page's score is the sum of weight x probability."""
 
-    meaningless = frozenset({"sha256"})
+    meaningless = frozenset({"sha256", "kind"})  # the kind has its own part in the fingerprint, with its version
 
+    kind: Annotated[str, AfterValidator(_known_kind)] = Field(
+        default="fasttext", description="What made the model; `fasttext` is the only kind."
+    )
     path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
         description="Model file, or its URL (https://, s3://), which is fetched once and checked against `sha256`."
     )

@@ -10,13 +10,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
 from swallow_spark.config.score import ClassifierName
-from swallow_spark.config.section import (
-    ExistingFile,
-    Name,
-    Section,
-    Share,
-    sha256_of,
-)
+from swallow_spark.config.section import ExistingFile, Name, Section, Share, sha256_of
 
 MOST_SUBSETS: Final = 63  # they are told apart by the bits of an int64
 

@@ -23,17 +23,8 @@ from swallow_spark.addresses import masked, shown
 from swallow_spark.config.section import NAME_PATTERN
 from swallow_spark.corpus import manifests
 from swallow_spark.corpus.lock import lock
-from swallow_spark.corpus.manifests import (
-    File,
-    Manifest,
-    Stored,
-    Unit,
-)
-from swallow_spark.corpus.read import (
-    Scan,
-    read_files,
-    scan_files,
-)
+from swallow_spark.corpus.manifests import File, Manifest, Stored, Unit
+from swallow_spark.corpus.read import Scan, read_files, scan_files
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.files.storage import Root

@@ -8,27 +8,13 @@ import deflate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-    Stored,
-    Unit,
-)
-from swallow_spark.corpus.lineage import DUPLICATES_OF_REMOVED
+from swallow_spark.corpus.corpus import Corpus, Manifest, Stored, Unit
 from swallow_spark.corpus.manifests import File
 from swallow_spark.errors import CorpusError, is_shortage
 
 _READERS: Final = 8
 _CHUNK_BYTES: Final = 4 << 20  # that each of them holds
 _BY_SIZE: Final = "to have it done again delete it first, for `build` looks at sizes alone"
-# The commands that do a stage's units again, where they aren't named like the stage.
-_COMMANDS: Final = {
-    "boundary": "deduplicate",
-    "host_lines": "select",
-    "remove": "select",
-    "selection": "ingest",
-    "tokens": "select",
-}
 
 
 class Damage(NamedTuple):
@@ -74,10 +60,13 @@ def confirmed(corpus: Corpus, found: Sequence[Damage], *, content: bool = False)
     return [damage for damage in damages(corpus, again, content=content) if damage.path in paths]
 
 
-def repair(corpus: Corpus, found: Stored, crawl: str | None, say: Callable[[str], None]) -> None:
+def repair(
+    corpus: Corpus, found: Stored, crawl: str | None, again: Callable[[Unit], str], say: Callable[[str], None]
+) -> None:
     """Takes back units with damage, and tells which command does them again. Only under the lock.
 
-    crawl: the one whose inputs the run reads. Raises CorpusError where pages of another one are damaged.
+    crawl: the one whose inputs the run reads. again: the command that does a unit again. Raises CorpusError where pages
+    of another crawl are damaged.
     """
     damaged: dict[Unit, str] = {}
     for damage in damages(corpus, found):
@@ -95,7 +84,7 @@ def repair(corpus: Corpus, found: Stored, crawl: str | None, say: Callable[[str]
                 "backup, or `swallow-spark discard --stage tombstones` and `remove` them again"
             )
     for unit, what in damaged.items():
-        say(f"{what}; {unit.stage} {unit.name} is taken back, and {_again(unit)} does it again")
+        say(f"{what}; {unit.stage} {unit.name} is taken back, and {again(unit)} does it again")
         for lost in _lost_with(unit, found):
             corpus.forget(lost)
 
@@ -105,15 +94,6 @@ def _lost_with(unit: Unit, found: Stored) -> list[Unit]:
     itself is the last one: who is interrupted finds the damage again."""
     made_of = [other for other in found.units if other != unit and other.manifest.endswith(f"/{unit.name}.json")]
     return [*made_of, unit] if unit.stage == "ingest" else [unit]
-
-
-def _again(unit: Unit) -> str:
-    """The command that does a unit again; `build` does what is on its way to the subsets."""
-    if unit == DUPLICATES_OF_REMOVED:
-        return "`swallow-spark remove`"
-    if unit.stage == "tokens" and not unit.name.startswith("accepted/"):
-        return "`swallow-spark export`"
-    return f"`swallow-spark {_COMMANDS.get(unit.stage, unit.stage)}` (or `build`)"
 
 
 def _unbalanced(manifest: Manifest) -> str | None:

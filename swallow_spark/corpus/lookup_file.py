@@ -5,8 +5,6 @@ a row of `doc_id.npy` lie side by side, so a probe touches few pages, and the pr
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from swallow_spark.errors import filling
+from swallow_spark.files.storage import replacing
+from swallow_spark.kernels.splitmix64 import mixed
 
 _KEY: Final = "doc_id"
 
@@ -30,13 +29,9 @@ class Identity(NamedTuple):
 
 
 def identity(doc_ids: npt.NDArray[np.int64]) -> Identity:
-    """How many they are, and the sums of the halves of their 64-bit hashes (the finalizer of SplitMix64: Steele, Lea
-    and Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Below 2**31 doc_ids, each fits int64."""
-    z = doc_ids.astype(np.uint64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
-    z ^= z >> np.uint64(31)
-    halves = (z & np.uint64(0xFFFFFFFF), z >> np.uint64(32))
+    """How many they are, and the sums of the halves of their 64-bit hashes. Below 2**31 doc_ids, each fits int64."""
+    hashes = mixed(doc_ids.astype(np.uint64))
+    halves = (hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32))
     return Identity(len(doc_ids), *(int(half.sum(dtype=np.uint64)) for half in halves))
 
 
@@ -90,23 +85,12 @@ def write(path: str | Path, batches: Iterator[pa.RecordBatch]) -> int:
     booleans. Without any batch the lookup has no row and no other column. Raises ValueError where doc_ids do not
     ascend, or a column is null somewhere, no number, or not the same in all batches; then `path` is as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        with filling(path):
-            num_rows = _write(unfinished, batches)
-        unfinished.chmod(0o755)  # mkdtemp's is for its owner alone; other users' workers may read this
-        if path.exists():
-            shutil.rmtree(path)
-        unfinished.rename(path)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return num_rows
+    with replacing(Path(path)) as directory:
+        return _write(directory, batches)
 
 
 def _write(directory: Path, batches: Iterator[pa.RecordBatch]) -> int:
+    directory.mkdir()
     schema = None
     num_rows, last = 0, -1
     with ExitStack() as stack:

@@ -49,6 +49,10 @@ class Lookups:
                 values.setdefault(name, np.zeros(len(doc_ids), column.dtype))[here[found]] = column[rows]
         return present, {name: column[present] for name, column in values.items()}
 
+    def among(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a batch whose doc_id is present."""
+        return batch.filter(pa.array(self.find(batch.column("doc_id").to_numpy())[0]))
+
 
 def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
     """Writes a narrow frame (doc_id, unique, and numeric columns) as lookups below the root.

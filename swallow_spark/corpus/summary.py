@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-)
+from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.kernels.text.personal import KINDS
 
 CLEANED = ("host_lines", *(f"masked_{kind}" for kind in KINDS))

@@ -8,7 +8,7 @@ import contextlib
 import io
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -24,6 +24,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark import __version__
+from swallow_spark.corpus.read import Scan
 from swallow_spark.errors import VersionError, filling
 from swallow_spark.files.storage import Root
 from swallow_spark.tables import CRAWL_SHIFT
@@ -63,13 +64,6 @@ class Outputs:
                 "executors need the driver's release (PYSPARK_PYTHON, or the archive of --archives)"
             )
         return OpenOutputs(self, task)
-
-    def write_all(self, table: str, batches: Iterable[pa.RecordBatch], task: int) -> Iterator[pa.RecordBatch]:
-        """Writes all batches into one table; yields what was written."""
-        with self.open(task) as outputs:
-            for batch in batches:
-                outputs.write(table, batch)
-            yield outputs.written()
 
 
 class OpenOutputs:
@@ -198,6 +192,31 @@ class _File:
             self._stream.close()
 
 
+class Rows(NamedTuple):
+    """Rows of a table, on their way to its file, with what is added up beside them."""
+
+    table: str
+    batch: pa.RecordBatch
+    sums: Mapping[str, int] | None = None
+
+
+Work = Callable[[Iterator[pa.RecordBatch]], Iterator[Rows]]
+
+
+def write_tables(rows: DataFrame | Scan, columns: Sequence[str], work: Work, outputs: Outputs) -> DataFrame:
+    """Writes what `work` makes of a task's batches (these columns), in the task: the wrapper of every task that writes.
+    A frame of what was written (schema WRITTEN)."""
+    return rows.select(*columns).mapInArrow(partial(_task, work=work, outputs=outputs), from_arrow_schema(WRITTEN))
+
+
+def _task(batches: Iterator[pa.RecordBatch], work: Work, outputs: Outputs) -> Iterator[pa.RecordBatch]:
+    context = TaskContext.get()
+    with outputs.open(context.partitionId() if context else 0) as opened:
+        for rows in work(batches):
+            opened.write(*rows)
+        yield opened.written()
+
+
 class Kernel(NamedTuple):
     """What makes the rows of a table from a frame's, in the task that writes them; so that no second worker of Python,
     nor the JVM, has to hand them on."""
@@ -215,20 +234,16 @@ def write(
 ) -> list[Any]:
     """Writes a frame as a table, or what `by` makes of it; the rows of what was written (outputs.WRITTEN), one a
     file."""
-    work = partial(_write_task, table=table, outputs=outputs, sums=sums, by=by)
-    return df.mapInArrow(work, from_arrow_schema(WRITTEN)).collect()
+    work = partial(_as_table, table=table, sums=sums, by=by)
+    return write_tables(df, df.columns, work, outputs).collect()
 
 
-def _write_task(
+def _as_table(
     batches: Iterator[pa.RecordBatch],
     table: str,
-    outputs: Outputs,
     sums: Callable[[pa.RecordBatch], dict[str, int]] | None,
     by: Kernel | None,
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in by.work(batches) if by else batches:
-            if batch.num_rows:
-                opened.write(table, batch, sums(batch) if sums else None)
-        yield opened.written()
+) -> Iterator[Rows]:
+    for batch in by.work(batches) if by else batches:
+        if batch.num_rows:
+            yield Rows(table, batch, sums(batch) if sums else None)

@@ -303,7 +303,7 @@ class Body(io.RawIOBase):
             elif response.status == 200:
                 self._take_whole(response)
             elif response.status in _COME_AGAIN:
-                raise _BrokenError(f"HTTP status {response.status}", _retry_after(response.headers.get("Retry-After")))
+                raise _BrokenError(f"HTTP status {response.status}", retry_after(response) or 0)
             elif response.status == 416 and self.version.bytes >= 0:
                 raise ChangedError(f"{shown(self._url)}: has changed: it ends before byte {self._position}")
             else:
@@ -354,13 +354,13 @@ def _content_length(response: urllib3.BaseHTTPResponse) -> int:
     return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else -1
 
 
-def _retry_after(header: str | None) -> float:
-    """Seconds; 0 where there is no such header or none that can be understood."""
-    if header is None:
-        return 0
-    if re.fullmatch(r"\d{1,9}", header.strip(), re.ASCII):
+def retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+    """Seconds from now that Retry-After asks for, as a number or a date (RFC 9110, section 10.2.3); None where there is
+    no such header or none that can be understood."""
+    header = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", header, re.ASCII):
         return float(header)
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
-        return 0
+        return None

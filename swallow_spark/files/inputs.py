@@ -5,11 +5,11 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from pyarrow import fs
@@ -19,21 +19,33 @@ from swallow_spark.config.access import Access
 from swallow_spark.config.ingest import CC_BASE
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.storage import (
-    fetch,
-    filesystem,
-    is_http,
-    is_uri,
-    version_of,
-)
+from swallow_spark.files.storage import fetch, filesystem, is_http, is_uri, version_of
+from swallow_spark.kernels.html.imported import Row, json_lines, parquet
 from swallow_spark.tables import InputFile
 
 _LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
 _CC: Final = re.compile(r"cc:(CC-MAIN-\d{4}-\d{2})")
 _WARCS: Final = "warc.paths.gz"
 _ASKED_AT_ONCE: Final = 16
-# Rows of text, whatever they are compressed with; everything else is a WARC.
-_TEXT_FORMATS: Final = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".jsonl.zst": "jsonl", ".parquet": "parquet"}
+
+
+class Format(NamedTuple):
+    """A format of text that was extracted elsewhere.
+
+    `rows` gives the rows of a PyArrow input file, numbered from 0, the same ones however often it is read: `(stream,
+    max_record_bytes)`. A row's strings may have `max_record_bytes` together; one that can't be used has a `problem`.
+    Raises OSError or pyarrow.ArrowException where the file itself is damaged; what came before it counts.
+    """
+
+    suffixes: tuple[str, ...]
+    rows: Callable[[Any, int], Iterator[Row]]
+
+
+TEXT_FORMATS: Final = {
+    "jsonl": Format((".jsonl", ".jsonl.gz", ".jsonl.zst"), json_lines),
+    "parquet": Format((".parquet",), parquet),
+}
+"""By the name that the table `inputs` holds. Every other file is a WARC."""
 
 
 class Places(NamedTuple):
@@ -176,8 +188,9 @@ def _file(location: str, text: bool, web: HttpClient) -> InputFile:
 
 def _format(location: str, text: bool) -> str:
     path = _path(location)
-    kind = next((kind for suffix, kind in _TEXT_FORMATS.items() if path.endswith(suffix)), "warc")
+    kind = next((name for name, format in TEXT_FORMATS.items() if path.endswith(format.suffixes)), "warc")
     if text == (kind == "warc"):
-        wanted = f"a file of text ({', '.join(_TEXT_FORMATS)})" if text else "a WARC (`import` takes extracted text)"
+        known = ", ".join(suffix for format in TEXT_FORMATS.values() for suffix in format.suffixes)
+        wanted = f"a file of text ({known})" if text else "a WARC (`import` takes extracted text)"
         raise InputError(f"{shown(location)}: not {wanted}")
     return kind

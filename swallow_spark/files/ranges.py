@@ -5,16 +5,8 @@ from typing import Any, Final
 
 from swallow_spark.addresses import shown
 from swallow_spark.errors import InputError
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
-from swallow_spark.files.storage import (
-    is_http,
-    open_random_access,
-    version_of,
-    version_of_opened,
-)
+from swallow_spark.files.http import HttpClient, Version
+from swallow_spark.files.storage import is_http, open_random_access, version_of, version_of_opened
 
 _S3_LEAST_BYTES: Final = 4 << 10  # of a range: a refusal that is longer than what was asked for isn't tried again
 

@@ -25,10 +25,7 @@ from pyarrow import fs
 
 from swallow_spark.addresses import is_masked, shown
 from swallow_spark.errors import ChangedError, InputError, filling, is_shortage
-from swallow_spark.files.http import (
-    HttpClient,
-    Version,
-)
+from swallow_spark.files.http import HttpClient, Version
 
 _HTTP: Final = ("http://", "https://")
 _S3_ATTEMPTS: Final = 8
@@ -198,26 +195,13 @@ class Root:
             with self.open_output(relative) as stream:
                 stream.write(content)
             return
-        path = self.local_path(relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
-        with _deleted_on_failure(temporary), temporary.open("wb") as stream:
+        with replacing(self.local_path(relative)) as fresh, fresh.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
 
     def create_exclusively(self, relative: str, content: bytes) -> bool:
-        """Makes a file that wasn't there; False where it was. Exact on local file systems, best effort elsewhere."""
-        path = self._path(relative)
-        if self.is_local:
-            try:
-                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            except FileExistsError:
-                return False
-            with _deleted_on_failure(Path(path)), os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-            return True
+        """Makes a file that wasn't there; False where it was. Best effort: of two at once, both may be told so."""
         if self.exists(relative):
             return False
         self.write_atomically(relative, content)
@@ -262,13 +246,22 @@ class Root:
 
 
 @contextlib.contextmanager
-def _deleted_on_failure(path: Path) -> Iterator[None]:
-    """Leaves no half-written file where a disk is full."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file or directory that takes the place of `path` when the block ends: it is there whole or not
+    at all. Its directory is made where needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         with filling(path):
-            yield
+            yield fresh
+            if path.is_dir():
+                shutil.rmtree(path)
+            fresh.replace(path)
     except BaseException:
-        path.unlink(missing_ok=True)
+        if fresh.is_dir():
+            shutil.rmtree(fresh, ignore_errors=True)
+        else:
+            fresh.unlink(missing_ok=True)
         raise
 
 

@@ -8,10 +8,7 @@ from pyarrow import fs
 
 from swallow_spark.errors import ChangedError, InputError
 from swallow_spark.files.http import Version
-from swallow_spark.files.storage import (
-    filesystem,
-    is_http,
-)
+from swallow_spark.files.storage import filesystem, is_http
 
 
 @contextmanager

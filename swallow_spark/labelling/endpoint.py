@@ -1,6 +1,5 @@
 """One request to an OpenAI-compatible server, and what can become of it."""
 
-import email.utils
 import json
 import os
 import time
@@ -10,6 +9,7 @@ from typing import Any, Final
 import urllib3
 
 from swallow_spark.errors import SwallowSparkError, UsageError
+from swallow_spark.files.http import retry_after
 
 MAX_ANSWER_BYTES: Final = 4 << 20
 MAX_SHOWN_CHARS: Final = 300
@@ -114,7 +114,7 @@ class Endpoint:
         if self._key:  # some servers repeat it
             said = said.replace(self._key, "…")
         if response.status in _PASSING or response.status >= 500:
-            raise PassingError(said, _seconds(response.headers.get("Retry-After")))
+            raise PassingError(said, retry_after(response))
         if response.status in _OUR_FAULT or 300 <= response.status < 400:
             raise EndpointError(f"{self.url}{path}: {said}")
         raise RefusedError(said)
@@ -150,17 +150,3 @@ def _message(content: bytes) -> str:
     except (ValueError, RecursionError):
         pass
     return " ".join(text.split())[:MAX_SHOWN_CHARS]
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After as seconds from now: a number, or a date (RFC 9110, section 10.2.3)."""
-    if retry_after is None:
-        return None
-    try:
-        return max(0.0, float(retry_after)) if float(retry_after) < float("inf") else None
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None

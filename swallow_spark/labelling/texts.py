@@ -1,18 +1,18 @@
 """Files of texts (tables.TEXTS): what the LLM is asked about, and what it said."""
 
-import gzip
-import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.files.storage import replacing
+from swallow_spark.kernels.text import jsonl
 from swallow_spark.tables import LABELS, TEXTS
 
 _ROWS: Final = 256
@@ -36,7 +36,7 @@ def _read(path: Path, names: list[str]) -> Iterator[Rows]:
     try:
         for rows in _parquet(path, names) if path.suffix == ".parquet" else _json_lines(path):
             yield [{name: row.get(name) for name in names} for row in rows]
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these texts: {error}") from error
 
 
@@ -48,33 +48,12 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
 
 
 def _json_lines(path: Path) -> Iterator[Rows]:
-    rows: Rows = []
-    with _open_lines(path) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}: line {number}: no JSON object")
-            rows.append(row)
-            if len(rows) == _ROWS:
-                yield rows
-                rows = []
-    yield rows
-
-
-@contextmanager
-def _open_lines(path: Path) -> Iterator[Iterator[bytes]]:
-    if path.name.endswith(".jsonl.gz"):
-        with gzip.open(path, "rb") as lines:
-            yield iter(lines)
-    elif path.name.endswith((".jsonl", ".jsonl.zst")):
-        compression = "zstd" if path.suffix == ".zst" else None
-        with io.BufferedReader(pa.input_stream(str(path), compression=compression)) as lines:
-            yield iter(lines)
-    else:
+    if not path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
         raise InputError(f"{path}: texts come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+    with pa.OSFile(str(path)) as file:
+        found = jsonl.objects(file)
+        while rows := list(islice(found, _ROWS)):
+            yield rows
 
 
 def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -89,20 +68,16 @@ class LabelWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
 
     @contextmanager
     def open(self) -> Iterator["LabelWriter"]:
-        try:
+        with replacing(self._path) as fresh:
             if self._path.suffix == ".parquet":
-                with pq.ParquetWriter(self._fresh, LABELS, compression="zstd") as self._parquet:
+                with pq.ParquetWriter(fresh, LABELS, compression="zstd") as self._parquet:
                     yield self
             else:
-                with self._fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
+                with fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
                     yield self
-            self._fresh.replace(self._path)
-        finally:
-            self._fresh.unlink(missing_ok=True)
 
     def write(self, rows: Rows) -> None:
         if self._path.suffix == ".parquet":

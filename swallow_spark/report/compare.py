@@ -5,17 +5,12 @@ from typing import Any, Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from swallow_spark.config.decide import Bound
 from swallow_spark.report.finished import Finished
 from swallow_spark.report.samples import pages_of
 
 _MOST_PAIRS: Final = 20
-_EXCERPT_CHARS: Final = 60
 
 
 def compare(first: Finished, second: Finished) -> dict[str, Any]:
@@ -102,34 +97,3 @@ def _beside_bounds(first: Finished, second: Finished, survivors: DataFrame) -> l
         {"rejected_if": said, "below": shown(row[f"b{i}"]), "above": shown(row[f"a{i}"])}
         for i, said in enumerate(edges)
     ]
-
-
-def show_comparison(comparison: dict[str, Any], console: Console) -> None:
-    """Prints a comparison for people."""
-    console.print(f"\nOf {comparison['pages']:,} pages that dedup keeps:", markup=False)
-    for name, pages in comparison["accepted"].items():
-        console.print(f"  accepted by {name}: {pages:,}".replace("by neither", "by neither preset"), markup=False)
-    for title, rows in (
-        ("Pages by reason", comparison["reasons"]),
-        ("Reasons that fall together", comparison["overlap"]),
-    ):
-        if not rows:
-            continue
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-        for heading, value in rows[0].items():
-            table.add_column(heading, justify="right" if isinstance(value, int) else "left")
-        for row in rows:
-            table.add_row(*(Text(_printable(value)) for value in row.values()))
-        console.print(table)
-    console.print("Pages just below and above each bound:", markup=False)
-    for bound in comparison["bounds"]:
-        console.print(f"  rejected if {bound['rejected_if']}", markup=False)
-        for page in (bound["below"], bound["above"]):
-            if page:
-                said = (page["value"], page["doc_id"], page["url"], page["text"][:_EXCERPT_CHARS])
-                console.print("    " + "  ".join(map(_printable, said)), markup=False, soft_wrap=True)
-
-
-def _printable(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
-    return "".join(c if c.isprintable() else " " for c in text)

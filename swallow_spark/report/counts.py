@@ -6,6 +6,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from swallow_spark.kernels.features import LISTS
 from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.report.contents import (
     Crawl,
@@ -146,9 +147,10 @@ def rules(have: Finished) -> Rules:
             described[f"{feature}:high"] = f"above {bound.max:g}", bound.source
         if bound.below is not None:
             described[f"{feature}:high"] = f"{bound.below:g} or above", bound.source
-    if have.config.features.ng_words is None and "ng_fraction:high" in described:
-        bound_of, source = described["ng_fraction:high"]
-        described["ng_fraction:high"] = f"{bound_of} (not measured: no NG expressions are configured)", source
+    for reason, (bound_of, source) in described.items():
+        key = LISTS.get(reason.rpartition(":")[0])
+        if key and key not in have.config.features.lists:
+            described[reason] = f"{bound_of} (not measured: features.{key} names no list)", source
     if section.hosts or section.host_lists:
         described["host:blocked"] = "host listed, or below one that is", "configuration: rules.hosts, host_lists"
     if section.url_prefixes or section.url_lists:

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
-from rich.console import Console
 from warcio.archiveiterator import ArchiveIterator
 from warcio.warcwriter import WARCWriter
 
@@ -16,16 +15,7 @@ from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.stages.annotate.tasks import FEATURES
-from swallow_spark.tables import (
-    BYTES_PER_FILE_NO,
-    DUPLICATES,
-    GROUPS,
-    PAGES,
-    REMOVED,
-    SCORES,
-    VERDICTS,
-    unpack_doc_id,
-)
+from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
 
 _TEXT_SHOWN = 400
 
@@ -48,23 +38,6 @@ class Explained:
             buffer = io.BytesIO()
             WARCWriter(buffer, gzip=False).write_record(found)
             return buffer.getvalue()
-
-    def show(self, console: Console) -> None:
-        """Prints it for people."""
-        for name, value in self.values.items():
-            if isinstance(value, dict):
-                console.print(f"{name}:", markup=False)
-                for key, entry in value.items():
-                    console.print(f"  {key}: {_shown(entry)}", markup=False)
-            else:
-                console.print(f"{name}: {_shown(value)}", markup=False)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = str(value)
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:

@@ -10,22 +10,20 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config.load import Config
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-)
+from swallow_spark.corpus.corpus import Manifest
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.stages.annotate.tasks import FEATURES
+from swallow_spark.stages.stage import Lineage
 from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, REMOVED, SCORES, SUBSETS, VERDICTS
 
 
 class Finished:
     """The finished units of a corpus, and their tables as frames."""
 
-    def __init__(self, spark: SparkSession, corpus: Corpus, config: Config) -> None:
-        self.corpus = corpus
-        self.config = config
+    def __init__(self, spark: SparkSession, lineage: Lineage) -> None:
+        self.lineage = lineage
+        self.corpus = lineage.corpus
+        self.config = lineage.config
         self.spark = spark
 
     @cached_property

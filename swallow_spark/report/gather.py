@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
 from swallow_spark.config.load import Config
-from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.report import counts, samples
 from swallow_spark.report.change import change
@@ -19,14 +18,16 @@ from swallow_spark.report.resources import resources
 from swallow_spark.report.sizes import overlaps, sizes
 from swallow_spark.report.state import runs, stages
 from swallow_spark.session.progress import Progress
+from swallow_spark.stages.stage import Lineage
 
 _PAGE_KEYS: Final = {"doc_id", "witness"}
 _SECRET: Final = re.compile(r"secret|passw|token|credential|access\.?key", re.IGNORECASE)
 
 
-def gather(spark: SparkSession, corpus: Corpus, config: Config, progress: Progress | None = None) -> Contents:
+def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = None) -> Contents:
     """The contents of a corpus's report, as far as its stages have come; `progress` is that of the present run."""
-    have = Finished(spark, corpus, config)
+    corpus, config = lineage.corpus, lineage.config
+    have = Finished(spark, lineage)
     chosen, largest = samples.chosen(have), samples.largest_groups(have)
     doc_ids = {row[key] for rows in (*chosen.values(), largest) for row in rows for key in row.keys() & _PAGE_KEYS}
     pages = samples.pages_of(have, doc_ids)
@@ -34,7 +35,7 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config, progress: Progre
         corpus=without_secrets(corpus.root.location),
         funnel=counts.funnel(have),
         ledger=counts.ledger(have),
-        stages=stages(corpus, config, have.files_pending),
+        stages=stages(lineage, have.files_pending),
         configuration=_configuration(config),
         versions={
             "swallow-spark": __version__,
@@ -53,7 +54,7 @@ def gather(spark: SparkSession, corpus: Corpus, config: Config, progress: Progre
         sample_seed=config.report.seed,
         sources=counts.sources(have) if have.ingested else None,
         change=change(corpus, summarise(corpus, config.rules.preset, config.classifiers)),
-        resources=tuple(resources(corpus, *((progress.seconds, progress.resources) if progress else ({}, {})))),
+        resources=tuple(resources(lineage, *((progress.seconds, progress.resources) if progress else ({}, {})))),
     )
 
 

@@ -6,7 +6,6 @@ text are replaced; only addresses that are plainly http or https become links.
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
@@ -15,13 +14,13 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from swallow_spark.errors import printable
 from swallow_spark.report import plots
 from swallow_spark.report.contents import Contents
 from swallow_spark.tables import unpack_doc_id
 
 _LONGEST_URL: Final = 2000
 # Explicit directional marks, embeddings, overrides and isolates: they would reorder what stands around them.
-_BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LINK: Final = re.compile(r"https?://[!#-;=?-Z\[\]_a-z~%\u00a1-\U0010ffff]+", re.IGNORECASE)
 
 PASSED_OVER: Final = {
@@ -65,27 +64,17 @@ def _as_markup(draw: Any) -> Any:
 
 
 def clean(text: str | None, most: int = 200) -> str:
-    """Text that can be shown: at most so many characters, blanks joined, control and direction characters replaced."""
+    """Text that can be shown: blanks joined, what could act on the page escaped, at most so many characters."""
     # Far more than `most` is cut off first: a hostile title may be megabytes long.
-    joined = " ".join(_replaced(text or "", 20 * most).split())
+    joined = printable(" ".join((text or "")[: 20 * most].split()))
     return joined if len(joined) <= most else f"{joined[: most - 1]}…"
-
-
-def _replaced(text: str, most: int) -> str:
-    return "".join("\ufffd" if _is_hostile(character) else character for character in text[:most])
-
-
-def _is_hostile(character: str) -> bool:
-    if character in "\n\t\r ":
-        return False
-    return unicodedata.category(character) in ("Cc", "Cs") or bool(_BIDI.match(character))
 
 
 def link(url: str | None) -> str | None:
     """The URL where it may become a link: http or https with a host, without blanks, controls or credentials."""
     if not url or len(url) > _LONGEST_URL or not _LINK.fullmatch(url):
         return None
-    if url.split() != [url] or any(map(_is_hostile, url)):
+    if url.split() != [url] or printable(url) != url:
         return None
     try:
         parts = urlsplit(url)

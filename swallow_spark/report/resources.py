@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from swallow_spark.corpus.corpus import Corpus
-
-# What one of Spark's stages measures; `annotate` is the scan that makes two of ours.
-_MADE_BY = {"annotate": ("sketch", "measure")}
+from swallow_spark.stages.stage import Lineage
 
 
 @dataclass(frozen=True)
@@ -22,13 +20,17 @@ class Used:
     bytes: int
 
 
-def resources(corpus: Corpus, seconds: Mapping[str, float], measured: Mapping[str, Mapping[str, float]]) -> list[Used]:
+def resources(
+    lineage: Lineage, seconds: Mapping[str, float], measured: Mapping[str, Mapping[str, float]]
+) -> list[Used]:
     """By stage, in the order of work. `seconds` and `measured` are of the run that is going on (progress.Progress)."""
     if not measured:
-        seconds, measured = _of_last_run(corpus)
+        seconds, measured = _of_last_run(lineage.corpus)
     found = []
     for stage, figures in measured.items():
-        manifests = [m for name in _MADE_BY.get(stage, (stage,)) for m in corpus.manifests(name)]
+        # `annotate` is the scan that makes several stages' units.
+        directories = {row.directory for row in lineage.stages if stage in (row.end, row.directory)}
+        manifests = [m for name in sorted(directories) for m in lineage.corpus.manifests(name)]
         files = [file for manifest in manifests for file in manifest.files]
         cpu = sum(manifest.cpu_seconds for manifest in manifests)
         rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)

@@ -7,16 +7,10 @@ from typing import Final, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config.load import Config
-from swallow_spark.corpus.corpus import Corpus
-from swallow_spark.corpus.lineage import Lineage
 from swallow_spark.report.contents import Overlap, Size, Sizes
 from swallow_spark.report.finished import Finished, is_any_of
-from swallow_spark.stages.tokens.tasks import (
-    Counting,
-    measure,
-    put_tokenizer,
-)
+from swallow_spark.stages.stage import Lineage
+from swallow_spark.stages.tokens.tasks import Counting, measure, put_tokenizer
 from swallow_spark.tables import VERDICTS
 
 _PRESETS: Final = ("swallow-v1", "swallow-v2")  # those that the table is to compare, whatever else is decided
@@ -41,7 +35,7 @@ def sizes(have: Finished) -> Sizes:
     of_pages = _estimates(have, counting, to_estimate, have.pages("doc_id", "text"))
     rows = [of_pages[step.name] if isinstance(step, _Step) else step for step in steps]
     for name, subset in have.summary.get("subsets", {}).items():
-        exact = exact_tokens(have.corpus, have.config, name) if counting else None
+        exact = exact_tokens(have.lineage, name) if counting else None
         if exact is not None:
             rows.append(Size(name, subset["documents"], subset["characters"], exact, 0.0))
         else:
@@ -105,17 +99,13 @@ def estimate(sample: Sequence[tuple[int, int]], documents: int, characters: int)
     return round(ratio * characters), documents * math.sqrt((1 - number / documents) * spread / number)
 
 
-def exact_tokens(corpus: Corpus, config: Config, name: str) -> int | None:
+def exact_tokens(lineage: Lineage, name: str) -> int | None:
     """The tokens of a subset by the configured tokenizer; None where they aren't all counted."""
-    lineage, total = Lineage(config), 0
-    texts = {manifest.unit: manifest for manifest in corpus.manifests("select", "crawl=")}
-    for pages in corpus.manifests("ingest"):
-        due = lineage.tokens(name, pages, [texts[pages.unit]]) if pages.unit in texts else None
-        counted = corpus.manifest(due.unit) if due and due.is_done(corpus) else None
-        if not counted:
-            return None
-        total += counted.counts.get("tokens", 0)
-    return total
+    due = lineage.due("subset_tokens", [name])
+    if len(due) < lineage.number("ingest") or not all(one.is_done(lineage.corpus) for one in due):
+        return None
+    counted = [manifest for one in due if (manifest := lineage.corpus.manifest(one.unit))]
+    return sum(manifest.counts.get("tokens", 0) for manifest in counted)
 
 
 def overlaps(have: Finished) -> tuple[Overlap, ...]:

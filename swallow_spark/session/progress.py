@@ -15,10 +15,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from swallow_spark.errors import printable
-from swallow_spark.session.metrics import (
-    Exporter,
-    SparkMetrics,
-)
+from swallow_spark.session.metrics import Exporter, SparkMetrics
 
 _SECONDS_BETWEEN_LOG_LINES = 15.0
 
@@ -53,7 +50,8 @@ class Progress:
     ) -> None:
         self._session = session
         self.console = console or Console(file=sys.stderr, highlight=False)
-        self._log, self._run_id, self._exporter = log, run_id, exporter
+        self.run_id = run_id
+        self._log, self._exporter = log, exporter
         self._starting = 0.0
         self.seconds: dict[str, float] = {}
         self.resources: dict[str, dict[str, float]] = {}
@@ -73,7 +71,7 @@ class Progress:
         """A line: the message, or as JSON the message and figures with time, run and stage."""
         if self._log == "json":
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            entry = {"time": now, "run": self._run_id, "stage": stage, "message": message, **figures}
+            entry = {"time": now, "run": self.run_id, "stage": stage, "message": message, **figures}
             self.console.out(json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=True))
         else:
             self.console.print(printable(message), markup=False, soft_wrap=True)

@@ -1,34 +1,28 @@
-"""What all steps share: the run, and what must be finished before."""
+"""What all stages share: the run, and the loop over batches of pages."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, partial
+from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from swallow_spark.config.lists import expressions
 from swallow_spark.config.load import Config
-from swallow_spark.config.section import Section
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-)
-from swallow_spark.corpus.lineage import (
-    Due,
-    Fingerprints,
-    Lineage,
-)
-from swallow_spark.errors import ConfigError, CorpusError, UsageError
+from swallow_spark.corpus.corpus import Corpus, Manifest, Unit
+from swallow_spark.corpus.lookups import Lookups, ship
+from swallow_spark.corpus.read import Scan
+from swallow_spark.corpus.write import Outputs
+from swallow_spark.errors import ConfigError, CorpusError
 from swallow_spark.kernels import features
-from swallow_spark.kernels.fasttext import fasttext
-from swallow_spark.kernels.text import contamination as contamination_kernel
-from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.classifiers import kind
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
-from swallow_spark.tables import InputFile
+from swallow_spark.stages.stage import Due, Lineage, Stages
+from swallow_spark.tables import PAGES, VERDICTS, InputFile
 
 
 @dataclass(frozen=True)
@@ -38,8 +32,11 @@ class Run:
     corpus: Corpus
     config: Config
     progress: Progress
+    stages: Stages
     inputs: Sequence[InputFile] = ()
     """As this call names them; those of earlier calls are in the corpus alone."""
+    only: frozenset[str] | None = None
+    """The names of the stages to do, where a function does several; None: all."""
 
     @property
     def spark(self) -> SparkSession:
@@ -47,7 +44,7 @@ class Run:
 
     @cached_property
     def lineage(self) -> Lineage:
-        return Lineage(self.config)
+        return Lineage(self.stages, self.config, self.corpus)
 
 
 def check_config(config: Config, *, models: bool) -> None:
@@ -60,12 +57,11 @@ def check_config(config: Config, *, models: bool) -> None:
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
             raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
-    for named in (config.features.ng_words, config.features.phrases):
-        if named:
-            ngwords.expressions(*named)
-    contamination_kernel.questions(config.decontamination.against, config.decontamination.fields)
+    for listing in config.features.lists.values():
+        expressions(listing)
+    config.decontamination.questions()
     for name, classifier in config.classifiers.items() if models else ():
-        model = fasttext.load(model_file(classifier))
+        model = kind(classifier.kind).load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(
                 f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "
@@ -73,19 +69,20 @@ def check_config(config: Config, *, models: bool) -> None:
             )
 
 
-def refuse_changes(config: Config, corpus: Corpus) -> None:
+def refuse_changes(lineage: Lineage) -> None:
     """Refuses another ingest or sketch than the corpus was made with. Raises CorpusError."""
-    prints = Fingerprints(config)
-    _refuse_change(corpus, "ingest", prints.ingest, config.ingest)
-    _refuse_change(corpus, "sketch", prints.sketch, config.sketch)
+    for stage in lineage.stages:
+        if stage.uniform:
+            expected, new = lineage.fingerprint(stage.name), stage.meaning(lineage.config, "")
+            _refuse_change(lineage.corpus, stage.name, expected, new)
 
 
-def _refuse_change(corpus: Corpus, stage: str, expected: str, section: Section) -> None:
+def _refuse_change(corpus: Corpus, stage: str, expected: str, meaning: dict[str, Any]) -> None:
     """All units of these stages are of one configuration: what follows compares pages with each other."""
     old = next((manifest for manifest in corpus.manifests(stage) if manifest.fingerprint != expected), None)
     if not old:
         return
-    new = json.loads(json.dumps(section.meaning()))
+    new = json.loads(json.dumps(meaning))
     keys = sorted({*old.meaning, *new})
     differences = [
         f"{stage}.{k}: {old.meaning.get(k)} -> {new.get(k)}" for k in keys if old.meaning.get(k) != new.get(k)
@@ -97,64 +94,10 @@ def _refuse_change(corpus: Corpus, stage: str, expected: str, section: Section) 
     )
 
 
-def complete(run: Run, stage: Literal["sketch", "measure"]) -> list[Manifest]:
-    """The units of a stage for all batches of pages. Raises UsageError where some are missing or out of date."""
-    corpus = run.corpus
-    batches = corpus.manifests("ingest")
-    missing = [pages for pages in batches if not run.lineage.annotate(stage, pages).is_done(corpus)]
-    if not batches or missing:
-        what = f"{len(missing)} of {len(batches)} batches of pages" if batches else "there are no pages: ingest"
-        raise UsageError(f"{corpus.root.location}: {what} first need `swallow-spark {stage}`")
-    there = {pages.unit for pages in batches}
-    return [manifest for manifest in corpus.manifests(stage) if manifest.unit in there]
-
-
-def deduplicated(run: Run) -> Manifest:
-    """The unit of dedup. Raises UsageError where it is missing or out of date."""
-    return _done(run, run.lineage.deduplicate(complete(run, "sketch")), "the pages")
-
-
-def verdicts(run: Run) -> dict[str, Manifest]:
-    """The units of the preset's verdicts, by crawl. Raises UsageError where one is missing or out of date."""
-    kept = deduplicated(run)
-    complete(run, "measure")
-    found = {}
-    for crawl in run.corpus.crawls().values():
-        if measured := run.corpus.manifests("measure", f"crawl={crawl}/"):
-            contaminated = contamination(run, crawl, kept)
-            found[crawl] = _done(run, run.lineage.decide(crawl, measured, kept, contaminated), "the pages")
-    return found
-
-
-def contamination(run: Run, crawl: str, kept: Manifest) -> list[Manifest]:
-    """The units of a crawl's shares of benchmarks' questions, where any are configured. Raises UsageError where one is
-    missing or out of date."""
-    if not run.config.decontamination.against:
-        return []
-    batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
-    return [_done(run, run.lineage.decontaminate(pages, kept), "the kept pages") for pages in batches]
-
-
 def of_crawl(manifest: Manifest, crawl: str) -> Manifest:
     """The part of a corpus-wide unit that lies in one crawl."""
     files = [file for file in manifest.files if f"/crawl={crawl}/" in file.path]
     return manifest.model_copy(update={"files": tuple(files)})
-
-
-def scored(run: Run, classifier: str) -> list[Manifest]:
-    """The units of a classifier's scores. Raises UsageError where one is missing or out of date."""
-    return [
-        _done(run, run.lineage.score(classifier, pages, decided), "the accepted pages")
-        for crawl, decided in verdicts(run).items()
-        for pages in run.corpus.manifests("ingest", f"crawl={crawl}/")
-    ]
-
-
-def _done(run: Run, due: Due, what: str) -> Manifest:
-    manifest = run.corpus.manifest(due.unit) if due.is_done(run.corpus) else None
-    if not manifest:
-        raise UsageError(f"{run.corpus.root.location}: {what} first need `swallow-spark {due.unit.stage}`")
-    return manifest
 
 
 def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> None:
@@ -172,6 +115,63 @@ def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> No
             raise
 
 
-def crawl_of(run: Run, manifest: Manifest) -> dict[int, str]:
-    name = manifest.unit.split("/")[0].removeprefix("crawl=")
-    return {number: crawl for number, crawl in run.corpus.crawls().items() if crawl == name}
+@dataclass(frozen=True)
+class Batch:
+    """A batch of pages, the units that are made of it in one scan, and where their tables are written."""
+
+    pages: Manifest
+    due: Sequence[Due]
+    outputs: Outputs
+    rows: Scan
+
+    @property
+    def variants(self) -> list[str]:
+        return [due.variant for due in self.due]
+
+
+def each_batch(
+    run: Run,
+    label: str,
+    due: Iterable[Due],
+    work: Callable[..., DataFrame],
+    ship: Callable[[Due], Lookups] | None = None,
+) -> None:
+    """Makes those units that aren't done: of each batch of pages, all that are missing in one scan of it, by `work`
+    (Batch, and what `ship` made), a frame of what was written.
+
+    label: what progress calls it. ship: makes what all batches of a crawl look their pages up in, given any of the
+    crawl's units; deleted when the crawl is done."""
+    pending: dict[str, dict[str, list[Due]]] = {}
+    for one in due:
+        if one.pages and not one.is_done(run.corpus):
+            pending.setdefault(one.crawl if ship else "", {}).setdefault(one.pages.unit, []).append(one)
+    for batches in pending.values():
+        units = list(batches.values())
+        with run.progress.stage(label):
+            shipped = [ship(units[0][0])] if ship else []
+            in_flight(run, partial(_make_batch, run, label, work, shipped), units)
+        for lookups in shipped:
+            run.corpus.root.delete(lookups.directory)
+
+
+def _make_batch(
+    run: Run, label: str, work: Callable[..., DataFrame], shipped: Sequence[Lookups], due: Sequence[Due]
+) -> None:
+    pages, corpus = due[0].pages, run.corpus
+    assert pages
+    tables = {one.unit: one.stage.tables(run.config, one.variant) for one in due}
+    schemas = {name: schema for of in tables.values() for name, schema in of.items()}
+    crawl = {number: name for number, name in corpus.crawls().items() if name == due[0].crawl}
+    outputs = corpus.outputs(Unit(label, pages.unit), schemas, crawl)
+    batch = Batch(pages, due, outputs, corpus.scan(run.spark, "pages", PAGES, [pages]))
+    written = work(batch, *shipped).collect()
+    for one in due:
+        one.commit(corpus, [row for row in written if row["table"] in tables[one.unit]])
+
+
+def ship_accepted(run: Run, due: Due) -> Lookups:
+    """The accepted pages of a crawl, for `each_batch`, by the verdicts that a unit is computed from."""
+    (decided,) = due.sources["decide"]
+    rows = run.corpus.read(run.spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, [decided])
+    accepted = rows.where("accepted").select("doc_id")
+    return ship(accepted, run.corpus.root, "accepted", decided.counts.get("accepted", 0))

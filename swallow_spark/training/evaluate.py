@@ -50,7 +50,7 @@ def measure(task: Task, model: fasttext.Model, examples: Examples) -> dict[str, 
         start = _probabilities(model, pc.utf8_slice_codeunits(examples.texts, 0, chars))[:, columns].argmax(axis=1)
         result[f"accuracy_first_{chars}_chars"] = float((start == examples.classes).mean())
     if task is EDU:
-        expected = fasttext.expected_score(model, probabilities, weights)
+        expected = model.expected_score(probabilities, weights)
         true = np.array(task.weights)[examples.classes]
         result["accuracy_4"] = result["accuracy"]
         result["rmse"] = float(np.sqrt(((expected - true) ** 2).mean()))

@@ -1,7 +1,5 @@
 """The two classification tasks, and reading their examples: text with a label or a score, from Parquet or JSONL."""
 
-import gzip
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +9,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.kernels.text import jsonl
 
+_COLUMNS: Final = ("text", "outcome", "source", "license", "model", "prompt")
 SCORED: Final = "scored"  # the outcome of a label that has a score
 
 
@@ -95,22 +94,14 @@ def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
 
 
 def _read_file(task: Task, path: Path) -> pa.Table:
-    suffixes = [suffix for suffix in path.suffixes if suffix in (".parquet", ".jsonl", ".gz", ".zst")]
     try:
-        if suffixes == [".parquet"] or path.is_dir():
+        if path.suffix == ".parquet" or path.is_dir():
             table = pq.read_table(path)
-        elif suffixes[:1] == [".jsonl"]:
-            data = path.read_bytes()
-            if suffixes[1:] == [".gz"]:
-                data = gzip.decompress(data)
-            elif suffixes[1:] == [".zst"]:
-                data = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
-            # A line may be longer than Arrow's usual block of 1 MB.
-            options = pyarrow.json.ReadOptions(block_size=max(1 << 20, len(data)))
-            table = pyarrow.json.read_json(io.BytesIO(data), options)
+        elif path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
+            table = _read_lines(task, path)
         else:
             raise InputError(f"{path}: examples come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these examples: {error}") from error
     if "outcome" in table.column_names:
         table = table.filter(pc.equal(table["outcome"], SCORED))
@@ -122,6 +113,14 @@ def _read_file(task: Task, path: Path) -> pa.Table:
     if not (pa.types.is_string(table["text"].type) or pa.types.is_large_string(table["text"].type)):
         raise InputError(f"{path}: column 'text' is {table['text'].type}, not text")
     return table
+
+
+def _read_lines(task: Task, path: Path) -> pa.Table:
+    """The columns that are used, where a line has them."""
+    with pa.OSFile(str(path)) as file:
+        rows = [{name: row[name] for name in (*_COLUMNS, task.column) if name in row} for row in jsonl.objects(file)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def _read_classes(task: Task, column: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:

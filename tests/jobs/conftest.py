@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from commands import Ran, call, run
-from corpora import DEMO_FILES, DEMO_PAGES, slice_of
+from corpora import slice_of
+from places import DEMO_WARCS
 from pyspark.sql import SparkSession
 
 
@@ -14,10 +15,7 @@ from pyspark.sql import SparkSession
 def warcs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Four small WARCs: 45 records each, of four of the demo's files."""
     directory = tmp_path_factory.mktemp("warcs")
-    return [
-        slice_of(DEMO_PAGES / f"{number:05}.warc.gz", directory / f"{number}.warc.gz", slice(0, 45))
-        for number in range(4)
-    ]
+    return [slice_of(DEMO_WARCS[number], directory / f"{number}.warc.gz", slice(0, 45)) for number in range(4)]
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +36,5 @@ def copy(built: Path, tmp_path: Path) -> Path:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
     """A corpus built from two of the demo's files by a process of its own, and how that ended."""
     corpus = tmp_path_factory.mktemp("demo") / "corpus"
-    ran = run("build", "--corpus", corpus, "--config", "demo", "--crawl", "demo", "--json", *DEMO_FILES)
+    ran = run("build", "--corpus", corpus, "--config", "demo", "--crawl", "demo", "--json", *DEMO_WARCS[:2])
     return corpus, ran

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import REPOSITORY, Ran, call
-from corpora import DEMO_FILES, members, rows
+from commands import Ran, call
+from corpora import members, rows
+from places import BROKEN, DEMO_WARCS
 from pyspark.sql import SparkSession
 
 from swallow_spark.tables import unpack_doc_id
 
-BROKEN = REPOSITORY / "tests" / "data" / "broken"
 FILES = sorted(path for path in BROKEN.iterdir() if ".warc" in path.name)
 Broken = tuple[Path, Ran]
 
@@ -66,7 +66,7 @@ def test_what_becomes_of_each_file(
 
 
 def test_a_crawl_without_a_japanese_page(spark: SparkSession, tmp_path: Path) -> None:
-    english = [content for _, url, content in members(DEMO_FILES[0]) if url and "/en-US/" in url]
+    english = [content for _, url, content in members(DEMO_WARCS[0]) if url and "/en-US/" in url]
     assert english
     source = tmp_path / "english.warc.gz"
     source.write_bytes(b"".join(english))

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from commands import Ran, call
-from corpora import DEMO_FILES, DEMO_PAGES, ids, members, rows, snapshot, tables
+from corpora import ids, members, rows, snapshot, tables
+from places import DEMO_PAGES, DEMO_WARCS
 from pyspark.sql import SparkSession
 from warcio.archiveiterator import ArchiveIterator
 
@@ -34,7 +35,7 @@ def test_the_summary_has_all_keys_and_its_sums_hold(demo: Demo) -> None:
     assert summary.keys() >= SUMMARY_KEYS
     passed_over, failures = sum(summary["passed_over"].values()), sum(summary["failures"].values())
     assert summary["records"] == summary["pages"] + passed_over + failures
-    assert summary["records"] == sum(1 for warc in DEMO_FILES for _ in members(warc))
+    assert summary["records"] == sum(1 for warc in DEMO_WARCS[:2] for _ in members(warc))
     assert summary["survivors"] + summary["duplicates"] == summary["pages"]
     counted = {table: len(found) for table, found in tables(corpus).items()}
     assert counted["pages"] == counted["sketches"] == counted["features"] == summary["pages"]
@@ -50,7 +51,7 @@ def test_the_ledger_accounts_for_each_record_of_each_file(demo: Demo) -> None:
     for row in rows(corpus, "ledger"):
         of_file[row["file_no"]] += row["num_records"]
         outcomes[row["outcome"]] += row["num_records"]
-    assert dict(of_file) == {number: sum(1 for _ in members(warc)) for number, warc in enumerate(DEMO_FILES)}
+    assert dict(of_file) == {number: sum(1 for _ in members(warc)) for number, warc in enumerate(DEMO_WARCS[:2])}
     passed_over = {f"passed_over:{reason}": number for reason, number in ran.json["passed_over"].items()}
     assert outcomes == {"page": ran.json["pages"], **passed_over}
 
@@ -106,7 +107,7 @@ def test_the_report_needs_nothing_else(demo: Demo) -> None:
 def truth() -> list[dict[str, Any]]:
     """The manifest's rows on the files that were built, with the page's doc_id."""
     ids_of = {}
-    for number, warc in enumerate(DEMO_FILES):
+    for number, warc in enumerate(DEMO_WARCS[:2]):
         offset = 0
         for _, _, content in members(warc):
             ids_of[warc.name, offset] = pack_doc_id(1, number, offset)
@@ -116,7 +117,7 @@ def truth() -> list[dict[str, Any]]:
         of_file: dict[str, list[dict[str, str]]] = defaultdict(list)
         for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
             of_file[row["file"]].append(row)
-    for warc in DEMO_FILES:
+    for warc in DEMO_WARCS[:2]:
         doc_ids = [doc_id for (name, _), doc_id in ids_of.items() if name == warc.name]
         kept = [d for d, (kind, _, _) in zip(doc_ids, members(warc), strict=True) if kind != "warcinfo"]
         for row, doc_id in zip(of_file[warc.name], kept, strict=True):
@@ -180,7 +181,7 @@ def test_a_doc_id_finds_its_record(demo: Demo) -> None:
     for row in rows(demo[0], "pages")[::10]:
         where = unpack_doc_id(row["doc_id"])
         assert where.crawl_no == 1
-        with DEMO_FILES[where.file_no].open("rb") as stream:
+        with DEMO_WARCS[where.file_no].open("rb") as stream:
             stream.seek(where.offset)
             record = next(iter(ArchiveIterator(stream)))
             assert record.rec_headers.get_header("WARC-Target-URI") == row["url"]
@@ -192,7 +193,7 @@ def test_a_doc_id_finds_its_record(demo: Demo) -> None:
 def test_the_same_command_again_does_nothing(spark: SparkSession, demo: Demo) -> None:
     corpus, ran = demo
     before = snapshot(corpus, "runs/", "report/")
-    again = call("build", "--corpus", corpus, "--config", "demo", "--crawl", "demo", "--json", *DEMO_FILES)
+    again = call("build", "--corpus", corpus, "--config", "demo", "--crawl", "demo", "--json", *DEMO_WARCS[:2])
     assert again.json == ran.json
     assert snapshot(corpus, "runs/", "report/") == before
     assert len(list((corpus / "runs").glob("*.json"))) == 2

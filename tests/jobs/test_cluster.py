@@ -13,8 +13,9 @@ from typing import Final
 
 import pytest
 import standalone
-from commands import REPOSITORY, call
+from commands import call
 from corpora import manifests, same_tables, tables
+from places import REPOSITORY, SUPPORT
 from pyspark.sql import SparkSession
 from standalone import EAGER_SPECULATION, SPARK_HOME, Cluster, speculative_tasks
 
@@ -79,7 +80,7 @@ def test_executors_that_are_killed_in_the_middle_of_dedup_change_no_row(
         there = Path(shutil.copytree(tmp_path / "sketched", tmp_path / f"undisturbed-{policy}"))
         assert call("deduplicate", "--corpus", there, "--set", f"dedup.policy={policy}").status == 0
         expected[policy] = tables(there)
-    command = submit(cluster, Path(__file__).with_name("all_policies.py"), *(str(tmp_path / one) for one in POLICIES))
+    command = submit(cluster, SUPPORT / "all_policies.py", *(str(tmp_path / one) for one in POLICIES))
     with (tmp_path / "log").open("wb") as log:
         driver = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     killed = 0

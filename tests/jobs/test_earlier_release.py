@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 from commands import call
 from corpora import same_tables, snapshot
+from places import EARLIER_RELEASE
 from pyspark.sql import SparkSession
-
-ARCHIVE = Path(__file__).parents[1] / "data" / "release-0.1.tar.xz"
 
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(ARCHIVE) as archive:
+    with tarfile.open(EARLIER_RELEASE) as archive:
         archive.extractall(directory, filter="data")
     return directory
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from commands import call
-from corpora import STAGES, ids, same_tables
+from corpora import ids, same_tables
 
 from swallow_spark.commands import running
 from swallow_spark.corpus import corpus as corpus_module
 from swallow_spark.corpus import lock
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session import progress
 
 
@@ -68,7 +69,7 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
 
 def test_build_does_again_just_what_is_damaged(copy: Path, built: Path, warcs: list[Path]) -> None:
     """A table that is cut, and a manifest that is gone with the rows of another still there."""
-    before = ids(copy, *STAGES)
+    before = ids(copy, *STAGES.directories)
     scores = next(copy.glob("scores/*/*/*/*.parquet"))
     scores.write_bytes(scores.read_bytes()[: scores.stat().st_size // 2])
     verdicts = next(copy.glob("manifests/decide/*/*.json"))
@@ -83,7 +84,7 @@ def test_build_does_again_just_what_is_damaged(copy: Path, built: Path, warcs: l
 
     ran = call("build", "--corpus", copy, "--config", "demo", "--crawl", "c", *warcs)
     assert ran.status == 0, ran.err
-    after = ids(copy, *STAGES)
+    after = ids(copy, *STAGES.directories)
     assert after.keys() == before.keys()
     again = {name.partition("/")[0] for name in after if after[name] != before[name]}
     assert again <= {"decide", "score", "select"}

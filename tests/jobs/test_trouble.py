@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from commands import call, own_environment
 from corpora import ids, rows, tables
+from places import SUPPORT
 from pyspark.sql import SparkSession
 
 OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
@@ -39,7 +40,7 @@ def test_full_disks_under_the_shuffle_and_the_corpus(
     place = tmp_path / "place"
     place.mkdir()
     ran = subprocess.run(
-        [*own_mounts, sys.executable, str(Path(__file__).with_name("full_disks.py")), str(copy), str(place)],
+        [*own_mounts, sys.executable, str(SUPPORT / "full_disks.py"), str(copy), str(place)],
         env={**own_environment(), "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
         capture_output=True,
         text=True,

@@ -6,15 +6,17 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 from rich.console import Console
-from test_gather import IDS, TEXTS, commit, ingested
+from small_corpus import IDS, TEXTS, commit, ingested
 
+from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
-from swallow_spark.corpus.lineage import Lineage
-from swallow_spark.report.compare import compare, show_comparison
+from swallow_spark.pipeline import STAGES
+from swallow_spark.report.compare import compare
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.annotate.tasks import FEATURES
+from swallow_spark.stages.stage import Lineage
 from swallow_spark.tables import VERDICTS
 
 HIRAGANA = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.3, 4: 0.19, 5: 0.9}
@@ -27,7 +29,7 @@ SECOND = {"hiragana_fraction": {"min": 0.2, "source": "s"}, "ng_fraction": {"bel
 
 def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
     presets = [Config.model_validate({"rules": {"preset": n, "bounds": b}}) for n, b in (("a", FIRST), ("b", SECOND))]
-    corpus, pages = ingested(directory, presets[0])
+    corpus, _pages = ingested(directory, presets[0])
     rows: list[dict[str, Any]] = []
     for n in HIRAGANA:
         row: dict[str, Any] = dict.fromkeys(FEATURES.names, 0) | {"doc_id": IDS[n], "host": "h", "num_chars": 9}
@@ -35,18 +37,18 @@ def decided(spark: SparkSession, directory: Path) -> tuple[Finished, Finished]:
         rows[-1]["avg_sentence_length"] = LENGTH[n]
     # One more, which dedup drops: nearer to the bound than any other, but no page of the comparison.
     rows.append({**rows[0], "doc_id": IDS[6], "hiragana_fraction": 0.199})
-    measured = commit(corpus, Lineage(presets[0]).annotate("measure", pages), {"features": (FEATURES, rows, {})})
-    kept = commit(corpus, Lineage(presets[0]).deduplicate([]), {})
-    for config in presets:
+    first, second = (Lineage(STAGES, config, corpus) for config in presets)
+    for stage, tables in (("sketch", {}), ("measure", {"features": (FEATURES, rows, {})}), ("deduplicate", {})):
+        commit(corpus, first.due(stage)[0], tables)
+    for lineage in (first, second):
         verdicts = []
         for row in rows[:-1]:
-            reasons = [r for name, bound in config.rules.bounds.items() for r in bound.reasons(name, row[name])]
+            reasons = [r for name, bound in lineage.config.rules.bounds.items() for r in bound.reasons(name, row[name])]
             verdicts.append({"doc_id": row["doc_id"], "accepted": not reasons, "reasons": reasons})
-        name = config.rules.preset
+        name = lineage.config.rules.preset
         table = {f"verdicts/preset={name}": (VERDICTS, verdicts, {})}
-        commit(corpus, Lineage(config).decide("c", [measured], kept), table)
-    first, second = (Finished(spark, corpus, config) for config in presets)
-    return first, second
+        commit(corpus, lineage.due("decide")[0], table)
+    return Finished(spark, first), Finished(spark, second)
 
 
 def test_what_each_keeps_and_why(spark: SparkSession, tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
     assert below["url"] == "https://host1.example/4"
     assert TEXTS[4].startswith(below["text"])
     shown = io.StringIO()
-    show_comparison(compared, Console(file=shown, width=200))
+    show_comparison(Console(file=shown, width=200), compared)
     assert "accepted by only a: 1" in shown.getvalue()
     assert "https://host1.example/4" in shown.getvalue()
 

@@ -1,48 +1,25 @@
 """The report of small corpora whose every figure is known."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
+from small_corpus import IDS, TEXTS, commit, ingested, page
 
 from swallow_spark.config.load import Config
 from swallow_spark.config.select import Tokens
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-    Unit,
-)
-from swallow_spark.corpus.lineage import (
-    Due,
-    Lineage,
-)
+from swallow_spark.corpus.corpus import Corpus, Unit
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import day, is_any_of, without_secrets
 from swallow_spark.report.gather import gather
 from swallow_spark.report.render import render
 from swallow_spark.report.report import write_report
 from swallow_spark.report.state import stages
-from swallow_spark.tables import (
-    DUPLICATES,
-    FAILURES,
-    GROUPS,
-    PAGES,
-    SCORES,
-    SUBSETS,
-    VERDICTS,
-    InputFile,
-    pack_doc_id,
-)
+from swallow_spark.stages.stage import Due, Lineage
+from swallow_spark.tables import DUPLICATES, GROUPS, SCORES, SUBSETS, VERDICTS
 
-SCRIPT = "<script>alert(1)</script>"
-# Pages 0..9 in two files; 1 and 2 are duplicates of 0, 4 of 3; 5 and 6 are rejected, 7 too, for two reasons.
-IDS = [pack_doc_id(1, number % 2, 1000 * number) for number in range(10)]
-TEXTS = [f"{number}番の文章。" + "あ" * 400 for number in range(10)]
 CONFIG = {
     "rules": {
         "preset": "p",
@@ -55,36 +32,6 @@ CONFIG = {
     "sketch": {"bands": 4, "rows_per_band": 4},
     "report": {"sample_pages": 3},
 }
-
-
-def commit(
-    corpus: Corpus,
-    due: Due,
-    rows: Mapping[str, tuple[pa.Schema, Sequence[Mapping[str, Any]], Mapping[str, int]]],
-    **more: Any,
-) -> Manifest:
-    """A unit with these rows (table -> schema, rows, sums), as a step would commit it."""
-    outputs = corpus.outputs(due.unit, {table: schema for table, (schema, _, _) in rows.items()}, {1: "c"})
-    with outputs.open(0) as opened:
-        for table, (schema, values, sums) in rows.items():
-            opened.write(table, pa.RecordBatch.from_pylist([dict(row) for row in values], schema), sums)
-        written = opened.written().to_pylist()
-    return corpus.commit(*due, written, **more)
-
-
-def page(number: int) -> dict[str, Any]:
-    return {
-        "doc_id": IDS[number],
-        "url": "javascript:alert(1)" if number == 8 else f"https://host{number % 3}.example/{number}",
-        "host": f"host{number % 3}.example",
-        "date": datetime(2025, 8, 1 + number, tzinfo=UTC),
-        "title": f"{SCRIPT} {number}",
-        "text": TEXTS[number],
-        "charset": "utf-8" if number < 7 else "euc-jp",
-        "language_score": 1.0,
-        "num_chars": len(TEXTS[number]),
-        "record_length": 5000,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -102,30 +49,16 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 MEMBERS = {"wiki-top50": (0, 8), "wiki-top50-100": (3, 9), "long-top50": (0,)}
 
 
-def ingested(directory: Path, config: Config) -> tuple[Corpus, Manifest]:
-    corpus = Corpus.open_or_create(str(directory / "corpus"))
-    files = ("a", "b")
-    corpus.register(
-        "c", [InputFile(f"{f}.warc.gz", f"https://u:secret@h/{f}.warc.gz?key=1", 9, None, "warc") for f in files]
-    )
-    failures = [
-        {"file_no": 0, "offset": 70, "scope": "record", "stage": "ingest", "reason": "bad_http", "detail": SCRIPT},
-        {"file_no": 1, "offset": 50, "scope": "gap", "stage": "ingest", "reason": "garbage", "detail": "9 bytes"},
-    ]
-    sums = {"records": 14, "page": 10, "passed_over:status": 3, "failure:bad_http": 1, "file_failure:garbage": 1}
-    rows = {
-        "pages": (PAGES, [page(number) for number in range(10)], {"chars": sum(map(len, TEXTS)), **sums}),
-        "failures": (FAILURES, failures, {}),
-    }
-    covers = [(0, 1)]
-    return corpus, commit(corpus, Lineage(config).ingest("crawl=c/0-1"), rows, covers=covers)
-
-
 def finished(directory: Path, config: Config) -> Corpus:
-    corpus, pages = ingested(directory, config)
-    due = Lineage(config)
-    sketches = commit(corpus, due.annotate("sketch", pages), {})
-    measured = commit(corpus, due.annotate("measure", pages), {})
+    corpus, _pages = ingested(directory, config)
+
+    def due(stage: str) -> Due:
+        """The only unit of a stage that there can be by now."""
+        (one,) = Lineage(STAGES, config, corpus).due(stage)
+        return one
+
+    commit(corpus, due("sketch"), {})
+    commit(corpus, due("measure"), {})
     duplicates = [
         {
             "doc_id": IDS[one],
@@ -140,7 +73,7 @@ def finished(directory: Path, config: Config) -> Corpus:
     groups = [{"doc_id": IDS[n], "num_duplicates": {0: 2, 3: 1}.get(n, 0)} for n in (0, 3, 5, 6, 7, 8, 9)]
     rows = {"duplicates": (DUPLICATES, duplicates, {}), "groups": (GROUPS, groups, {})}
     rows["groups"][2].update(rounds=1, exact_copies=1, kept_before_dropped_now=2, dropped_before_kept_now=0)
-    kept = commit(corpus, due.deduplicate([sketches]), rows, details={"kept": {"c": "7"}})
+    commit(corpus, due("deduplicate"), rows, details={"kept": {"c": "7"}})
     reasons = {5: ["num_letters:low"], 6: ["num_letters:low"], 7: ["num_letters:low", "hiragana_fraction:high"]}
     verdicts = [
         {"doc_id": IDS[n], "accepted": n not in reasons, "reasons": reasons.get(n, [])} for n in (0, 3, 5, 6, 7, 8, 9)
@@ -148,10 +81,10 @@ def finished(directory: Path, config: Config) -> Corpus:
     sums = {"survivors": 7, "survivors_chars": 7 * 407, "accepted": 4, "accepted_chars": 4 * 407}
     sums |= {"rejected:num_letters:low": 3, "rejected:hiragana_fraction:high": 1}
     rows = {"verdicts/preset=p": (VERDICTS, verdicts, sums)}
-    decided = commit(corpus, due.decide("c", [measured], kept), rows)
+    commit(corpus, due("decide"), rows)
     scores = [{"doc_id": IDS[n], "score": score} for n, score in ((0, 0.9), (3, 0.5), (8, 0.5), (9, 0.0))]
     rows = {"scores/classifier=wiki": (SCORES, scores, {})}
-    scored = commit(corpus, due.score("wiki", pages, decided), rows)
+    commit(corpus, due("score"), rows)
     # The best half ends with the lower doc_id of the two that score 0.5.
     middle, last = ({"documents": n, "score": s, "doc_id": IDS[of]} for n, s, of in ((2, 0.5, 8), (4, 0.0, 9)))
     cuts = [
@@ -159,13 +92,13 @@ def finished(directory: Path, config: Config) -> Corpus:
         {"ranking": "wiki", "classifier": "wiki", "band": "top50-100", "upper": middle, "lower": last},
         {"ranking": "long", "classifier": "wiki", "band": "top50", "upper": None, "lower": middle},
     ]
-    found = commit(corpus, due.cuts([scored]), {}, details={"cuts": cuts, "subsets": list(MEMBERS)})
+    commit(corpus, due("cuts"), {}, details={"cuts": cuts, "subsets": list(MEMBERS)})
     rows = {}
     for name, numbers in MEMBERS.items():
         own = [{key: page(n)[key] for key in SUBSETS.names} for n in numbers]
         rows[f"subsets/{name}"] = (SUBSETS, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
     rows["subsets/long-top50"][2]["both:subsets/wiki-top50:subsets/long-top50"] = 1
-    commit(corpus, due.subsets(pages, found, [scored], None), rows)
+    commit(corpus, due("subsets"), rows)
     corpus.root.write_atomically(
         "runs/1.json",
         json.dumps(
@@ -184,7 +117,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Corpus:
 
 @pytest.fixture(scope="module")
 def found(spark: SparkSession, corpus: Corpus, config: Config) -> Contents:
-    return gather(spark, corpus, config)
+    return gather(spark, Lineage(STAGES, config, corpus))
 
 
 def test_funnel_and_ledger(found: Contents) -> None:
@@ -274,7 +207,7 @@ def test_sizes_in_tokens(spark: SparkSession, corpus: Corpus, config: Config) ->
     """All pages are sampled, so the estimates are counts: of the texts, and of the rules' wrong characters here."""
     quicktok = pytest.importorskip("quicktok")
     counting = config.model_copy(update={"tokens": Tokens(encoding="llama3", sample_pages=10)})
-    found = gather(spark, corpus, counting)
+    found = gather(spark, Lineage(STAGES, counting, corpus))
     assert found.sizes
     counts = [quicktok.get_encoding("llama3").count(text) for text in TEXTS]
     told = {size.name: (size.tokens, size.error) for size in found.sizes.rows}
@@ -313,7 +246,7 @@ def test_all_stages_are_done(found: Contents) -> None:
 def test_the_same_corpus_gives_the_same_page(
     spark: SparkSession, corpus: Corpus, config: Config, found: Contents
 ) -> None:
-    path = write_report(spark, corpus, config)
+    path = write_report(spark, Lineage(STAGES, config, corpus))
     assert path == "report/index.html"
     page = corpus.root.read_bytes(path).decode()
     assert page == render(found)
@@ -327,17 +260,19 @@ def test_what_does_not_fit_the_configuration_is_out_of_date(tmp_path: Path, conf
     corpus = finished(tmp_path, config)
     changed = config.model_copy(update={"rules": config.rules.model_copy(update={"hosts": ("other.example",)})})
     late = ["decide p", "score wiki", "select: cuts", "select: subsets"]
-    assert [stage.name for stage in stages(corpus, changed, 0) if stage.state == "out of date"] == late
-    assert [stage.name for stage in stages(corpus, config, 1) if stage.state == "partly done"] == ["ingest"]
+    found = stages(Lineage(STAGES, changed, corpus), 0)
+    assert [stage.name for stage in found if stage.state == "out of date"] == late
+    found = stages(Lineage(STAGES, config, corpus), 1)
+    assert [stage.name for stage in found if stage.state == "partly done"] == ["ingest"]
     # Without its verdicts, or with others, the scores no longer stand for anything.
     corpus.forget(Unit("decide", "preset=p/crawl=c"))
-    states = {stage.name: stage.state for stage in stages(corpus, config, 0)}
+    states = {stage.name: stage.state for stage in stages(Lineage(STAGES, config, corpus), 0)}
     assert (states["decide p"], states["score wiki"]) == ("not done", "out of date")
 
 
 def test_a_corpus_of_pages_alone(spark: SparkSession, tmp_path: Path, config: Config) -> None:
     corpus, _ = ingested(tmp_path, config)
-    found = gather(spark, corpus, config)
+    found = gather(spark, Lineage(STAGES, config, corpus))
     assert (found.dedup, found.rules, found.scores, found.subsets) == (None, None, (), ())
     assert [(sample.kind, len(sample.pages)) for sample in found.samples] == [("pages", 3)]
     assert found.sources
@@ -347,13 +282,14 @@ def test_a_corpus_of_pages_alone(spark: SparkSession, tmp_path: Path, config: Co
 
 def test_an_empty_corpus(spark: SparkSession, tmp_path: Path, config: Config) -> None:
     corpus = Corpus.open_or_create(str(tmp_path / "corpus"))
-    write_report(spark, corpus, config)
+    write_report(spark, Lineage(STAGES, config, corpus))
     assert "There are no pages yet." in corpus.root.read_bytes("report/index.html").decode()
 
 
 def test_secret_settings_are_not_told(spark: SparkSession, tmp_path: Path, config: Config) -> None:
     settings = {"spark.hadoop.fs.s3a.secret.key": "hunter2", "spark.executor.memory": "4g"}
-    told = gather(spark, Corpus.open_or_create(str(tmp_path / "c")), config.model_copy(update={"spark": settings}))
+    empty = Corpus.open_or_create(str(tmp_path / "c"))
+    told = gather(spark, Lineage(STAGES, config.model_copy(update={"spark": settings}), empty))
     assert told.configuration["spark"] == {
         "spark.hadoop.fs.s3a.secret.key": "(secret)",
         "spark.executor.memory": "4g",

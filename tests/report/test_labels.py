@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from synthetic_report import SCRIPT
-from test_render import Parsed
+from synthetic_report import SCRIPT, Parsed
 
 from swallow_spark.report.labels import EXAMPLES, MOST_STRATA, gather, mean, render_labels
 

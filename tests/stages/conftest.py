@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from event_log import events_of
+from places import DEMO_WARCS
 from pyspark.sql import SparkSession
-from runs import Built, MakeRun, events_of, new_run
+from runs import Built, MakeRun, new_run
 
 from swallow_spark import pipeline
-
-DEMO = Path(__file__).parents[2] / "demo" / "pages"
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def make_run(spark: SparkSession, tmp_path: Path) -> MakeRun:
 def slices(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three small WARCs: the first records of three of the demo's files, byte for byte; the last one ends too early."""
     directory = tmp_path_factory.mktemp("slices")
-    paths = [_slice(DEMO / f"0000{n}.warc.gz", directory / f"{n}.warc.gz", records=50) for n in range(3)]
+    paths = [_slice(DEMO_WARCS[n], directory / f"{n}.warc.gz", records=50) for n in range(3)]
     paths[2].write_bytes(paths[2].read_bytes()[:-20])
     return paths
 

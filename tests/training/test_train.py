@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import DEMO_TEXTS, MODELS
 
 from swallow_spark.config.load import load
 from swallow_spark.config.training import Training
@@ -17,7 +18,6 @@ from swallow_spark.training.evaluate import calibration, evaluate
 from swallow_spark.training.examples import EDU
 from swallow_spark.training.train import train as train_model
 
-ROOT = Path(__file__).parents[2]
 KINDS = ["売れた安い話題", "設定を開く方法", "手引きと解説書", "歴史学の研究論"]
 SMALL: dict[str, Any] = {"buckets": 2000, "kept_buckets": 500, "epochs": 40, "dim": 4}
 
@@ -78,9 +78,7 @@ def test_labels_in_a_text_do_not_label_it(tmp_path: Path) -> None:
     train("wiki", [tmp_path / "a.parquet"], tmp_path / "m.bin", held_out_fraction=0, **SMALL)
     model = fasttext.load(tmp_path / "m.bin")
     assert sorted(model.labels) == ["__label__negative", "__label__positive"]
-    score = fasttext.expected_score(
-        model, model.probabilities(pa.array([KINDS[3], KINDS[0]])), {"__label__positive": 1}
-    )
+    score = model.expected_score(model.probabilities(pa.array([KINDS[3], KINDS[0]])), {"__label__positive": 1})
     assert score[0] > 0.9
     assert score[1] < 0.1
 
@@ -211,22 +209,22 @@ def test_a_diverged_model_is_never_written(edu: Path, tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("task", ["wiki", "edu"])
 def test_demonstration_models_are_what_their_cards_say(task: str) -> None:
-    model = ROOT / "conf" / "models" / f"demo-{task}.ftz"
+    model = MODELS / f"demo-{task}.ftz"
     card = json.loads(model.with_name(f"{model.name}.card.json").read_text())
     assert card["demonstration"]
     assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert model.stat().st_size < 500_000
-    assert evaluate(task, model, [ROOT / "demo" / "classifiers" / f"{task}.parquet"])["accuracy"] > 0.95
+    assert evaluate(task, model, [DEMO_TEXTS / f"{task}.parquet"])["accuracy"] > 0.95
 
 
 def test_a_demonstration_model_is_reproduced(tmp_path: Path) -> None:
     """By the documented call. Other processors may round otherwise, so the bytes are compared through the scores."""
-    examples = ROOT / "demo" / "classifiers" / "wiki.parquet"
+    examples = DEMO_TEXTS / "wiki.parquet"
     train("wiki", [examples], tmp_path / "demo-wiki.ftz")
     texts = pq.read_table(examples)["text"].combine_chunks()
     again, shipped = (
         fasttext.load(tmp_path / "demo-wiki.ftz"),
-        fasttext.load(ROOT / "conf" / "models" / "demo-wiki.ftz"),
+        fasttext.load(MODELS / "demo-wiki.ftz"),
     )
     assert again.labels == shipped.labels
     np.testing.assert_allclose(again.probabilities(texts), shipped.probabilities(texts), rtol=0, atol=1e-3)

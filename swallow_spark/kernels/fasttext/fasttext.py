@@ -10,25 +10,18 @@ Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A ne
 reads one line a document.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
-from swallow_spark.kernels.fasttext.features import (
-    index_entries,
-    sum_features,
-)
-from swallow_spark.kernels.fasttext.file import (
-    ModelFile,
-    read,
-)
+from swallow_spark.kernels import classifiers
+from swallow_spark.kernels.fasttext.features import index_entries, sum_features
+from swallow_spark.kernels.fasttext.file import ModelFile, read
 from swallow_spark.kernels.fasttext.losses import (
     ARTEFACT,
     dot_products,
@@ -37,37 +30,17 @@ from swallow_spark.kernels.fasttext.losses import (
     one_vs_all,
     softmax,
 )
-from swallow_spark.kernels.fasttext.table import (
-    Table,
-    map_table,
-    write_table,
-)
+from swallow_spark.kernels.fasttext.table import Table, map_table, write_table
 from swallow_spark.kernels.fasttext.trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.text.utf8 import utf8_buffers
 
 VERSION: Final = 4  # of the results, and of the files that `Model.share` writes
 
 
-class Preparation(NamedTuple):
-    """What a model wants done to a text before: see the section [classifiers.NAME]."""
-
-    newlines: str = "blank"
-    nfkc: bool = False
-    lower_case: bool = False
-
-    def apply(self, texts: pa.Array) -> pa.Array:
-        """texts: string or large_string array."""
-        if self.nfkc:
-            texts = pc.utf8_normalize(texts, form="NFKC")
-        if self.lower_case:
-            texts = pc.utf8_lower(texts)
-        if self.newlines == "nothing":  # as a blank it counts anyway
-            texts = pc.replace_substring(texts, "\n", "")
-        return texts
-
-
-class Model:
+class Model(classifiers.Model):
     """A loaded classifier. `labels` are the model's, with their `__label__` prefix, in the model's order."""
+
+    floor = ARTEFACT
 
     def __init__(self, path: Path, table: Table) -> None:
         self.path = path
@@ -141,23 +114,6 @@ def open_shared(path: Path) -> Model:
     Raises ModelError where the file is damaged.
     """
     return Model(path, map_table(path))
-
-
-def expected_score(
-    model: Model, probabilities: NDArray[np.float32], weights: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """float64 (n,): the sum of weight x probability over the labels; a label without a weight weighs 0.
-
-    fastText's 1e-5 is taken off first, and the score of a model whose labels exclude each other stays within the
-    weights. Raises ModelError where `weights` names a label that the model does not have.
-    """
-    unknown = sorted(set(weights) - set(model.labels))
-    if unknown:
-        raise ModelError(f"{model.path} has no label {', '.join(unknown)}; its labels are {', '.join(model.labels)}")
-    score = np.zeros(len(probabilities), np.float64)
-    for column, label in enumerate(model.labels):  # a fixed order of additions: the same sum in every batch size
-        score += weights.get(label, 0.0) * np.maximum(probabilities[:, column].astype(np.float64) - ARTEFACT, 0.0)
-    return np.clip(score, min(0.0, *weights.values()), max(0.0, *weights.values())) if model.one_label_each else score
 
 
 def _convert(path: Path, contents: ModelFile) -> Table:

@@ -43,9 +43,12 @@ SCHEMA: Final = _schema(FEATURES)
 GROUPS: Final = tuple(dict.fromkeys(feature.group for feature in FEATURES if feature.group))
 """Features that are measured only where they are asked for."""
 
+LISTS: Final = {field.name: feature.list for feature in FEATURES if feature.list for field in feature.schema}
+"""Column -> the list that it is measured with, by its key in the section [features]."""
+
 
 def versions(groups: Collection[str] = ()) -> dict[str, int]:
-    """What the values depend on beside the text and the list of NG expressions, for fingerprints."""
+    """What the values depend on beside the text and the lists, for fingerprints."""
     return {"features": VERSION, **{f"features.{feature.name}": feature.version for feature in _measured(groups)}}
 
 
@@ -57,23 +60,26 @@ def group_of(column: str) -> str | None:
 def measure(
     texts: Any,
     *,
-    ng_words: Matcher | None = None,
-    phrases: Matcher | None = None,
     blank_lines: Literal["keep", "drop"] = "keep",
     groups: Collection[str] = (),
+    **lists: Matcher,
 ) -> pa.RecordBatch:
     """All features of each text of a (large_)string array: a batch of `SCHEMA`, one row for each text.
 
     `blank_lines="drop"` measures the texts without lines that are empty or blank; "keep" measures them as they stand,
-    as Swallow's code does. Null are `ng_fraction` without `ng_words`, `num_phrases` without `phrases`, and the features
-    of groups that aren't in `groups`. Nulls count as empty texts.
+    as Swallow's code does. `lists` are those of LISTS, as in `ng_words=Matcher(["…"])`. Null are the features of lists
+    that aren't given, and of groups that aren't in `groups`. Nulls count as empty texts. Raises ValueError for a group
+    or list that there isn't.
     """
+    if unknown := set(lists) - set(LISTS.values()):
+        known = ", ".join(LISTS.values())
+        raise ValueError(f"no such list of expressions: {', '.join(sorted(unknown))} (there are: {known})")
     if blank_lines == "drop":
         texts = without_blank_lines(texts)
-    decoded, measured = Texts.decode(texts, ng_words, phrases), _measured(groups)
+    decoded, measured = Texts.decode(texts, lists), _measured(groups)
     columns = []
     for feature in FEATURES:
-        if feature in measured:
+        if feature in measured and (feature.list is None or feature.list in lists):
             found = feature.compute(decoded)
             columns += [pa.array(values, field.type) for field, values in zip(feature.schema, found, strict=True)]
         else:

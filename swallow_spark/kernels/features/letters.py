@@ -8,10 +8,7 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.features.texts import Column, Feature, Texts, counts, ratio, ratios
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
 _KINDS: Final = ("hiragana", "katakana", "kanji", "kuten", "toten")
 

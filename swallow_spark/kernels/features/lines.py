@@ -12,10 +12,7 @@ from numba import njit
 
 from swallow_spark.kernels.features.repetition import repeats
 from swallow_spark.kernels.features.texts import Column, Feature, Texts, is_space, optional_ratios, ratio
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
 SHORT_CHARS: Final = 30  # FineWeb's short_line_length
 

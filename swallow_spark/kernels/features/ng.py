@@ -9,15 +9,14 @@ from swallow_spark.kernels.features.texts import Column, Feature, Texts, optiona
 
 
 def _compute(texts: Texts) -> list[Column]:
-    if texts.ng_words is None:
-        return [pa.nulls(len(texts.array), pa.float64())]
-    return [ratio(texts.ng_words.matched_chars(texts.codes, texts.offsets), num_japanese_letters(texts))]
+    return [ratio(texts.lists["ng_words"].matched_chars(texts.codes, texts.offsets), num_japanese_letters(texts))]
 
 
 FEATURE: Final = Feature(
     name="ng",
     version=1,
-    schema=pa.schema(optional_ratios("ng_fraction")),  # null: no list was given
+    schema=pa.schema(optional_ratios("ng_fraction")),
     compute=_compute,
+    list="ng_words",
     meanings={"ng_fraction": "Characters of NG expressions, by Japanese letters; null without `features.ng_words`."},
 )

@@ -13,10 +13,7 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio, ratios
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
 _SHORTEST: Final = 2
 _TOP: Final = range(2, 5)

@@ -8,15 +8,14 @@ from swallow_spark.kernels.features.texts import Column, Feature, Texts
 
 
 def _compute(texts: Texts) -> list[Column]:
-    if texts.phrases is None:
-        return [pa.nulls(len(texts.array), pa.int32())]
-    return [texts.phrases.num_matches(texts.codes, texts.offsets)]
+    return [texts.lists["phrases"].num_matches(texts.codes, texts.offsets)]
 
 
 FEATURE: Final = Feature(
     name="phrases",
     version=1,
-    schema=pa.schema([pa.field("num_phrases", pa.int32())]),  # null: no list was given
+    schema=pa.schema([pa.field("num_phrases", pa.int32())]),
     compute=_compute,
+    list="phrases",
     meanings={"num_phrases": "Phrases of the configured list; null without `features.phrases`."},
 )

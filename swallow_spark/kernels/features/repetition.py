@@ -9,10 +9,7 @@ from numba import njit
 
 from swallow_spark.kernels.features.sentences import split
 from swallow_spark.kernels.features.texts import Column, Feature, Texts, ratio, ratios
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
 
 def _compute(texts: Texts) -> list[Column]:

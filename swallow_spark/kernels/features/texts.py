@@ -10,14 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from swallow_spark.kernels.text.ngwords import Matcher
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Codes,
-    Offsets,
-    code_point,
-    code_points,
-    utf8_buffers,
-)
+from swallow_spark.kernels.text.utf8 import Bytes, Codes, Offsets, code_point, code_points, utf8_buffers
 
 Column: TypeAlias = npt.NDArray[Any] | pa.Array
 
@@ -29,13 +22,12 @@ class Texts:
     array: pa.Array
     codes: Codes
     offsets: Offsets
-    ng_words: Matcher | None = None
-    phrases: Matcher | None = None
+    lists: Mapping[str, Matcher] = field(default_factory=dict)
 
     @classmethod
-    def decode(cls, array: Any, ng_words: Matcher | None = None, phrases: Matcher | None = None) -> "Texts":
+    def decode(cls, array: Any, lists: Mapping[str, Matcher] | None = None) -> "Texts":
         codes, offsets = code_points(array)
-        return cls(array, codes, offsets, ng_words, phrases)
+        return cls(array, codes, offsets, lists or {})
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,8 @@ class Feature:
     """One or more numbers of a text that are computed together.
 
     `version` goes up whenever a value changes for the same text. `compute` gives the columns of `schema`, in its order.
-    One with a `group` is measured only where that is asked for; its columns are null elsewhere.
+    One with a `group` is measured only where that is asked for, and one with a `list` (the key in the section
+    [features] that names it) only where there is that list, as `Texts.lists[list]`; its columns are null elsewhere.
     """
 
     name: str
@@ -51,6 +44,7 @@ class Feature:
     schema: pa.Schema
     compute: Callable[[Texts], Sequence[Column]]
     group: str | None = None
+    list: str | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
     """Column -> its definition, for the documentation."""
 

@@ -14,8 +14,9 @@ import re
 from typing import Final, NamedTuple
 
 import numpy as np
+import webencodings
 
-__all__ = ["Decoded", "decode", "detect"]
+__all__ = ["Decoded", "decode"]
 
 VERSION: Final = 2  # raise it where any page may be decoded in another way
 _DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
@@ -25,46 +26,42 @@ _MIN_KANA_FRACTION: Final = (
 )
 _MAX_REPLACED_FRACTION: Final = 0.05  # of the non-ASCII characters, for UTF-8 with a few broken bytes
 
-# Python's codecs by the names of the WHATWG Encoding Standard.
+# Python's codecs for the WHATWG's charsets, where Python has them under another name or knows more of their characters.
 _CODECS: Final = {
-    "utf-8": "utf-8",
-    "utf-16-le": "utf-16-le",
-    "utf-16-be": "utf-16-be",
     "shift_jis": "cp932",
     "euc-jp": "euc_jp",
     "iso-2022-jp": "euc_jp",  # after _iso2022jp_to_eucjp
-    "gb18030": "gb18030",
     "big5": "big5hkscs",
     "euc-kr": "cp949",
-    "koi8-r": "koi8-r",
-    "koi8-u": "koi8-u",
-    "ibm866": "cp866",
-    "windows-874": "cp874",
     "macintosh": "mac-roman",
-    **{f"windows-{n}": f"cp{n}" for n in range(1250, 1259)},
-    **{f"iso-8859-{n}": f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
+    "windows-874": "cp874",
+    "x-mac-cyrillic": "mac-cyrillic",
 }
-_LABELS: Final = {
+# Labels of Japanese and neighbouring pages that browsers don't know.
+_MORE_LABELS: Final = {
     label: charset
     for charset, labels in {
-        "utf-8": "utf8 unicode-1-1-utf-8",
-        "utf-16-le": "utf-16 utf-16le unicode ucs-2",
-        "utf-16-be": "utf-16be",
-        "shift_jis": "shift-jis sjis x-sjis x-shift-jis ms_kanji csshiftjis windows-31j ms932 cp932 shift_jis-2004",
-        "euc-jp": "x-euc-jp euc_jp eucjp x-euc ujis cseucpkdfmtjapanese eucjp-ms eucjp-win",
-        "iso-2022-jp": "csiso2022jp iso2022jp iso-2022-jp-2 iso-2022-jp-ms jis cp50220 cp50221",
-        "gb18030": "gb2312 gbk gb_2312 gb_2312-80 x-gbk chinese csgb2312 iso-ir-58 cp936",
-        "big5": "big5-hkscs big-5 cn-big5 csbig5 x-x-big5",
-        "euc-kr": "euckr korean cseuckr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949 cp949 uhc",
-        "koi8-r": "koi8",
-        "windows-1252": "ascii us-ascii ansi_x3.4-1968 iso-8859-1 iso8859-1 iso_8859-1 latin1 latin-1 cp1252 x-cp1252",
-        "windows-1254": "iso-8859-9 cp1254",
-        "windows-874": "iso-8859-11 tis-620",
-        "iso-8859-8": "iso-8859-8-i",
-        **{f"windows-{n}": f"cp{n}" for n in (1250, 1251, 1253, 1255, 1256, 1257, 1258)},
-        **{f"iso-8859-{n}": f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 10, 13, 14, 15, 16)},
+        "utf-16le": "utf-16-le",
+        "utf-16be": "utf-16-be",
+        "shift_jis": "x-shift-jis cp932 shift_jis-2004",
+        "euc-jp": "euc_jp eucjp x-euc ujis eucjp-ms eucjp-win",
+        "iso-2022-jp": "iso2022jp iso-2022-jp-2 iso-2022-jp-ms jis cp50220 cp50221",
+        "gb18030": "cp936",
+        "big5": "big-5",
+        "euc-kr": "euckr cp949 uhc",
+        "windows-1252": "latin-1",
+        "iso-8859-16": "iso8859-16",
     }.items()
     for label in labels.split()
+}
+# WHATWG's names that stand for others here; None: no charset of text.
+_NAMES: Final = {
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "gbk": "gb18030",
+    "iso-8859-8-i": "iso-8859-8",
+    "replacement": None,
+    "x-user-defined": None,
 }
 _MULTIBYTE: Final = frozenset({"utf-8", "shift_jis", "euc-jp", "gb18030", "big5", "euc-kr"})
 
@@ -82,23 +79,22 @@ _TO_CP932: Final = str.maketrans("〜‖−¢£¬—", "～∥－￠￡￢―")
 
 
 class Decoded(NamedTuple):
-    """A page's text, the charset it was read in (WHATWG's name) and the U+FFFD put in for unreadable bytes."""
+    """A page's text, the charset it was read in and the U+FFFD put in for unreadable bytes.
+
+    The charset is WHATWG's name in lower case: `utf-8` (for ASCII too), `shift_jis`, `euc-jp`, ...; UTF-16 is
+    `utf-16-le` or `utf-16-be`.
+    """
 
     text: str
     charset: str
     num_replaced: int
 
 
-def detect(html: bytes, content_type: str | None = None) -> str:
-    """The charset of a page by WHATWG's name in lower case: `utf-8` (for ASCII too), `shift_jis`, `euc-jp`, ...
-
-    `content_type` is the HTTP header's value, as it came. UTF-16 is `utf-16-le` or `utf-16-be`.
-    """
-    return decode(html, content_type).charset
-
-
 def decode(html: bytes, content_type: str | None = None) -> Decoded:
-    """The text of a page, without its BOM. Never fails; a character cut by the page's end is left out, uncounted."""
+    """The text of a page, without its BOM. Never fails; a character cut by the page's end is left out, uncounted.
+
+    `content_type` is the HTTP header's value, as it came.
+    """
     for bom, charset in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -129,13 +125,15 @@ def declared_charsets(html: bytes, content_type: str | None) -> list[str]:
     start = html[:_DECLARATION_BYTES]
     meta = _META_CHARSET.search(_COMMENT.sub(b"", start))
     labels += [m[1].decode("ascii", "replace") for m in (meta, _XML_ENCODING.search(start)) if m is not None]
-    charsets = []
-    for label in labels:
-        name = label.lower()
-        name = _LABELS.get(name, name)
-        if name in _CODECS and name not in charsets:
-            charsets.append(name)
-    return charsets
+    charsets = map(_charset_of, labels)
+    return list(dict.fromkeys(charset for charset in charsets if charset))
+
+
+def _charset_of(label: str) -> str | None:
+    """The charset that a label names; None where it is unknown or names no charset of text."""
+    label = label.lower()
+    encoding = webencodings.lookup(_MORE_LABELS.get(label, label))
+    return _NAMES.get(encoding.name, encoding.name) if encoding else None
 
 
 def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
@@ -175,7 +173,7 @@ def _strict(html: bytes, charset: str) -> str | None:
     """The text, or None where a byte can't be read. A character cut by the end is left out."""
     if charset == "iso-2022-jp":
         html = _iso2022jp_to_eucjp(html)
-    codec = _CODECS[charset]
+    codec = _CODECS.get(charset, charset)
     try:
         if codec == "euc_jp":
             return codecs.getincrementaldecoder(codec)("swallow_spark.cp932").decode(html).translate(_TO_CP932)
@@ -188,7 +186,7 @@ def _replacing(html: bytes, charset: str) -> Decoded:
     """The text with U+FFFD for unreadable bytes, and how many of these came in."""
     if charset == "iso-2022-jp":
         html = _iso2022jp_to_eucjp(html)
-    codec = _CODECS[charset]
+    codec = _CODECS.get(charset, charset)
     if codec == "euc_jp":
         text = codecs.getincrementaldecoder(codec)("swallow_spark.cp932_replace").decode(html).translate(_TO_CP932)
     else:

@@ -11,11 +11,7 @@ from typing import Any, Final, NamedTuple
 from selectolax.lexbor import LexborHTMLParser
 
 from swallow_spark.kernels.html import charset
-from swallow_spark.kernels.html.blocks import (
-    SPACE,
-    walk,
-    words,
-)
+from swallow_spark.kernels.html.blocks import SPACE, walk, words
 from swallow_spark.kernels.html.maintext import main_texts
 
 __all__ = ["VERSION", "Extracted", "depth", "extract"]

@@ -1,7 +1,6 @@
 """Text that was extracted elsewhere: the rows of JSON lines (plain, gzip, zstd) and Parquet files."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -11,10 +10,10 @@ import pyarrow.parquet as pq
 
 from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.japanese import language_score
+from swallow_spark.kernels.text import jsonl
 
 VERSION: Final = 2
 
-_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _COLUMNS: Final = ("text", "url", "title", "date")
 _NO_TEXT: Final = ("no_text_column", "a row needs a string `text`")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,15 +28,6 @@ class Row(NamedTuple):
     length: int  # bytes in the input, as far as known
     problem: tuple[str, str] | None = None
     utf8: bytes = b""  # of the text: encoded once for all that is made of it
-
-
-def read(stream: Any, format: str, *, max_record_bytes: int) -> Iterator[Row]:
-    """The rows of a file, numbered from 0. `stream` is a PyArrow input file; `format` is jsonl or parquet.
-
-    A row's strings may have `max_record_bytes` together (of JSON: its line). Raises OSError or pyarrow.ArrowException
-    where the file itself is damaged; what came before it counts.
-    """
-    yield from (_parquet if format == "parquet" else _json_lines)(stream, max_record_bytes)
 
 
 def page_columns(row: Row) -> dict[str, Any] | None:
@@ -61,7 +51,8 @@ def page_columns(row: Row) -> dict[str, Any] | None:
     }
 
 
-def _parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+def parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    """The rows of a Parquet file (see `files.inputs.Format`)."""
     try:
         yield from _parquet_rows(stream, max_record_bytes)
     except ValueError as error:  # names of columns that are no UTF-8, columns of different lengths
@@ -135,40 +126,13 @@ def _moment(scalar: Any) -> datetime | None:
         return None
 
 
-def _json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
-    magic = stream.read(4)
-    stream.seek(0)
-    codec = next((name for start, name in _MAGIC.items() if magic.startswith(start)), None)
-    if codec:
-        stream = pa.CompressedInputStream(stream, codec)
-    number = 0
-    for line in _lines(stream, max_record_bytes):
-        if line is None:
-            yield Row(number, {}, max_record_bytes, ("record_too_large", f"over {max_record_bytes} bytes"))
-        elif line.strip():
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield Row(number, {}, len(line), ("not_json", str(error)[:200]))
-            else:
-                yield _checked(number, values, len(line))
+def json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+    """The rows of a file of JSON lines, plain, gzip or zstd (see `files.inputs.Format`)."""
+    for number, line in enumerate(jsonl.read(stream, max_line_bytes=max_record_bytes)):
+        if line.problem:
+            yield Row(number, {}, line.length, line.problem)
         else:
-            continue
-        number += 1
-
-
-def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
-    """The lines of a stream; None in the place of one that is longer than `limit`."""
-    rest, skipping = b"", False
-    while chunk := stream.read(1 << 20):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield None if skipping or len(line) > limit else line
-            skipping = False
-        if len(rest) > limit:
-            rest, skipping = b"", True
-    if rest or skipping:
-        yield None if skipping or len(rest) > limit else rest
+            yield _checked(number, line.value, line.length)
 
 
 def _checked(number: int, values: Any, length: int) -> Row:

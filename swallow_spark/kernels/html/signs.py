@@ -10,10 +10,7 @@ import numpy as np
 from numba import njit
 
 from swallow_spark.kernels.html import charset
-from swallow_spark.kernels.warc.heads import (
-    equals,
-    names,
-)
+from swallow_spark.kernels.warc.heads import equals, names
 
 __all__ = ["has_no_sign", "may_be_japanese"]
 

@@ -2,7 +2,7 @@
 
 The peer is `datasketch.MinHash(num_perm, seed=seed, scheme="affine32", hashfunc=xxhash.xxh32_intdigest)` updated with a
 text's shingles: a shingle's XXH32 goes through MurmurHash3's 32-bit finalizer to h, and value k of the signature is the
-least a_k * h + b_k (mod 2**32) over the shingles. The permutations (a, b) are taken from datasketch itself.
+least a_k * h + b_k (mod 2**32) over the shingles. The permutations (a, b) are the numbers that datasketch draws.
 """
 
 from functools import lru_cache
@@ -12,15 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from swallow_spark.kernels.minhash.xxhash import (
-    xxh32_each,
-    xxh64,
-)
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Offsets,
-    utf8_buffers,
-)
+from swallow_spark.kernels.minhash.xxhash import xxh32_each, xxh64
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets, utf8_buffers
 
 VERSION: Final = 1
 """Goes up whenever any value that this module returns for the same text changes."""
@@ -34,10 +27,11 @@ _SEEN = 4096  # entries of the filter of hashes seen lately, a power of two; 16 
 
 @lru_cache(maxsize=8)
 def _permutations(num_perm: int, seed: int) -> tuple[Signatures, Signatures]:
-    import datasketch  # brings SciPy, half a second that only processes which sketch shall pay
-
-    a, b = datasketch.MinHash(num_perm=num_perm, seed=seed, scheme="affine32").permutations
-    return np.ascontiguousarray(a, np.uint32), np.ascontiguousarray(b, np.uint32)
+    """(a, b), each uint32 of shape (num_perm,): drawn as datasketch draws them, from a generator whose numbers NumPy
+    keeps as they are (NEP 19). Every a is odd, so that no two hashes become one."""
+    random = np.random.RandomState(seed)
+    a = random.randint(0, 1 << 31, num_perm, np.uint32) * np.uint32(2) + np.uint32(1)
+    return a, random.randint(0, 1 << 32, num_perm, np.uint32)
 
 
 def signatures(texts: Any, *, num_perm: int = 800, shingle_chars: int = 5, seed: int = 1) -> Signatures:

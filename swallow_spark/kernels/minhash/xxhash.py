@@ -7,10 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets
 
 Words = npt.NDArray[np.uint32]
 

@@ -7,20 +7,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from swallow_spark.kernels.splitmix64 import mixed
+
 VERSION: Final = 1
 
 
 def hashes(doc_ids: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """Evenly spread 64-bit hashes: the seed's and the doc_id's through the finalizer of SplitMix64 (Steele, Lea and
-    Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014)."""
+    """Evenly spread 64-bit hashes of doc_id and seed."""
     start = np.uint64(seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-    return _mixed(_mixed(np.asarray(doc_ids, np.int64).view(np.uint64)) ^ start)
-
-
-def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
-    return np.asarray(z ^ (z >> np.uint64(31)))
+    return mixed(mixed(np.asarray(doc_ids, np.int64).view(np.uint64)) ^ start)
 
 
 def is_sampled(doc_ids: NDArray[np.int64], seed: int, share: Fraction) -> NDArray[np.bool_]:

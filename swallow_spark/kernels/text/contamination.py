@@ -9,9 +9,8 @@ questions, one in 2e13 n-grams of pages is taken for one that it isn't; a share 
 where such an accident adds to it, and never gets near a bound by it.
 """
 
-import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -20,12 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from swallow_spark.errors import ConfigError
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-    code_points,
-)
+from swallow_spark.kernels.splitmix64 import mixed_one
+from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
 
@@ -49,25 +44,6 @@ class Contamination(NamedTuple):
 
     fraction: npt.NDArray[np.float64]
     question: npt.NDArray[np.int32]
-
-
-def questions(lists: Iterable[tuple[str, bytes]], fields: Sequence[str]) -> list[str]:
-    """The questions of some lists (name, content) of JSON lines, in their order: of each line the text under the first
-    of the fields that it has. Raises ConfigError where a line has none."""
-    found = []
-    for name, content in lists:
-        for number, line in enumerate(content.decode("utf-8-sig", errors="replace").split("\n"), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(f"{name}, line {number}: no JSON: {error}") from None
-            texts = [row[field] for field in fields if isinstance(row, dict) and isinstance(row.get(field), str)]
-            if not texts:
-                raise ConfigError(f"{name}, line {number}: no text under any of {', '.join(fields)}")
-            found.append(texts[0])
-    return found
 
 
 def index(questions: Sequence[str], ngram_chars: int) -> Index:
@@ -121,13 +97,6 @@ def _filter(codes: Codes, offsets: Offsets, is_letter: npt.NDArray[np.bool_]) ->
     return kept[:size], ends
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _mixed(h: np.uint64) -> np.uint64:
-    h = (h ^ h >> np.uint64(31)) * np.uint64(0xBF58476D1CE4E5B9)  # SplitMix64's finalizer
-    h = (h ^ h >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return h ^ h >> np.uint64(31)
-
-
 @njit(cache=True, nogil=True)
 def _power(n: int) -> np.uint64:
     power = np.uint64(1)
@@ -150,7 +119,7 @@ def _ngrams(codes: Codes, offsets: Offsets, n: int) -> tuple[npt.NDArray[np.uint
             if at - n >= offsets[i]:
                 h -= np.uint64(codes[at - n]) * top
             if at - n + 1 >= offsets[i]:
-                hashes[size], of[size] = _mixed(h), i
+                hashes[size], of[size] = mixed_one(h), i
                 size += 1
     return hashes[:size], of[:size]
 
@@ -191,7 +160,7 @@ def _measure(
                 h -= np.uint64(codes[at - n]) * top
             if at - n + 1 < offsets[t]:
                 continue
-            wanted = _mixed(h)
+            wanted = mixed_one(h)
             slot = np.int64(wanted & np.uint64(table.size - 1))
             while table[slot]:
                 i = table[slot] - 1

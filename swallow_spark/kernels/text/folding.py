@@ -12,15 +12,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from swallow_spark.kernels.text.utf8 import (
-    Codes,
-    Offsets,
-)
+from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
-Widths: TypeAlias = npt.NDArray[np.uint8]
-Folding: TypeAlias = npt.NDArray[np.uint16]  # (3, 65536): what a character becomes; with U+3099, U+309A behind it; or 0
+Folding: TypeAlias = npt.NDArray[np.uint32]  # (3, 65536): what a character becomes; with U+3099, U+309A behind it; or 0
 
 _VOICED: Final = 0x3099
 
@@ -34,7 +29,7 @@ def folding(variants: Collection[str]) -> Folding:
 def _table(variants: frozenset[str]) -> Folding:
     if unknown := variants - {"width", "kana"}:
         raise ValueError(f"no such variant: {', '.join(sorted(unknown))} (there are: width, kana)")
-    table = np.zeros((3, 0x10000), np.uint16)
+    table = np.zeros((3, 0x10000), np.uint32)
     table[0] = np.arange(0x10000)
     if "width" in variants:
         for code in range(0x3000, 0x10000):
@@ -52,34 +47,18 @@ def _table(variants: frozenset[str]) -> Folding:
     return table
 
 
-def fold(codes: Codes, offsets: Offsets, table: Folding) -> tuple[Codes, Offsets, Widths]:
-    """`(codes, offsets, widths)` of texts (`utf8.code_points`): text i folded is `codes[offsets[i] : offsets[i + 1]]`.
+def fold(codes: Codes, offsets: Offsets, table: Folding) -> tuple[Codes, Offsets, Offsets]:
+    """`(codes, offsets, origins)` of texts (`utf8.code_points`): text i folded is `codes[offsets[i] : offsets[i + 1]]`.
 
-    `widths`, of the length of `codes`, tells of how many code points of the text as it stood each was made: 1 or 2.
+    `origins`, one longer than the folded codes, says where each of them began in the codes that were given.
     """
-    folded: tuple[Codes, Offsets, Widths] = _fold(codes, offsets, table)
-    return folded
-
-
-@njit(cache=True, nogil=True)
-def _fold(codes: Codes, offsets: Offsets, table: Folding) -> tuple[Codes, Offsets, Widths]:
-    folded = np.empty(codes.size, np.uint32)
-    widths = np.ones(codes.size, np.uint8)
-    ends = np.zeros(offsets.size, np.int64)
-    size = 0
-    for i in range(offsets.size - 1):
-        last = np.int64(0)  # the character before, of this text; 0 where none can be composed with it
-        for at in range(offsets[i], offsets[i + 1]):
-            code = np.int64(codes[at])
-            if code < 0x10000:
-                code = np.int64(table[0, code])
-                if (code == 0x3099 or code == 0x309A) and table[code - 0x3098, last]:
-                    folded[size - 1] = table[code - 0x3098, last]
-                    widths[size - 1] = 2
-                    last = np.int64(0)
-                    continue
-            last = code if code < 0x10000 else np.int64(0)
-            folded[size] = code
-            size += 1
-        ends[i + 1] = size
-    return folded[:size], ends, widths[:size]
+    folded = np.where(codes < 0x10000, table[0, codes & 0xFFFF], codes)
+    is_mark = (folded == _VOICED) | (folded == _VOICED + 1)
+    is_mark[offsets[:-1][offsets[:-1] < len(codes)]] = False  # what is before belongs to another text
+    marks = np.flatnonzero(is_mark)
+    before = folded[marks - 1]
+    composed = np.where(before < 0x10000, table[1 + folded[marks] - _VOICED, before & 0xFFFF], 0)
+    marks, composed = marks[composed > 0], composed[composed > 0]
+    folded[marks - 1] = composed
+    origins = np.delete(np.arange(len(codes) + 1), marks)
+    return folded[origins[:-1]], np.searchsorted(origins, offsets), origins

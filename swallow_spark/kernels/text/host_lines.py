@@ -16,12 +16,7 @@ from numba import njit
 
 from swallow_spark.kernels.features.texts import is_space
 from swallow_spark.kernels.minhash.xxhash import xxh64
-from swallow_spark.kernels.text.utf8 import (
-    Bytes,
-    Offsets,
-    code_point,
-    utf8_buffers,
-)
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets, code_point, utf8_buffers
 
 VERSION: Final = 1
 

@@ -89,16 +89,3 @@ def domain(name: str) -> str:
 def domains_above(host: str) -> list[str]:
     """The normal forms of a host and of the domains that it lies below."""
     return blocklists.parents(domain(host))
-
-
-def _host(line: str) -> str:
-    """Of a line that names a host: as it is, as `*.HOST`, or as a URL of it."""
-    return re.sub(r"^(\*?\.)+", "", re.sub(r"^[a-z][a-z0-9+.-]*://|[/?#:].*$", "", line, flags=re.IGNORECASE))
-
-
-def parse(kind: Kind, content: bytes) -> list[str]:
-    """The normal forms of a list with a host or a URL a line, sorted; what is behind # and a blank is a comment."""
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    bare = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in lines)
-    normal = address if kind == "url" else lambda line: domain(_host(line))
-    return sorted({found for line in bare if line and (found := normal(line))})

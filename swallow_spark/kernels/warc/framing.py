@@ -19,12 +19,7 @@ from swallow_spark.kernels.warc.members import (
     Source,
     Window,
 )
-from swallow_spark.kernels.warc.records import (
-    MAX_HEAD_BYTES,
-    Damage,
-    Record,
-    parse_head,
-)
+from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record, parse_head
 
 MAX_TRIED_BYTES: Final = 4 << 30  # read in vain where a member seemed to begin; by chance that is so once in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
@@ -49,8 +44,8 @@ def _skip_to_record(source: Source) -> bool:
 
 
 class CarefulReader:
-    """Everything from `window.start` on. `items` yields each record and damage with the record's head as stored (b""
-    where there is none); offsets count from the window's position 0.
+    """Everything from `window.start` on. `items` yields each record and damage; offsets count from the window's
+    position 0.
 
     A record is given out only when what follows it has been seen: the end of its member with the right checksum, or the
     next record. So a record is never given out and found broken later, but for records that share one member.
@@ -66,7 +61,7 @@ class CarefulReader:
         self._gap: Damage | None = None  # bytes without a record, up to where the next one is found
         self._tried_bytes = 0  # in vain: a file can be made so that each byte seems to begin a long member
 
-    def items(self) -> Iterator[tuple[Record | Damage, bytes]]:
+    def items(self) -> Iterator[Record | Damage]:
         window, position = self._window, self._window.start
         while head := window.at(position, 5):
             if head.startswith(GZIP_MAGIC) and self._compressed is not False:
@@ -93,11 +88,11 @@ class CarefulReader:
         if self._gap and self._any_record:
             yield from self._close_gap(window.end)
         elif self._gap:
-            yield Damage(0, "file", "not_a_warc", f"no record in {window.end} bytes ({self._gap.reason})"), b""
+            yield Damage(0, "file", "not_a_warc", f"no record in {window.end} bytes ({self._gap.reason})")
         elif not self._any_record:
-            yield Damage(0, "file", "empty", f"no record in {window.end} bytes"), b""
+            yield Damage(0, "file", "empty", f"no record in {window.end} bytes")
 
-    def _frame(self, source: Plain | Member) -> Iterator[tuple[Record | Damage, bytes]]:
+    def _frame(self, source: Plain | Member) -> Iterator[Record | Damage]:
         """The records of a member or of a plain file."""
         num_records = 0
         while True:
@@ -120,7 +115,7 @@ class CarefulReader:
             if num_records == 2 and isinstance(source, Member) and not self._shared_member_told:
                 self._shared_member_told = True
                 detail = "a gzip member holds several records; those behind its first have made-up offsets"
-                yield Damage(place, "file", "shared_gzip_member", detail), b""
+                yield Damage(place, "file", "shared_gzip_member", detail)
             self._any_record = True
             self._compressed = isinstance(source, Member)
             self._last_offset = offset = max(place, self._last_offset + 1)
@@ -131,18 +126,18 @@ class CarefulReader:
                     _skip_to_record(source)
                 except BrokenMemberError as broken:
                     broken.told = True
-                    yield Damage(offset, "record", broken.reason, broken.detail), b""
+                    yield Damage(offset, "record", broken.reason, broken.detail)
                     raise
                 detail = "WARC-Type or a usable Content-Length is missing" if head else "the record's head does not end"
-                yield Damage(offset, "record", "bad_header", detail), b""
+                yield Damage(offset, "record", "bad_header", detail)
                 continue
-            yield from self._read_block(source, head, headers, begin, offset, alone=num_records == 1)
+            source.skip(len(head))
+            yield from self._read_block(source, headers, begin, offset, alone=num_records == 1)
 
     def _read_block(
-        self, source: Plain | Member, head: bytes, headers: dict[str, str], begin: int, offset: int, *, alone: bool
-    ) -> Iterator[tuple[Record | Damage, bytes]]:
-        """The record whose head `source` is at, or what is wrong with it; `source` is then at the next one."""
-        source.skip(len(head))
+        self, source: Plain | Member, headers: dict[str, str], begin: int, offset: int, *, alone: bool
+    ) -> Iterator[Record | Damage]:
+        """The record whose block `source` is at, or what is wrong with it; `source` is then at the next one."""
         length = int(headers["content-length"])
         too_large = length > self._limit
         block = b""
@@ -159,22 +154,22 @@ class CarefulReader:
                 found = _skip_to_record(source)
         except BrokenMemberError as broken:
             broken.told = True
-            yield Damage(offset, "record", broken.reason, broken.detail), head
+            yield Damage(offset, "record", broken.reason, broken.detail)
             raise
         if not sound:
             if num_read < length and not found and isinstance(source, Plain):
-                yield Damage(offset, "record", "truncated", f"the file ends {num_read} bytes into {length}"), head
+                yield Damage(offset, "record", "truncated", f"the file ends {num_read} bytes into {length}")
             else:
                 detail = f"no record begins behind the {length} bytes that it declares"
-                yield Damage(offset, "record", "wrong_content_length", detail), head
+                yield Damage(offset, "record", "wrong_content_length", detail)
         elif too_large:
             detail = f"Content-Length {length} is over the limit of {self._limit}"
-            yield Damage(offset, "record", "record_too_large", detail), head
+            yield Damage(offset, "record", "record_too_large", detail)
         else:
             size = source.tell - begin
             if isinstance(source, Member) and source.end is not None and alone and not following:
                 size = source.end - source.start
-            yield Record(offset, size, headers, block), head
+            yield Record(offset, size, headers, block)
 
     def _resume_behind(self, position: int, broken: BrokenMemberError) -> int | None:
         """Where the next record begins behind the broken member at `position`."""
@@ -220,8 +215,8 @@ class CarefulReader:
         if self._gap is None:
             self._gap = Damage(position, "gap", reason, "")
 
-    def _close_gap(self, end: int) -> Iterator[tuple[Damage, bytes]]:
+    def _close_gap(self, end: int) -> Iterator[Damage]:
         if self._gap:
             self._gap.detail = f"{max(end - self._gap.offset, 1)} bytes up to the next record or the end of the file"
-            yield self._gap, b""
+            yield self._gap
             self._gap = None

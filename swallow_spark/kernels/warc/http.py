@@ -13,12 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from swallow_spark.kernels.warc.heads import (
-    ABSENT,
-    HeadSpans,
-    names,
-    scan_head,
-)
+from swallow_spark.kernels.warc.heads import ABSENT, HeadSpans, names, scan_head
 
 MAX_HEAD_BYTES: Final = 256 << 10
 MAX_ENCODINGS: Final = 4  # listed in Content-Encoding; a page has one

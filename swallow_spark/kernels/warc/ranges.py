@@ -11,17 +11,8 @@ from itertools import pairwise
 from typing import BinaryIO, Final, NamedTuple
 
 from swallow_spark.kernels.warc import warc
-from swallow_spark.kernels.warc.members import (
-    CHUNK_BYTES,
-    GZIP_MAGIC,
-    BrokenMemberError,
-    Member,
-    Window,
-)
-from swallow_spark.kernels.warc.records import (
-    Damage,
-    Record,
-)
+from swallow_spark.kernels.warc.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Window
+from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["RangeReader", "Span", "cut", "meet"]
 

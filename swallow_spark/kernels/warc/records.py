@@ -7,13 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numba import njit
 
-from swallow_spark.kernels.warc.heads import (
-    ABSENT,
-    equals,
-    names,
-    scan,
-    trimmed,
-)
+from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimmed
 
 __all__ = ["MAX_HEAD_BYTES", "Damage", "Record", "parse_head"]
 
@@ -127,11 +121,6 @@ class Record:
             return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             return None
-
-    @property
-    def truncated(self) -> str | None:
-        """WARC-Truncated: why the crawler cut the payload (`length`, `time`, `disconnect`); None where it is whole."""
-        return self.headers.get("warc-truncated")
 
 
 @dataclass(slots=True)

@@ -8,17 +8,8 @@ import numpy as np
 from numba import njit
 
 from swallow_spark.kernels.html.signs import has_no_sign
-from swallow_spark.kernels.warc.heads import (
-    ABSENT,
-    equals,
-    names,
-    scan,
-    trimmed,
-)
-from swallow_spark.kernels.warc.http import (
-    FIELDS,
-    MAX_HEAD_BYTES,
-)
+from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimmed
+from swallow_spark.kernels.warc.http import FIELDS, MAX_HEAD_BYTES
 from swallow_spark.kernels.warc.records import Record
 
 __all__ = ["NO_SIGN_OF_JAPANESE", "STATUS", "UNSURE", "skim"]

@@ -7,21 +7,11 @@ framed with a few searches. At the first thing that is not plain and sound `fram
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from swallow_spark.kernels.warc.framing import (
-    SCAN_BYTES,
-    CarefulReader,
-)
-from swallow_spark.kernels.warc.members import (
-    GZIP_MAGIC,
-    Window,
-    inflate_member,
-)
-from swallow_spark.kernels.warc.records import (
-    Damage,
-    Record,
-)
+from swallow_spark.kernels.warc.framing import SCAN_BYTES, CarefulReader
+from swallow_spark.kernels.warc.members import GZIP_MAGIC, Window, inflate_member
+from swallow_spark.kernels.warc.records import Damage, Record
 
-__all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "find_record", "raw_record", "read"]
+__all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
 VERSION: Final = 2  # raise it where other records, or damages, may come out of the same bytes
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
@@ -52,29 +42,6 @@ def read(
                 break
             window.release(end)
             yield record
-    for item, _ in CarefulReader(window, max_record_bytes).items():
+    for item in CarefulReader(window, max_record_bytes).items():
         item.offset += base_offset
         yield item
-
-
-def find_record(stream: BinaryIO, offset: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> Record:
-    """The record that `read` gives `offset` (without base_offset), from a seekable stream. KeyError: none has it."""
-    return _find(stream, offset, max_record_bytes)[0]
-
-
-def raw_record(stream: BinaryIO, offset: int, *, max_record_bytes: int = MAX_RECORD_BYTES) -> bytes:
-    """The WARC head and the block of the record at `offset`, inflated but else as stored. KeyError as `find_record`."""
-    record, head = _find(stream, offset, max_record_bytes)
-    return head + record.block
-
-
-def _find(stream: BinaryIO, offset: int, max_record_bytes: int) -> tuple[Record, bytes]:
-    # Records that share a gzip member have offsets at which nothing begins: for them, read from the start of the file.
-    for start in dict.fromkeys((offset, 0)):
-        stream.seek(start)
-        for item, head in CarefulReader(Window(stream), max_record_bytes).items():
-            if isinstance(item, Record) and item.offset + start == offset:
-                return item, head
-            if item.offset + start > offset or (start and not isinstance(item, Record)):
-                break
-    raise KeyError(f"no record at offset {offset}")

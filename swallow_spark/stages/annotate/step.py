@@ -1,46 +1,48 @@
-"""Sketches and features of the pages, batch by batch."""
+"""Annotations of the pages, batch by batch: all that are missing in one scan of the text."""
 
-from functools import partial
+from typing import Final
 
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    Unit,
+from pyspark.sql import DataFrame
+
+from swallow_spark.kernels import features, lsh
+from swallow_spark.kernels.minhash import minhash
+from swallow_spark.kernels.text import ngwords
+from swallow_spark.stages.annotate import tasks
+from swallow_spark.stages.run import Batch, Run, each_batch
+from swallow_spark.stages.stage import Source, Stage
+
+
+def annotate(run: Run) -> None:
+    """The tables of all stages that annotate pages (sketches, features, ...), of batches that lack them."""
+    names = [stage.name for stage in run.stages if stage.annotation and (run.only is None or stage.name in run.only)]
+    wanted = [name for name in names if run.stages[name].wanted(run.config, run.corpus)]
+
+    def work(batch: Batch) -> DataFrame:
+        annotations = [due.stage.annotation(run.config) for due in batch.due if due.stage.annotation]
+        return tasks.annotate(batch.rows, annotations, batch.outputs)
+
+    each_batch(run, "annotate", [due for name in wanted for due in run.lineage.due(name)], work)
+
+
+SKETCH: Final = Stage(
+    "sketch",
+    each="batch",
+    sources=(Source("ingest"),),
+    run=annotate,
+    help="Compute the pages' MinHash sketches, for deduplication.",
+    annotation=lambda config: tasks.Sketching(config.sketch),
+    uniform=True,
+    meaning=lambda config, _: config.sketch.meaning(),
+    versions=lambda config, _: {"minhash": minhash.VERSION, "lsh": lsh.VERSION},
 )
-from swallow_spark.corpus.lineage import Due
-from swallow_spark.stages.annotate import tasks as stage
-from swallow_spark.stages.run import (
-    Run,
-    crawl_of,
-    in_flight,
+
+MEASURE: Final = Stage(
+    "measure",
+    each="batch",
+    sources=(Source("ingest"),),
+    run=annotate,
+    help="Measure the pages' features, for the rules.",
+    annotation=lambda config: tasks.Measuring(config.features),
+    meaning=lambda config, _: config.features.meaning(),
+    versions=lambda config, _: {**features.versions(config.features.groups), "ngwords": ngwords.VERSION},
 )
-from swallow_spark.tables import PAGES
-
-
-def annotate(run: Run, *, sketch: bool = True, measure: bool = True) -> None:
-    """Sketches and features of the batches of pages that lack them, in one scan where both are missing."""
-    corpus, work = run.corpus, []
-    for pages in corpus.manifests("ingest"):
-        due: dict[str, Due] = {}
-        if sketch:
-            due["sketches"] = run.lineage.annotate("sketch", pages)
-        if measure:
-            due["features"] = run.lineage.annotate("measure", pages)
-        missing = {table: one for table, one in due.items() if not one.is_done(corpus)}
-        if missing:
-            work.append((pages, missing))
-    if work:
-        with run.progress.stage("annotate"):
-            in_flight(run, partial(_annotate_batch, run), work)
-
-
-def _annotate_batch(run: Run, item: tuple[Manifest, dict[str, Due]]) -> None:
-    pages, missing = item
-    config, corpus = run.config, run.corpus
-    kernels = stage.Kernels(
-        config.sketch if "sketches" in missing else None, config.features if "features" in missing else None
-    )
-    tables = {table: stage.TABLES[table] for table in missing}
-    outputs = corpus.outputs(Unit("annotate", pages.unit), tables, crawl_of(run, pages))
-    written = stage.annotate(corpus.scan(run.spark, "pages", PAGES, [pages]), kernels, outputs).collect()
-    for table, due in missing.items():
-        corpus.commit(*due, [row for row in written if row["table"] == table])

@@ -1,88 +1,80 @@
 """Annotate: sketches and features of the pages, in one scan of their text."""
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Final
 
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.config.annotate import (
-    Features,
-    Sketch,
-)
+from swallow_spark.config.annotate import Features, Sketch
+from swallow_spark.config.lists import expressions
+from swallow_spark.config.section import Listing
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.kernels import features as feature_kernels
 from swallow_spark.kernels import lsh
-from swallow_spark.kernels.text import ngwords
+from swallow_spark.kernels.text.ngwords import Matcher, Variant
+from swallow_spark.stages.stage import Annotation
 from swallow_spark.tables import PAGES, SKETCHES
 
 # Host and length go along, so that rules on hosts, and sums of characters, need no second table.
 _FROM_PAGES: Final = ("doc_id", "host", "num_chars")
 FEATURES: Final = pa.schema([*map(PAGES.field, _FROM_PAGES), *feature_kernels.SCHEMA])
-TABLES: Final = {"sketches": SKETCHES, "features": FEATURES}
 
 
-class Kernels(NamedTuple):
-    """What to annotate with; None leaves a table as it is."""
+@dataclass(frozen=True)
+class Sketching:
+    """The annotation `sketches`."""
 
-    sketch: Sketch | None
-    features: Features | None
+    section: Sketch
+    table = "sketches"
+    schema = SKETCHES
 
-
-def annotate(pages: DataFrame | Scan, kernels: Kernels, outputs: Outputs) -> DataFrame:
-    """Writes `sketches` and `features` of pages (doc_id, host, num_chars, text); a frame of what was written."""
-    work = partial(_annotate_task, kernels=kernels, outputs=outputs)
-    return pages.select(*_FROM_PAGES, "text").mapInArrow(work, from_arrow_schema(WRITTEN))
-
-
-class Lists(NamedTuple):
-    """What the configured lists look for; None where there is no list."""
-
-    ng_words: ngwords.Matcher | None
-    phrases: ngwords.Matcher | None
+    def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        settings = self.section.model_dump()
+        return lambda pages: with_columns(lsh.sketch(pages.column("text"), **settings), pages, ("doc_id",))
 
 
-def lists(section: Features) -> Lists:
-    """The configured lists, ready to look for. Raises ConfigError."""
-    ng_words, phrases = section.ng_words, section.phrases
-    return Lists(
-        ngwords.Matcher(ngwords.expressions(*ng_words), section.ng_variants) if ng_words else None,
-        ngwords.Matcher(ngwords.expressions(*phrases), section.ng_variants) if phrases else None,
-    )
+@dataclass(frozen=True)
+class Measuring:
+    """The annotation `features`."""
+
+    section: Features
+    table = "features"
+    schema = FEATURES
+
+    def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        return lambda pages: with_columns(measure(pages.column("text"), self.section), pages, _FROM_PAGES)
 
 
-def measure(texts: pa.Array, section: Features, looked_for: Lists) -> pa.RecordBatch:
-    """The features of texts, as the section says."""
-    return feature_kernels.measure(
-        texts,
-        ng_words=looked_for.ng_words,
-        phrases=looked_for.phrases,
-        blank_lines=section.blank_lines,
-        groups=section.groups,
-    )
+def annotate(pages: DataFrame | Scan, annotations: Sequence[Annotation], outputs: Outputs) -> DataFrame:
+    """Writes the tables of annotations of pages (doc_id, host, num_chars, text); a frame of what was written."""
+    work = partial(_annotate, annotations=annotations)
+    return write_tables(pages, (*_FROM_PAGES, "text"), work, outputs)
 
 
-def _annotate_task(batches: Iterator[pa.RecordBatch], kernels: Kernels, outputs: Outputs) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        looked_for = lists(kernels.features) if kernels.features else None
-        for batch in batches:
-            *from_pages, texts = batch.columns
-            if kernels.sketch:
-                sketched = lsh.sketch(texts, **kernels.sketch.model_dump())
-                opened.write("sketches", _with(sketched, {"doc_id": from_pages[0]}))
-            if kernels.features and looked_for:
-                measured = measure(texts, kernels.features, looked_for)
-                opened.write("features", _with(measured, dict(zip(_FROM_PAGES, from_pages, strict=True))))
-        yield opened.written()
+def _annotate(batches: Iterator[pa.RecordBatch], annotations: Sequence[Annotation]) -> Iterator[Rows]:
+    started = [(annotation.table, annotation.start()) for annotation in annotations]
+    for batch in batches:
+        for table, work in started:
+            yield Rows(table, work(batch))
 
 
-def _with(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([*columns.values(), *batch.columns], [*columns, *batch.schema.names])
+def with_columns(rows: pa.RecordBatch, pages: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """The rows with columns of their pages before their own."""
+    columns = [*map(pages.column, names), *rows.columns]
+    return pa.RecordBatch.from_arrays(columns, [*names, *rows.schema.names])
+
+
+def measure(texts: pa.Array, section: Features) -> pa.RecordBatch:
+    """The features of texts, as the section says. Raises ConfigError for a list that can't be used."""
+    lists = {key: _matcher(listing, section.ng_variants) for key, listing in section.lists.items()}
+    return feature_kernels.measure(texts, blank_lines=section.blank_lines, groups=section.groups, **lists)
+
+
+@lru_cache(maxsize=16)
+def _matcher(listing: Listing, variants: tuple[Variant, ...]) -> Matcher:
+    """Once per worker: of 50,000 expressions it takes a quarter of a second to make."""
+    return Matcher(expressions(listing), variants)

@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 
 from swallow_spark.config.decide import Rules
 from swallow_spark.kernels.text import blocklists as kernel
-from swallow_spark.kernels.text.blocklists import Source
+from swallow_spark.stages.decide import lists as formats
+from swallow_spark.stages.decide.lists import Source
 from swallow_spark.stages.decide.tasks import BLOCKED
 from swallow_spark.stages.run import Run
 
@@ -28,18 +29,18 @@ class Blocklists(NamedTuple):
 
 def blocklists(run: Run) -> Blocklists:
     own, lists, urls = sources(run.config.rules)
-    names: list[str] = kernel.domains([own])["domain"].to_pylist()
+    names: list[str] = formats.domains([own])["domain"].to_pylist()
     if len(names) > _MOST_OWN:
         names, lists = [], [own, *lists]
-    domains = _table(run, "domains", lists, kernel.domains) if lists else None
-    prefixes = _table(run, "prefixes", urls, kernel.prefixes) if urls else None
+    domains = _table(run, "domains", lists, formats.domains) if lists else None
+    prefixes = _table(run, "prefixes", urls, formats.prefixes) if urls else None
     for path in run.corpus.root.files("blocklists", ".parquet"):
         if path not in (domains, prefixes):  # of other lists; made again when those are back
             run.corpus.root.delete(path)
     return Blocklists(
         sorted(names),
-        run.corpus.read_files(run.spark, kernel.DOMAINS, [domains]) if domains else None,
-        run.corpus.read_files(run.spark, kernel.PREFIXES, [prefixes]) if prefixes else None,
+        run.corpus.read_files(run.spark, formats.DOMAINS, [domains]) if domains else None,
+        run.corpus.read_files(run.spark, formats.PREFIXES, [prefixes]) if prefixes else None,
     )
 
 

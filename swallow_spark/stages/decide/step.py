@@ -7,16 +7,13 @@ from pyspark.sql import DataFrame
 
 from swallow_spark.config.decide import Rules
 from swallow_spark.corpus.write import write
+from swallow_spark.kernels.text import blocklists as kernel
 from swallow_spark.stages.annotate.tasks import FEATURES
-from swallow_spark.stages.decide import tasks as stage
+from swallow_spark.stages.decide import tasks
 from swallow_spark.stages.decide.blocklists import blocklists
-from swallow_spark.stages.run import (
-    Run,
-    complete,
-    contamination,
-    deduplicated,
-    of_crawl,
-)
+from swallow_spark.stages.deduplicate.step import kept_of
+from swallow_spark.stages.run import Run, of_crawl
+from swallow_spark.stages.stage import Source, Stage
 from swallow_spark.tables import CONTAMINATION, GROUPS, PAGES, VERDICTS
 
 _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url")])
@@ -25,26 +22,23 @@ _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url"
 def decide(run: Run) -> None:
     """A verdict of the preset on each page that dedup keeps, crawl by crawl."""
     corpus, config = run.corpus, run.config
-    kept = deduplicated(run)
-    complete(run, "measure")
-    table, work = f"verdicts/preset={config.rules.preset}", []
-    for crawl_no, crawl in corpus.crawls().items():
-        measured = corpus.manifests("measure", f"crawl={crawl}/")
-        contaminated = contamination(run, crawl, kept)
-        due = run.lineage.decide(crawl, measured, kept, contaminated)
-        if measured and not due.is_done(corpus):
-            work.append((crawl_no, crawl, measured, contaminated, due))
-    if not work:
+    (kept,) = run.lineage.finished("deduplicate")
+    for stage in ("measure", *(["decontaminate"] if config.decontamination.against else [])):
+        run.lineage.finished(stage)
+    pending = [due for due in run.lineage.due("decide") if not due.is_done(corpus)]
+    if not pending:
         return
+    numbers = {crawl: number for number, crawl in corpus.crawls().items()}
     with run.progress.stage("decide"):
         listed = blocklists(run)
-        for crawl_no, crawl, measured, contaminated, due in work:
-            rows = corpus.read(run.spark, "features", _compared(config.rules), measured)
-            survivors = corpus.read(run.spark, "groups", GROUPS, [of_crawl(kept, crawl)])
-            hosts = stage.blocked_hosts(rows.select("host").distinct(), listed.domains) if listed.domains else None
-            urls = _blocked_urls(run, crawl, listed.prefixes) if listed.prefixes else None
+        for due in pending:
+            rows = corpus.read(run.spark, "features", _compared(config.rules), due.sources["measure"])
+            survivors = corpus.read(run.spark, "groups", GROUPS, [of_crawl(kept, due.crawl)])
+            hosts = tasks.blocked_hosts(rows.select("host").distinct(), listed.domains) if listed.domains else None
+            urls = _blocked_urls(run, due.crawl, listed.prefixes) if listed.prefixes else None
+            contaminated = due.sources.get("decontaminate")
             shares = corpus.read(run.spark, "contamination", CONTAMINATION, contaminated) if contaminated else None
-            verdicts = stage.decide(
+            verdicts = tasks.decide(
                 rows,
                 survivors,
                 config.rules,
@@ -53,8 +47,9 @@ def decide(run: Run) -> None:
                 urls=urls,
                 contaminated=shares.where(shares.fraction >= config.decontamination.rejected_from) if shares else None,
             )
-            outputs = corpus.outputs(due.unit, {table: VERDICTS}, {crawl_no: crawl})
-            corpus.commit(*due, write(verdicts, table, outputs, sums=stage.sum_verdicts))
+            (table,) = tables = due.stage.tables(config, due.variant)
+            outputs = corpus.outputs(due.unit, tables, {numbers[due.crawl]: due.crawl})
+            due.commit(corpus, write(verdicts, table, outputs, sums=tasks.sum_verdicts))
 
 
 def _compared(rules: Rules) -> pa.Schema:
@@ -65,4 +60,22 @@ def _compared(rules: Rules) -> pa.Schema:
 
 def _blocked_urls(run: Run, crawl: str, prefixes: DataFrame) -> DataFrame:
     pages = run.corpus.read(run.spark, "pages", _URLS, run.corpus.manifests("ingest", f"crawl={crawl}/"))
-    return stage.blocked_urls(pages, prefixes)
+    return tasks.blocked_urls(pages, prefixes)
+
+
+STAGE: Final = Stage(
+    "decide",
+    each="crawl",
+    prefix="preset={}/",
+    variants=lambda config: (config.rules.preset,),
+    sources=(
+        Source("measure"),
+        Source("decontaminate", when=lambda config: bool(config.decontamination.against)),
+        Source("deduplicate", part=kept_of, in_fingerprint=False),
+    ),
+    run=decide,
+    tables=lambda config, preset: {f"verdicts/preset={preset}": VERDICTS},
+    meaning=lambda config, _: config.rules.meaning(),
+    versions=lambda config, _: {"decide": 1, "blocklists": kernel.VERSION},
+    also=lambda config: [f"{config.decontamination.rejected_from}"] if config.decontamination.against else [],
+)

@@ -33,7 +33,7 @@ def decide(
     """A verdict on each page that dedup keeps, with all the reasons against it.
 
     features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. domains: those whose pages,
-    and those of hosts below them, get the reason `host:blocked`, a few and in the form of `kernels.blocklists.DOMAINS`.
+    and those of hosts below them, get the reason `host:blocked`, a few and in the form of `lists.DOMAINS`.
     hosts: host and the reasons against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see
     `blocked_urls`); contaminated: doc_id of pages that hold a question. The result has the columns of tables.VERDICTS,
     and num_chars; the reasons are in the order of the rules, then those of hosts and URLs, then `contaminated`. A

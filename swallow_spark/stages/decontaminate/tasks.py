@@ -11,16 +11,11 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.text import contamination as kernel
 
@@ -47,26 +42,20 @@ def ship(root: Root, index: kernel.Index, ngram_chars: int) -> Questions:
 def decontaminate(pages: DataFrame | Scan, kept: Lookups, questions: Questions, outputs: Outputs) -> DataFrame:
     """Writes `contamination` of those pages (doc_id, text) that are kept; a frame of what was written. Pages that share
     nothing with a question have no row."""
-    work = partial(_task, kept=kept, questions=questions, outputs=outputs)
-    return pages.select("doc_id", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_measure, kept=kept, questions=questions)
+    return write_tables(pages, ("doc_id", "text"), work, outputs)
 
 
-def _task(
-    batches: Iterator[pa.RecordBatch], kept: Lookups, questions: Questions, outputs: Outputs
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        index = _load(questions.root.local_copy(questions.directory))
-        for batch in batches:
-            wanted, _ = kept.find(batch.column("doc_id").to_numpy())
-            batch = batch.filter(pa.array(wanted))
-            found = kernel.measure(batch.column("text"), index, questions.ngram_chars)
-            columns = [batch.column("doc_id"), pa.array(found.fraction), pa.array(found.question)]
-            rows = pa.RecordBatch.from_arrays(columns, ["doc_id", "fraction", "question"])
-            rows = rows.filter(pa.array(found.question >= 0))
-            if rows.num_rows:
-                opened.write("contamination", rows)
-        yield opened.written()
+def _measure(batches: Iterator[pa.RecordBatch], kept: Lookups, questions: Questions) -> Iterator[Rows]:
+    index = _load(questions.root.local_copy(questions.directory))
+    for batch in batches:
+        batch = kept.among(batch)
+        found = kernel.measure(batch.column("text"), index, questions.ngram_chars)
+        columns = [batch.column("doc_id"), pa.array(found.fraction), pa.array(found.question)]
+        rows = pa.RecordBatch.from_arrays(columns, ["doc_id", "fraction", "question"])
+        rows = rows.filter(pa.array(found.question >= 0))
+        if rows.num_rows:
+            yield Rows("contamination", rows)
 
 
 @lru_cache(maxsize=2)

@@ -11,21 +11,12 @@ from pyspark.sql import DataFrame
 from swallow_spark.config.load import fingerprint
 from swallow_spark.corpus import lookup_file as lookup
 from swallow_spark.corpus import lookups
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    Unit,
-)
-from swallow_spark.corpus.lineage import Due
-from swallow_spark.corpus.write import (
-    Kernel,
-    write,
-)
+from swallow_spark.corpus.corpus import Manifest, Unit
+from swallow_spark.corpus.write import Kernel, write
 from swallow_spark.errors import LedgerError
 from swallow_spark.stages.deduplicate import tasks as stage
-from swallow_spark.stages.run import (
-    Run,
-    complete,
-)
+from swallow_spark.stages.run import Run
+from swallow_spark.stages.stage import Due, Source, Stage
 from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHES
 
 _DOC_IDS: Final = pa.schema([PAGES.field("doc_id")])
@@ -38,8 +29,8 @@ _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bo
 def deduplicate(run: Run) -> None:
     """Duplicates and groups over all pages of the corpus."""
     corpus, config = run.corpus, run.config
-    sketched = complete(run, "sketch")
-    due = run.lineage.deduplicate(sketched)
+    sketched = run.lineage.finished("sketch")
+    (due,) = run.lineage.due("deduplicate")
     if due.is_done(corpus):
         _forget_boundaries(run)
         return
@@ -75,7 +66,7 @@ def deduplicate(run: Run) -> None:
     with run.progress.stage("deduplicate"):
         lengths = corpus.read(run.spark, "pages", _LENGTHS, corpus.manifests("ingest"))
         found = stage.deduplicate(sketches, scan.select, lengths, settings, boundary, ship)
-        outputs = corpus.outputs(due.unit, {"duplicates": DUPLICATES, "groups": GROUPS}, corpus.crawls())
+        outputs = corpus.outputs(due.unit, due.stage.tables(config, ""), corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
         written: list[dict[str, Any]] = []
         for table, rows, sums in (("duplicates", found.duplicates, None), ("groups", found.groups, _kept)):
@@ -87,7 +78,7 @@ def deduplicate(run: Run) -> None:
         counts |= _changes(run, corpus.manifest(due.unit), written)
     if (accounted := sum(row["rows"] for row in written)) != num_pages:
         raise LedgerError(f"dedup: {num_pages} pages, but {accounted} in duplicates and groups together")
-    corpus.commit(*due, written, counts=counts, details={"kept": kept})
+    due.commit(corpus, written, counts=counts, details={"kept": kept})
     _forget_boundaries(run)
     for one in shipped:
         corpus.root.delete(one.directory)
@@ -144,9 +135,36 @@ def _boundary(run: Run, name: str, df: DataFrame, by: Kernel | None, of: Due) ->
     schema = by.schema if by else pa.schema(types)
     # With the columns, since another release may name other rows the same.
     print_ = fingerprint({"columns": str(schema)}, {}, of.fingerprint)
-    due = Due(Unit("boundary", name), print_, {}, of.upstream)
+    due = Due(run.stages["boundary"], Unit("boundary", name), print_, {}, of.upstream)
     if not due.is_done(corpus):
         outputs = corpus.outputs(due.unit, {"boundaries": schema}, {0: "all"})
-        corpus.commit(*due, write(df, "boundaries", outputs, by=by))
+        due.commit(corpus, write(df, "boundaries", outputs, by=by))
     manifest = corpus.manifest(due.unit)
     return corpus.read(run.spark, "boundaries", schema, [manifest] if manifest else [])
+
+
+def kept_of(deduplicated: Manifest, crawl: str) -> str:
+    """Identifies the pages of a crawl that are kept."""
+    return str(deduplicated.details.get("kept", {}).get(crawl, ""))
+
+
+STAGE: Final = Stage(
+    "deduplicate",
+    each="corpus",
+    unit="corpus",
+    sources=(Source("sketch"),),
+    run=deduplicate,
+    help="Find near-duplicates among all pages of the corpus.",
+    tables=lambda config, _: {"duplicates": DUPLICATES, "groups": GROUPS},
+    meaning=lambda config, _: config.dedup.meaning(),
+    versions=lambda config, _: {"deduplicate": 3},
+)
+
+BOUNDARY: Final = Stage(
+    "boundary",
+    each="corpus",
+    sources=(Source("deduplicate"),),
+    command="deduplicate",
+    checked=False,
+    reported=False,
+)

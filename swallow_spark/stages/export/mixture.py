@@ -7,10 +7,7 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from swallow_spark.errors import UsageError
-from swallow_spark.stages.export.step import (
-    Item,
-    export,
-)
+from swallow_spark.stages.export.step import Item, export
 from swallow_spark.stages.run import Run
 from swallow_spark.stages.select.step import selected
 from swallow_spark.stages.tokens.step import subset_tokens

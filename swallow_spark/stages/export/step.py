@@ -9,10 +9,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import __version__
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    lineage,
-)
+from swallow_spark.corpus.corpus import Manifest, lineage
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.order import sampling

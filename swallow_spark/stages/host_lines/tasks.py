@@ -6,18 +6,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    OpenOutputs,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.kernels.text import host_lines as kernel
 
 _ROWS_AT_ONCE: Final = 4_000_000  # a task adds up as many before it writes: 80 MB, and as much again while it sorts
@@ -29,37 +23,33 @@ def count_lines(pages: DataFrame | Scan, accepted: Lookups, outputs: Outputs) ->
 
     Its sum `lines` is that of `num_pages` over host_lines.
     """
-    work = partial(_count_task, accepted=accepted, outputs=outputs)
-    return pages.select("doc_id", "host", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_count, accepted=accepted)
+    return write_tables(pages, ("doc_id", "host", "text"), work, outputs)
 
 
-def _count_task(batches: Iterator[pa.RecordBatch], accepted: Lookups, outputs: Outputs) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        held: list[kernel.Counts] = []
-        rows = 0
-        for batch in batches:
-            wanted, _ = accepted.find(batch.column("doc_id").to_numpy())
-            batch = batch.filter(pa.array(wanted))
-            hosts = kernel.host_keys(batch.column("host"))
-            held.append(kernel.count(batch.column("text"), hosts))
-            rows += len(held[-1].host)
-            known, num_pages = np.unique(hosts[hosts >= 0], return_counts=True)
-            if len(known):
-                columns = [pa.array(known), pa.array(num_pages, pa.int64())]
-                opened.write("host_pages", pa.RecordBatch.from_arrays(columns, ["host", "num_pages"]))
-            if rows >= _ROWS_AT_ONCE:
-                _write(opened, held)
-                held, rows = [], 0
-        _write(opened, held)
-        yield opened.written()
+def _count(batches: Iterator[pa.RecordBatch], accepted: Lookups) -> Iterator[Rows]:
+    held: list[kernel.Counts] = []
+    rows = 0
+    for batch in batches:
+        batch = accepted.among(batch)
+        hosts = kernel.host_keys(batch.column("host"))
+        held.append(kernel.count(batch.column("text"), hosts))
+        rows += len(held[-1].host)
+        known, num_pages = np.unique(hosts[hosts >= 0], return_counts=True)
+        if len(known):
+            columns = [pa.array(known), pa.array(num_pages, pa.int64())]
+            yield Rows("host_pages", pa.RecordBatch.from_arrays(columns, ["host", "num_pages"]))
+        if rows >= _ROWS_AT_ONCE:
+            yield from _combined(held)
+            held, rows = [], 0
+    yield from _combined(held)
 
 
-def _write(opened: OpenOutputs, held: list[kernel.Counts]) -> None:
+def _combined(held: list[kernel.Counts]) -> Iterator[Rows]:
     if any(len(counts.host) for counts in held):
         counts = kernel.combine(*map(np.concatenate, zip(*held, strict=True)))
         rows = pa.RecordBatch.from_arrays([pa.array(column) for column in counts], counts._fields)
-        opened.write("host_lines", rows, {"lines": int(counts.num_pages.sum(dtype=np.int64))})
+        yield Rows("host_lines", rows, {"lines": int(counts.num_pages.sum(dtype=np.int64))})
 
 
 def repeated(lines: DataFrame, pages: DataFrame, min_pages: int, min_fraction: float) -> DataFrame:

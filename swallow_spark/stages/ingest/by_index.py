@@ -1,20 +1,18 @@
 """Which records of a crawl an index names: found once, and written down before any of them is fetched."""
 
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.corpus.corpus import NumberedFile
+from swallow_spark.config.load import fingerprint
+from swallow_spark.corpus.corpus import NumberedFile, Unit
 from swallow_spark.corpus.write import write
 from swallow_spark.errors import UsageError
 from swallow_spark.files.inputs import Places
-from swallow_spark.stages.ingest.index import (
-    Selection,
-    japanese,
-    read_index,
-)
+from swallow_spark.stages.ingest.index import Selection, japanese, read_index
 from swallow_spark.stages.run import Run
+from swallow_spark.stages.stage import Due, Source, Stage
 from swallow_spark.tables import SELECTIONS
 
 
@@ -41,17 +39,25 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
     """The records of the crawl's registered files that are wanted (tables.SELECTIONS)."""
     corpus = run.corpus
     files = corpus.inputs(crawl)
-    due = run.lineage.selection(crawl, selection.meaning(), files)
+    due = _due(run, crawl, selection.meaning(), files)
     if not due.is_done(corpus):
         with run.progress.stage("selection"):
             section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
             index = read_index(run.spark, selection.index, Places(section.base_url, section.access(cores)))
             rows = _numbered(run, japanese(index, selection), files)
-            outputs = corpus.outputs(due.unit, {"selections": SELECTIONS}, {crawl_no: crawl})
-            corpus.commit(*due, write(rows, "selections", outputs))
+            outputs = corpus.outputs(due.unit, due.stage.tables(run.config, ""), {crawl_no: crawl})
+            due.commit(corpus, write(rows, "selections", outputs))
     manifest = corpus.manifest(due.unit)
     assert manifest
     return corpus.read(run.spark, "selections", SELECTIONS, [manifest])
+
+
+def _due(run: Run, crawl: str, meaning: dict[str, Any], files: list[NumberedFile]) -> Due:
+    """What is selected follows from this call's options, and from which files are registered."""
+    stage = run.stages["selection"]
+    upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
+    unit = Unit(stage.directory, f"crawl={crawl}/records")
+    return Due(stage, unit, fingerprint(meaning, stage.versions(run.config, "")), meaning, upstream)
 
 
 def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:
@@ -61,3 +67,15 @@ def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame
     once = found.groupBy("file_no", F.col("warc_record_offset").alias("offset"))
     lengths = once.agg(F.max("warc_record_length").alias("length"))
     return lengths.repartitionByRange("file_no").sortWithinPartitions("file_no", "offset")
+
+
+STAGE: Final = Stage(
+    "selection",
+    each="crawl",
+    sources=(Source("ingest"),),
+    command="ingest",
+    checked=False,
+    reported=False,
+    tables=lambda config, _: {"selections": SELECTIONS},
+    versions=lambda config, _: {"selection": 1},
+)

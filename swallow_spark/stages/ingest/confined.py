@@ -17,13 +17,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc.records import Record
 
 __all__ = ["ConfinedReader"]

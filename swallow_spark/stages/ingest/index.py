@@ -47,15 +47,9 @@ from swallow_spark.config.access import Access
 from swallow_spark.config.ingest import CC_BASE
 from swallow_spark.errors import InputError
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.inputs import (
-    Places,
-    locations_of,
-)
+from swallow_spark.files.inputs import Places, locations_of
 from swallow_spark.files.ranges import open_parts
-from swallow_spark.files.storage import (
-    filesystem,
-    is_http,
-)
+from swallow_spark.files.storage import filesystem, is_http
 from swallow_spark.files.unchanged import unchanged
 
 SCHEMA: Final = pa.schema(

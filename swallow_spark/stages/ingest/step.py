@@ -10,28 +10,22 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.addresses import shown
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    NumberedFile,
-    Unit,
-)
+from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
+from swallow_spark.files.inputs import TEXT_FORMATS
 from swallow_spark.files.storage import can_seek
-from swallow_spark.kernels.html import page
+from swallow_spark.kernels import japanese
+from swallow_spark.kernels.html import charset, html, imported, page
+from swallow_spark.kernels.warc import warc
 from swallow_spark.kernels.warc.ranges import cut
 from swallow_spark.stages.ingest import tasks as stage
-from swallow_spark.stages.ingest.by_index import (
-    check_selection,
-    selected,
-)
+from swallow_spark.stages.ingest.by_index import check_selection, selected
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.stages.remove.step import ship_tombstones
-from swallow_spark.stages.run import (
-    Run,
-    in_flight,
-)
+from swallow_spark.stages.run import Run, in_flight
+from swallow_spark.stages.stage import Stage
 from swallow_spark.tables import InputFile
 
 _MOST_NAMED: Final = 5  # files, in a message
@@ -122,8 +116,8 @@ class _Batch(NamedTuple):
 
 
 def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[NumberedFile]) -> None:
-    due = run.lineage.ingest(_unit_name(run.corpus, batch.crawl, files))
-    outputs = run.corpus.outputs(due.unit, stage.TABLES, {batch.crawl_no: batch.crawl})
+    due = run.lineage.made("ingest", _unit_name(run.corpus, batch.crawl, files))
+    outputs = run.corpus.outputs(due.unit, due.stage.tables(run.config, ""), {batch.crawl_no: batch.crawl})
     section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
     how = (batch.crawl_no, limits, outputs, tick, section.access(cores), batch.removed)
@@ -140,7 +134,7 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}
-    run.corpus.commit(*due, written, covers=_merged(covers), details=details)
+    due.commit(run.corpus, written, covers=_merged(covers), details=details)
     batch.budget.spend([file for file in files if file.file_no in not_read])
 
 
@@ -213,7 +207,8 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 def _source(file: NumberedFile) -> stage.Source:
     version = Version(file.bytes, file.etag)
-    return stage.Source(file.file_no, file.path, file.format, last_file_no=file.last_file_no, version=version)
+    format = None if file.format == "warc" else TEXT_FORMATS[file.format]
+    return stage.Source(file.file_no, file.path, format, last_file_no=file.last_file_no, version=version)
 
 
 def _num_tasks(num_files: int, cores: int, files_per_task: int) -> int:
@@ -239,3 +234,20 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((first, last))
     return merged
+
+
+STAGE: Final = Stage(
+    "ingest",
+    each="batch",
+    uniform=True,
+    tables=lambda config, _: stage.TABLES,
+    meaning=lambda config, _: config.ingest.meaning(),
+    versions=lambda config, _: {
+        "swallow_spark.kernels.warc": warc.VERSION,
+        "swallow_spark.kernels.page": page.VERSION,
+        "swallow_spark.kernels.charset": charset.VERSION,
+        "swallow_spark.kernels.html": html.VERSION,
+        "swallow_spark.kernels.japanese": japanese.VERSION,
+        "swallow_spark.kernels.imported": imported.VERSION,
+    },
+)

@@ -15,38 +15,19 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.config.access import Access
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    OpenOutputs,
-    Outputs,
-)
+from swallow_spark.corpus.write import WRITTEN, OpenOutputs, Outputs
 from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowSparkError, is_shortage
 from swallow_spark.files.http import HttpClient, Version
+from swallow_spark.files.inputs import Format
 from swallow_spark.files.ranges import Ranges
-from swallow_spark.files.storage import (
-    open_input,
-    open_random_access,
-)
+from swallow_spark.files.storage import open_input, open_random_access
 from swallow_spark.files.unchanged import unchanged
-from swallow_spark.kernels.html import imported
-from swallow_spark.kernels.html.page import (
-    Failure,
-    Limits,
-    Page,
-    PassedOver,
-    read_page,
-)
+from swallow_spark.kernels.html.imported import page_columns
+from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc import warc
-from swallow_spark.kernels.warc.ranges import (
-    RangeReader,
-    Span,
-    meet,
-)
+from swallow_spark.kernels.warc.ranges import RangeReader, Span, meet
 from swallow_spark.stages.ingest.confined import ConfinedReader
-from swallow_spark.stages.ingest.fetched import (
-    SelectedRecords,
-    by_file,
-)
+from swallow_spark.stages.ingest.fetched import SelectedRecords, by_file
 from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
 
@@ -69,7 +50,7 @@ class Source(NamedTuple):
 
     file_no: int
     path: str
-    format: str
+    format: Format | None = None  # of extracted text; None: a WARC
     range: tuple[int, int] | None = None
     last_file_no: int | None = None  # of those reserved for it: one for each 4 GiB of its size
     version: Version = Version()
@@ -302,11 +283,11 @@ class _Ingested:
         """Reads the file to its end; the number of pages. Raises _UnreadableError where that can't be done."""
         if self._source.records is not None:
             self._read_selected(self._source.records, limits)
-        elif self._source.format == "warc":
+        elif self._source.format is None:
             self._read_warc(limits)
         else:
             try:
-                self._read_rows(limits)
+                self._read_rows(self._source.format, limits)
             except _UnreadableError as error:
                 if not self._records or error.reason == "changed" or not _is_last_attempt():
                     raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
@@ -363,14 +344,13 @@ class _Ingested:
             else:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
-    def _read_rows(self, limits: Limits) -> None:
+    def _read_rows(self, format: Format, limits: Limits) -> None:
         with _opened(open_random_access, self._source, self._web) as (stream, _):
-            rows = imported.read(stream, self._source.format, max_record_bytes=limits.max_record_bytes)
-            for row in _reading(rows):
+            for row in _reading(format.rows(stream, limits.max_record_bytes)):
                 self._records += 1
                 if row.problem:
                     self._fail(row.number, "record", *row.problem)
-                elif columns := imported.page_columns(row):
+                elif columns := page_columns(row):
                     self._keep(row.number, columns)
                 else:
                     self._count(row.number, "passed_over:no_text")

@@ -9,10 +9,7 @@ from uuid import uuid4
 import numpy as np
 
 from swallow_spark.files.storage import Root
-from swallow_spark.kernels.text.tombstones import (
-    Keys,
-    Tombstones,
-)
+from swallow_spark.kernels.text.tombstones import Keys, Tombstones
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -12,32 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 
-from swallow_spark.corpus.corpus import (
-    Corpus,
-    Manifest,
-    Unit,
-)
-from swallow_spark.corpus.lineage import DUPLICATES_OF_REMOVED
+from swallow_spark.corpus.corpus import Corpus, Manifest, Unit
 from swallow_spark.corpus.summary import removal
-from swallow_spark.corpus.write import (
-    Outputs,
-    write,
-)
+from swallow_spark.corpus.write import Outputs, write
 from swallow_spark.kernels.text import tombstones as kernel
-from swallow_spark.kernels.text.tombstones import (
-    Keys,
-    Kind,
-)
-from swallow_spark.stages.remove import tasks as stage
-from swallow_spark.stages.remove.shipped import (
-    Shipped,
-    ship,
-)
-from swallow_spark.stages.run import (
-    Run,
-    crawl_of,
-    in_flight,
-)
+from swallow_spark.kernels.text.tombstones import Keys, Kind
+from swallow_spark.stages.remove import tasks
+from swallow_spark.stages.remove.shipped import Shipped, ship
+from swallow_spark.stages.run import Run, each_batch
+from swallow_spark.stages.stage import Source, Stage
 from swallow_spark.tables import DUPLICATES, PAGES, REMOVED, REMOVED_DUPLICATES, TOMBSTONES
 
 _KINDS: Final[tuple[Kind, ...]] = ("host", "url")
@@ -108,18 +90,10 @@ def find_removed(run: Run) -> None:
         for manifest in corpus.manifests("remove"):  # the tombstones were discarded
             corpus.forget(Unit("remove", manifest.unit))
         return
-    pending = [pages for pages in corpus.manifests("ingest") if not run.lineage.remove(pages, listed).is_done(corpus)]
-    if pending and (shipped := ship_tombstones(run)):
-        with run.progress.stage("remove"):
-            in_flight(run, partial(_find_in_batch, run, listed, shipped), pending)
+    due = [one for one in run.lineage.due("remove") if not one.is_done(corpus)]
+    if due and (shipped := ship_tombstones(run)):
+        each_batch(run, "remove", due, lambda batch: tasks.find_removed(batch.rows, shipped, batch.outputs))
         corpus.root.delete(shipped.directory)
-
-
-def _find_in_batch(run: Run, listed: Sequence[Manifest], shipped: Shipped, pages: Manifest) -> None:
-    corpus, due = run.corpus, run.lineage.remove(pages, listed)
-    outputs = corpus.outputs(due.unit, {"removed": REMOVED}, crawl_of(run, pages))
-    rows = corpus.scan(run.spark, "pages", stage.NAMED, [pages])
-    corpus.commit(*due, stage.find_removed(rows, shipped, outputs).collect())
 
 
 def removed(run: Run) -> DataFrame:
@@ -128,23 +102,21 @@ def removed(run: Run) -> DataFrame:
 
 
 def _find_duplicates(run: Run) -> None:
-    corpus, deduplicated = run.corpus, run.corpus.manifests("deduplicate")
-    due = run.lineage.duplicates_of_removed(corpus.manifests("remove", "crawl="), deduplicated)
-    if due.is_done(corpus):
+    corpus = run.corpus
+    due = next(iter(run.lineage.due("removed_duplicates")), None)
+    if not due or due.is_done(corpus):
         return
     with run.progress.stage("remove"):
         pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
-        rows = corpus.read(run.spark, "duplicates", DUPLICATES, deduplicated)
-        found = stage.duplicates_of_removed(removed(run), rows, pages)
-        outputs = Outputs(
-            corpus.root, {"removed_duplicates": REMOVED_DUPLICATES}, _directory("removed_duplicates", due.unit)
-        )
-        corpus.commit(*due, write(found, "removed_duplicates", outputs))
+        rows = corpus.read(run.spark, "duplicates", DUPLICATES, due.sources["deduplicate"])
+        found = tasks.duplicates_of_removed(removed(run), rows, pages)
+        outputs = Outputs(corpus.root, due.stage.tables(run.config, ""), _directory("removed_duplicates", due.unit))
+        due.commit(corpus, write(found, "removed_duplicates", outputs))
 
 
 def write_duplicates(corpus: Corpus, path: str) -> int:
     """Writes the pages that have the text of removed ones as JSON lines into a local file; how many."""
-    manifest, number = corpus.manifest(DUPLICATES_OF_REMOVED), 0
+    manifest, number = corpus.manifest(Unit("remove", "duplicates")), 0
     with open(path, "w", encoding="utf-8") as stream:
         for file in manifest.files if manifest else ():
             with corpus.root.open_input(file.path) as source:
@@ -153,3 +125,40 @@ def write_duplicates(corpus: Corpus, path: str) -> int:
                         stream.write(json.dumps(row, ensure_ascii=False) + "\n")
                         number += 1
     return number
+
+
+def removed_of(found: Manifest, _crawl: str) -> str | None:
+    """Identifies the pages of a batch that are removed; None where none is."""
+    counts = found.counts
+    return f"removed {counts['removed']} {counts['mixed']}" if counts.get("removed") else None
+
+
+REQUESTS: Final = Stage(
+    "tombstones",
+    each="corpus",
+    command="remove",
+    checked=False,
+    reported=False,
+    tables=lambda config, _: {"tombstones": TOMBSTONES},
+)
+
+STAGE: Final = Stage(
+    "remove",
+    each="batch",
+    sources=(Source("ingest", in_fingerprint=False), Source("tombstones", in_fingerprint=False)),
+    command="select",
+    wanted=lambda _, corpus: bool(corpus.units("tombstones")),
+    tables=lambda config, _: {"removed": REMOVED},
+    versions=lambda config, _: {"tombstones": kernel.VERSION},
+)
+
+DUPLICATES_OF_REMOVED: Final = Stage(
+    "removed_duplicates",
+    directory="remove",
+    each="corpus",
+    unit="duplicates",
+    sources=(Source("remove", in_fingerprint=False), Source("deduplicate", in_fingerprint=False)),
+    command="remove",
+    checked=False,
+    tables=lambda config, _: {"removed_duplicates": REMOVED_DUPLICATES},
+)

@@ -7,16 +7,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.tables import PAGES, REMOVED_DUPLICATES
 
@@ -29,22 +24,18 @@ def find_removed(pages: DataFrame | Scan, tombstones: Shipped, outputs: Outputs)
 
     Its sums are `removed`, their number, and `mixed`, which differs between sets of pages of the same number.
     """
-    work = partial(_find_task, tombstones=tombstones, outputs=outputs)
-    return pages.select(*NAMED.names).mapInArrow(work, from_arrow_schema(WRITTEN))
+    return write_tables(pages, NAMED.names, partial(_find, tombstones=tombstones), outputs)
 
 
-def _find_task(batches: Iterator[pa.RecordBatch], tombstones: Shipped, outputs: Outputs) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        found = tombstones.open()
-        for batch in batches:
-            doc_ids, hosts, urls = batch.columns
-            mask = found.removed(hosts.to_pylist(), urls.to_pylist())
-            if mask.any():
-                removed = doc_ids.filter(pa.array(mask))
-                sums = {"removed": len(removed), "mixed": _mixed(removed.to_numpy())}
-                opened.write("removed", pa.RecordBatch.from_arrays([removed], ["doc_id"]), sums)
-        yield opened.written()
+def _find(batches: Iterator[pa.RecordBatch], tombstones: Shipped) -> Iterator[Rows]:
+    found = tombstones.open()
+    for batch in batches:
+        doc_ids, hosts, urls = batch.columns
+        mask = found.removed(hosts.to_pylist(), urls.to_pylist())
+        if mask.any():
+            removed = doc_ids.filter(pa.array(mask))
+            sums = {"removed": len(removed), "mixed": _mixed(removed.to_numpy())}
+            yield Rows("removed", pa.RecordBatch.from_arrays([removed], ["doc_id"]), sums)
 
 
 def _mixed(doc_ids: NDArray[np.int64]) -> int:

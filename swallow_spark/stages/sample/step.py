@@ -18,22 +18,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.config.load import Config
 from swallow_spark.corpus import lookups
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    lineage,
-)
+from swallow_spark.corpus.corpus import Manifest, lineage
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import UsageError
-from swallow_spark.stages.remove.step import (
-    find_removed,
-    removed,
-)
-from swallow_spark.stages.run import (
-    Run,
-    deduplicated,
-    scored,
-    verdicts,
-)
+from swallow_spark.files.storage import replacing
+from swallow_spark.stages.remove.step import find_removed, removed
+from swallow_spark.stages.run import Run
 from swallow_spark.stages.sample import tasks as stage
 from swallow_spark.stages.score.tasks import table_of
 from swallow_spark.tables import GROUPS, PAGES, SCORES, VERDICTS
@@ -117,10 +107,10 @@ def _population(run: Run, sample: Sample) -> list[Manifest]:
     """The units whose rows are the pages to choose from."""
     if sample.by == "score":
         assert sample.classifier
-        return scored(run, sample.classifier)
+        return run.lineage.finished("score", [sample.classifier])
     if sample.of == "pages":
         return run.corpus.manifests("ingest")
-    return [deduplicated(run)] if sample.of == "survivors" else list(verdicts(run).values())
+    return run.lineage.finished("deduplicate" if sample.of == "survivors" else "decide")
 
 
 def _range(run: Run, sample: Sample) -> tuple[float, float]:
@@ -188,8 +178,7 @@ def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int
     doc_ids = np.sort(rows.to_table(["doc_id"])["doc_id"].to_numpy())
     schema = stage.COLUMNS if label is None else stage.COLUMNS.append(pa.field("label", pa.string(), nullable=False))
     schema = schema.with_metadata({_META: meaning.encode()})
-    fresh = parts / "whole"
-    with pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
+    with replacing(target) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
         for start in range(0, len(doc_ids), _ROWS_AT_ONCE):
             here = doc_ids[start : start + _ROWS_AT_ONCE]
             within = (ds.field("doc_id") >= int(here[0])) & (ds.field("doc_id") <= int(here[-1]))
@@ -197,7 +186,6 @@ def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int
             if label is not None:
                 table = table.append_column("label", pa.array([label] * len(table), pa.string()))
             writer.write_table(table.cast(schema))
-    fresh.replace(target)
     return len(doc_ids)
 
 

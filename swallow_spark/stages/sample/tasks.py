@@ -10,17 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.tables import TEXTS
 
 TABLE = "sample"
@@ -68,22 +63,19 @@ def write_texts(
     """Writes the texts (COLUMNS) of those pages (doc_id, url, text) that are chosen; a frame of what was written.
     `source` names crawl and URL, `stratum` the one of `strata` that a column `group` of the chosen has the number of.
     """
-    work = partial(_write_task, chosen=chosen, strata=list(strata), crawls=dict(crawls), outputs=outputs)
-    return pages.select("doc_id", "url", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_chosen, chosen=chosen, strata=list(strata), crawls=dict(crawls))
+    return write_tables(pages, ("doc_id", "url", "text"), work, outputs)
 
 
-def _write_task(
-    batches: Iterator[pa.RecordBatch], chosen: Lookups, strata: list[str], crawls: dict[int, str], outputs: Outputs
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            present, values = chosen.find(batch.column("doc_id").to_numpy())
-            batch = batch.filter(pa.array(present))
-            if batch.num_rows:
-                names = [strata[number] for number in values["group"]] if values else [None] * batch.num_rows
-                opened.write(TABLE, _with_source(batch, names, crawls))
-        yield opened.written()
+def _chosen(
+    batches: Iterator[pa.RecordBatch], chosen: Lookups, strata: list[str], crawls: dict[int, str]
+) -> Iterator[Rows]:
+    for batch in batches:
+        present, values = chosen.find(batch.column("doc_id").to_numpy())
+        batch = batch.filter(pa.array(present))
+        if batch.num_rows:
+            names = [strata[number] for number in values["group"]] if values else [None] * batch.num_rows
+            yield Rows(TABLE, _with_source(batch, names, crawls))
 
 
 def _with_source(batch: pa.RecordBatch, strata: Sequence[str | None], crawls: dict[int, str]) -> pa.RecordBatch:

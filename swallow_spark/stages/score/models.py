@@ -1,19 +1,15 @@
 """The files of classifiers' models: those that a URL names are fetched once for this machine."""
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from swallow_spark.addresses import shown
 from swallow_spark.config.score import Classifier
 from swallow_spark.config.section import sha256_of
-from swallow_spark.errors import InputError, filling, is_shortage
+from swallow_spark.errors import InputError, is_shortage
 from swallow_spark.files.http import HttpClient
-from swallow_spark.files.storage import (
-    machine_cache,
-    open_input,
-)
+from swallow_spark.files.storage import machine_cache, open_input, replacing
 
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_BYTES: Final = 16 << 30
@@ -25,16 +21,13 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
     it has that. Raises InputError where it can't be fetched, or is another one than the sum says."""
     if isinstance(classifier.path, Path):
         return classifier.path
-    directory = machine_cache() / "models"
-    target = directory / classifier.content
+    target = machine_cache() / "models" / classifier.content
     if target.is_file() and sha256_of(target) == classifier.content:
         return target
-    directory.mkdir(exist_ok=True)
     found, size = hashlib.sha256(), 0
-    with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        fresh = Path(scratch) / "model"
+    with replacing(target) as fresh:
         try:
-            with filling(fresh), open_input(classifier.path, web=web) as stream, fresh.open("wb") as copy:
+            with open_input(classifier.path, web=web) as stream, fresh.open("wb") as copy:
                 while chunk := stream.read(_CHUNK_BYTES):
                     found.update(chunk)
                     size += copy.write(chunk)
@@ -49,5 +42,4 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
                 f"{shown(classifier.path)}: not the model that is configured: {size} bytes of sha256 "
                 f"{found.hexdigest()}, not {classifier.content}"
             )
-        fresh.replace(target)
     return target

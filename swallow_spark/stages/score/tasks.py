@@ -1,32 +1,28 @@
-"""Score: fastText classifiers over the accepted survivors, all of them in one scan of the text."""
+"""Score: classifiers over the accepted survivors, all of them in one scan of the text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
-from swallow_spark.kernels.fasttext import fasttext
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
+from swallow_spark.kernels import classifiers
 
 
 class Model(NamedTuple):
-    """A classifier's model as `fasttext.Model.share` wrote it below the corpus root, what its labels weigh, and how it
-    wants texts."""
+    """A classifier's model as its `share` wrote it below the corpus root, what opens that, what its labels weigh, and
+    how it wants texts."""
 
     path: str
+    open_shared: Callable[[Path], classifiers.Model]
     weights: Mapping[str, float]
-    preparation: fasttext.Preparation
+    preparation: classifiers.Preparation
 
 
 def table_of(classifier: str) -> str:
@@ -36,32 +32,26 @@ def table_of(classifier: str) -> str:
 def score(pages: DataFrame | Scan, accepted: Lookups, models: Mapping[str, Model], outputs: Outputs) -> DataFrame:
     """Writes a table of scores for each classifier, of those pages (doc_id, text) that are among the accepted; a frame
     of what was written. A page's score is the sum of weight x probability over the labels."""
-    work = partial(_score_task, accepted=accepted, models=dict(models), outputs=outputs)
-    return pages.select("doc_id", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_score, accepted=accepted, models=dict(models))
+    return write_tables(pages, ("doc_id", "text"), work, outputs)
 
 
-def _score_task(
-    batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[str, Model], outputs: Outputs
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            wanted, _ = accepted.find(batch.column("doc_id").to_numpy())
-            batch = batch.filter(pa.array(wanted))
-            if not batch.num_rows:
-                continue
-            for classifier, (path, weights, preparation) in models.items():
-                model = _open(accepted.root.local_copy(path))
-                texts = preparation.apply(batch.column("text"))
-                scores = fasttext.expected_score(model, model.probabilities(texts), weights)
-                if not np.isfinite(scores).all():
-                    raise ValueError(f"classifier {classifier}: a score is not a finite number")
-                columns = [batch.column("doc_id"), pa.array(scores, pa.float64())]
-                opened.write(table_of(classifier), pa.RecordBatch.from_arrays(columns, ["doc_id", "score"]))
-        yield opened.written()
+def _score(batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[str, Model]) -> Iterator[Rows]:
+    for batch in batches:
+        batch = accepted.among(batch)
+        if not batch.num_rows:
+            continue
+        for classifier, (path, open_shared, weights, preparation) in models.items():
+            model = _open(open_shared, accepted.root.local_copy(path))
+            texts = preparation.apply(batch.column("text"))
+            scores = model.expected_score(model.probabilities(texts), weights)
+            if not np.isfinite(scores).all():
+                raise ValueError(f"classifier {classifier}: a score is not a finite number")
+            columns = [batch.column("doc_id"), pa.array(scores, pa.float64())]
+            yield Rows(table_of(classifier), pa.RecordBatch.from_arrays(columns, ["doc_id", "score"]))
 
 
 @lru_cache(maxsize=16)
-def _open(path: Path) -> fasttext.Model:
+def _open(open_shared: Callable[[Path], classifiers.Model], path: Path) -> classifiers.Model:
     """Once per worker, and held once per machine: workers are reused from task to task, and map the same file."""
-    return fasttext.open_shared(path)
+    return open_shared(path)

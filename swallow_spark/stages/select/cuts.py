@@ -18,17 +18,7 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.kernels.order.cuts import (
-    EVERYTHING,
-    Bin,
-    Bins,
-    Cut,
-    Range,
-    find,
-    keys_of,
-    num_cuts_above,
-    score_of,
-)
+from swallow_spark.kernels.order.cuts import EVERYTHING, Bin, Bins, Cut, Range, find, keys_of, num_cuts_above, score_of
 
 _BINS: Final = ("range", "bin", "documents", "weight", "low", "high", "first", "last")  # columns, all of them long
 _ROWS_PER_PART: Final = 2 << 20

@@ -3,52 +3,33 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial, reduce
+from functools import cache, reduce
 from operator import and_, or_
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from swallow_spark.config.select import (
-    Part,
-    Plan,
-    parse_band,
-    percent_of,
-)
+from swallow_spark.config.load import Config, fingerprint
+from swallow_spark.config.load import selection as select_section
+from swallow_spark.config.select import Part, Plan, parse_band, percent_of
 from swallow_spark.corpus import lookups
-from swallow_spark.corpus.corpus import (
-    Manifest,
-    Unit,
-)
-from swallow_spark.corpus.lineage import Due
+from swallow_spark.corpus.corpus import Manifest, Unit
 from swallow_spark.corpus.read import read_files
-from swallow_spark.corpus.write import (
-    Outputs,
-    write,
-)
+from swallow_spark.corpus.write import Outputs, write
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels.order.cuts import Cut
+from swallow_spark.kernels.text import cleanup, host_lines, personal
 from swallow_spark.stages.host_lines.step import ship_repeated
-from swallow_spark.stages.remove.step import (
-    find_removed,
-    removed,
-)
-from swallow_spark.stages.run import (
-    Run,
-    crawl_of,
-    in_flight,
-    scored,
-)
+from swallow_spark.stages.remove.step import find_removed, removed, removed_of
+from swallow_spark.stages.run import Batch, Run, each_batch
 from swallow_spark.stages.score.tasks import table_of
 from swallow_spark.stages.select import cuts as stage
-from swallow_spark.stages.select import tasks as writing
-from swallow_spark.stages.tokens.step import (
-    ACCEPTED,
-    accepted_tokens,
-)
+from swallow_spark.stages.select import tasks
+from swallow_spark.stages.stage import Source, Stage
+from swallow_spark.stages.tokens.step import accepted_tokens
 from swallow_spark.tables import PAGES, SCORES, TOKENS
 
 Scores = Mapping[str, Sequence[Manifest]]  # classifier -> the units of its scores
@@ -65,14 +46,14 @@ def select(run: Run) -> None:
         return
     find_removed(run)
     plan = config.plan
-    scores = {name: scored(run, name) for name in plan.classifiers}
+    scores = {name: run.lineage.finished("score", [name]) for name in plan.classifiers}
     counted = accepted_tokens(run) if plan.counts("tokens") else []
-    due = run.lineage.cuts([*(m for manifests in scores.values() for m in manifests), *counted])
+    (due,) = run.lineage.due("cuts")
     with _rankings(run, plan, scores, counted) as rows:
         if not due.is_done(corpus):
             with run.progress.stage("select"):
                 details = {"cuts": _cuts(run, plan, scores, rows), "subsets": [one.name for one in plan.subsets]}
-            corpus.commit(*due, [], details=details)
+            due.commit(corpus, [], details=details)
         found = corpus.manifest(due.unit)
         assert found
         _write_subsets(run, plan, found, scores, rows)
@@ -87,31 +68,12 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
         raise UsageError(
             f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(there) or 'none'})"
         )
-    cuts, tombs = corpus.manifest(Unit("select", "cuts")), corpus.manifests("tombstones")
-    scores = {name: scored(run, name) for name in plan.classifiers}
-    of_batch = _by_batch(scores)
-    counted = corpus.manifests("tokens", f"{ACCEPTED}/") if plan.counts("tokens") else []
-    if (
-        not cuts
-        or not run.lineage.cuts([*(m for manifests in scores.values() for m in manifests), *counted]).is_done(corpus)
-        or (tombs and not all(run.lineage.remove(pages, tombs).is_done(corpus) for pages in corpus.manifests("ingest")))
-        or not all(_due(run, pages, cuts, of_batch).is_done(corpus) for pages in corpus.manifests("ingest"))
-    ):
-        raise UsageError(f"{corpus.root.location}: the subsets first need `swallow-spark select`")
+    stages = ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else []))
+    for name in stages:
+        run.lineage.finished(name)
+    cuts = corpus.manifest(Unit("select", "cuts"))
+    assert cuts
     return cuts
-
-
-def _by_batch(scores: Scores) -> dict[str, list[Manifest]]:
-    """The units of all classifiers' scores by that of the pages."""
-    found: dict[str, list[Manifest]] = {}
-    for manifest in (manifest for manifests in scores.values() for manifest in manifests):
-        found.setdefault(manifest.unit.partition("/")[2], []).append(manifest)
-    return found
-
-
-def _due(run: Run, pages: Manifest, cuts: Manifest, scores: Mapping[str, Sequence[Manifest]]) -> Due:
-    """`scores`: by the unit of the pages."""
-    return run.lineage.subsets(pages, cuts, scores[pages.unit], run.corpus.manifest(Unit("remove", pages.unit)))
 
 
 def _forget_subsets(run: Run) -> None:
@@ -236,29 +198,33 @@ def _as_values(cut: Cut | None, by: str) -> dict[str, Any] | None:
 
 
 def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> None:
-    corpus, of_batch = run.corpus, _by_batch(scores)
-    due = {pages.unit: _due(run, pages, cuts, of_batch) for pages in corpus.manifests("ingest")}
-    pending = [pages for pages in corpus.manifests("ingest") if not due[pages.unit].is_done(corpus)]
+    corpus = run.corpus
+    due = [one for one in run.lineage.due("subsets") if not one.is_done(corpus)]
     tables = [f"subsets/{subset.name}" for subset in plan.subsets]
-    if pending:
-        for pages in pending:  # those of other cuts first: nobody shall read a mixture
-            corpus.forget(Unit("select", pages.unit))
-        replaced = {pages.unit for pages in pending}
+    if due:
+        replaced = {one.pages.unit for one in due if one.pages}
+        for one in due:  # those of other cuts first: nobody shall read a mixture
+            corpus.forget(one.unit)
         for manifest in corpus.manifests("tokens"):
             of, _, batch = manifest.unit.partition("/")
-            if of != ACCEPTED and batch in replaced:
+            if of != "accepted" and batch in replaced:
                 corpus.forget(Unit("tokens", manifest.unit))
         corpus.root.delete("subsets/thresholds.json")
-        section = run.config.cleanup.host_lines
-        repeated = ship_repeated(run, section) if section else None
+        section, columns = run.config.cleanup, [f"score_{classifier}" for classifier in plan.classifiers]
+        repeated = ship_repeated(run, section.host_lines) if section.host_lines else None
         with run.progress.stage("select"):
             own = {
                 name: [manifest for manifest in manifests if manifest.unit.partition("/")[2] in replaced]
                 for name, manifests in scores.items()
             }
-            shipped = lookups.ship(_members(run, plan, cuts, own, rows), corpus.root, "members", _num_scored(own))
-            in_flight(run, partial(_write_batch, run, due, shipped, repeated, tables, plan.classifiers), pending)
-        for lookup in (shipped, repeated):
+            members = lookups.ship(_members(run, plan, cuts, own, rows), corpus.root, "members", _num_scored(own))
+        bits = {table: bit for bit, table in enumerate(tables)}
+
+        def work(batch: Batch) -> DataFrame:
+            return tasks.write_subsets(batch.rows, members, bits, columns, section, repeated, batch.outputs)
+
+        each_batch(run, "select", due, work)
+        for lookup in (members, repeated):
             if lookup:
                 corpus.root.delete(lookup.directory)
     for directory in corpus.root.directories("subsets"):
@@ -300,19 +266,61 @@ def _cut(values: dict[str, Any] | None) -> Cut | None:
     return Cut(values["documents"], values["score"], values["doc_id"], 0, 0) if values else None
 
 
-def _write_batch(
-    run: Run,
-    of: Mapping[str, Due],
-    members: lookups.Lookups,
-    repeated: lookups.Lookups | None,
-    tables: list[str],
-    classifiers: Sequence[str],
-    pages: Manifest,
-) -> None:
-    corpus, due = run.corpus, of[pages.unit]
-    outputs = corpus.outputs(due.unit, dict.fromkeys(tables, writing.subset_schema(classifiers)), crawl_of(run, pages))
-    rows = corpus.scan(run.spark, "pages", PAGES, [pages])
-    scores = [f"score_{classifier}" for classifier in classifiers]
-    bits = {table: bit for bit, table in enumerate(tables)}
-    written = writing.write_subsets(rows, members, bits, scores, run.config.cleanup, repeated, outputs).collect()
-    corpus.commit(*due, written)
+def selects_by_the_corpus(config: Config) -> bool:
+    """Whether a page's place in the subsets, or its text there, depends on all accepted pages of the corpus."""
+    return bool(config.cleanup.host_lines) or any(ranking.ranks for ranking in config.plan.rankings.values())
+
+
+def places_of(cuts: Manifest, _crawl: str) -> str:
+    """Identifies where the cuts are."""
+    edges = [
+        [cut["ranking"], cut["band"], *((at and [at["score"], at["doc_id"]]) for at in (cut["upper"], cut["lower"]))]
+        for cut in cuts.details["cuts"]
+    ]
+    return fingerprint({"cuts": edges}, {})
+
+
+CUTS: Final = Stage(
+    "cuts",
+    directory="select",
+    each="corpus",
+    unit="cuts",
+    sources=(
+        Source("score", variants=lambda config: config.plan.classifiers),
+        Source("tokens", in_fingerprint=False, when=lambda config: config.plan.counts("tokens")),
+    ),
+    command="select",
+    wanted=lambda config, _: bool(config.subsets),
+    meaning=lambda config, _: select_section(config),
+    versions=lambda config, _: {
+        "select": 2,
+        "cleanup": cleanup.VERSION,
+        "personal": personal.VERSION,
+        **({"host_lines": host_lines.VERSION} if config.cleanup.host_lines else {}),
+    },
+)
+
+SUBSETS: Final = Stage(
+    "subsets",
+    directory="select",
+    each="batch",
+    same_fingerprint_as="cuts",
+    sources=(
+        Source("ingest"),
+        # Of the cuts counts where they are, so that given thresholds leave the subsets of old crawls as they are;
+        # but ranks, and which lines repeat on a host, are of the whole corpus.
+        Source("cuts", when=selects_by_the_corpus),
+        Source("cuts", part=places_of, when=lambda config: not selects_by_the_corpus(config)),
+        Source(
+            "score",
+            variants=lambda config: config.plan.classifiers,
+            when=lambda config: not selects_by_the_corpus(config),
+        ),
+        Source("remove", part=removed_of, required=False),
+    ),
+    run=select,
+    wanted=lambda config, _: bool(config.subsets),
+    tables=lambda config, _: dict.fromkeys(
+        (f"subsets/{subset.name}" for subset in config.plan.subsets), tasks.subset_schema(config.plan.classifiers)
+    ),
+)

@@ -8,17 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.config.select import Cleanup
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.kernels.text import cleanup, host_lines, personal
 from swallow_spark.tables import SUBSETS
 
@@ -45,52 +40,39 @@ def write_subsets(
     members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
     repeated: the keys of the lines to drop, with `host` (stages.host_lines.repeated); None where none are dropped.
     """
-    work = partial(
-        _write_task,
-        members=members,
-        bits=dict(bits),
-        scores=tuple(scores),
-        section=section,
-        repeated=repeated,
-        outputs=outputs,
-    )
-    columns = [*SUBSETS.names, *(["host"] if repeated else [])]
-    return pages.select(*columns).mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_write, members=members, bits=dict(bits), scores=tuple(scores), section=section, repeated=repeated)
+    return write_tables(pages, [*SUBSETS.names, *(["host"] if repeated else [])], work, outputs)
 
 
-def _write_task(
+def _write(
     batches: Iterator[pa.RecordBatch],
     members: Lookups,
     bits: dict[str, int],
     scores: tuple[str, ...],
     section: Cleanup,
     repeated: Lookups | None,
-    outputs: Outputs,
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            present, values = members.find(batch.column("doc_id").to_numpy())
-            batch = batch.filter(pa.array(present))
-            if not batch.num_rows:
-                continue
-            batch, done = _cleaned(batch, section, repeated)
-            with_scores = pa.RecordBatch.from_arrays(
-                [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
-            )
-            num_chars = with_scores.column("num_chars").to_numpy()
-            both = _in_both(values["subsets"][num_chars > 0], bits)
-            for table, bit in bits.items():
-                here = values["subsets"] >> bit & 1 == 1
-                if here.any():
-                    sums = {
-                        f"chars:{table}": int(num_chars[here].sum(dtype=np.int64)),
-                        **done.sums(here, table),
-                        f"emptied:{table}": int((num_chars[here] == 0).sum()),
-                        **both.pop(table, {}),
-                    }
-                    opened.write(table, with_scores.filter(pa.array(here & (num_chars > 0))), sums)
-        yield opened.written()
+) -> Iterator[Rows]:
+    for batch in batches:
+        present, values = members.find(batch.column("doc_id").to_numpy())
+        batch = batch.filter(pa.array(present))
+        if not batch.num_rows:
+            continue
+        batch, done = _cleaned(batch, section, repeated)
+        with_scores = pa.RecordBatch.from_arrays(
+            [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
+        )
+        num_chars = with_scores.column("num_chars").to_numpy()
+        both = _in_both(values["subsets"][num_chars > 0], bits)
+        for table, bit in bits.items():
+            here = values["subsets"] >> bit & 1 == 1
+            if here.any():
+                sums = {
+                    f"chars:{table}": int(num_chars[here].sum(dtype=np.int64)),
+                    **done.sums(here, table),
+                    f"emptied:{table}": int((num_chars[here] == 0).sum()),
+                    **both.pop(table, {}),
+                }
+                yield Rows(table, with_scores.filter(pa.array(here & (num_chars > 0))), sums)
 
 
 def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, dict[str, int]]:

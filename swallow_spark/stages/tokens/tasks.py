@@ -8,18 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from swallow_spark.config.section import sha256_of
 from swallow_spark.config.select import Tokens
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.text import tokens
 
@@ -56,25 +51,20 @@ def count_tokens(
 ) -> DataFrame:
     """Writes the table: doc_id and num_tokens of texts (doc_id, text), of those that are wanted; a frame of what was
     written, with the sum of `tokens`."""
-    work = partial(_count_task, wanted=wanted, counting=counting, table=table, outputs=outputs)
-    return texts.select("doc_id", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_count, wanted=wanted, counting=counting, table=table)
+    return write_tables(texts, ("doc_id", "text"), work, outputs)
 
 
-def _count_task(
-    batches: Iterator[pa.RecordBatch], wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
-) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
+def _count(batches: Iterator[pa.RecordBatch], wanted: Lookups | None, counting: Counting, table: str) -> Iterator[Rows]:
     tokenizer = counting.load()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            if wanted:
-                batch = batch.filter(pa.array(wanted.find(batch.column("doc_id").to_numpy())[0]))
-            if batch.num_rows:
-                counts = tokenizer(batch.column("text"))
-                columns = [batch.column("doc_id"), pa.array(counts)]
-                rows = pa.RecordBatch.from_arrays(columns, ["doc_id", "num_tokens"])
-                opened.write(table, rows, {"tokens": int(counts.sum(dtype=np.int64))})
-        yield opened.written()
+    for batch in batches:
+        if wanted:
+            batch = wanted.among(batch)
+        if batch.num_rows:
+            counts = tokenizer(batch.column("text"))
+            columns = [batch.column("doc_id"), pa.array(counts)]
+            rows = pa.RecordBatch.from_arrays(columns, ["doc_id", "num_tokens"])
+            yield Rows(table, rows, {"tokens": int(counts.sum(dtype=np.int64))})
 
 
 def measure(texts: DataFrame, counting: Counting) -> DataFrame:

@@ -12,10 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.corpus.read import read_files
-from swallow_spark.corpus.write import (
-    Outputs,
-    write,
-)
+from swallow_spark.corpus.write import Outputs, write
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.training.wikipedia import dump as wikipedia

@@ -4,15 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from swallow_spark.corpus.write import (
-    WRITTEN,
-    Outputs,
-)
+from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.tables import TEXTS
 from swallow_spark.training.wikipedia import dump as wikipedia
 
@@ -101,22 +96,19 @@ def members(links: DataFrame, categories: DataFrame) -> DataFrame:
 def write_articles(found: DataFrame, min_chars: int, outputs: Outputs) -> DataFrame:
     """Writes articles (page_id, title, and wikitext or text) as POSITIVES, where doc_id is the page_id; a frame of what
     was written."""
-    work = partial(_write_task, min_chars=min_chars, outputs=outputs)
-    return found.select("page_id", "title", "wikitext", "text").mapInArrow(work, from_arrow_schema(WRITTEN))
+    work = partial(_articles, min_chars=min_chars)
+    return write_tables(found, ("page_id", "title", "wikitext", "text"), work, outputs)
 
 
-def _write_task(batches: Iterator[pa.RecordBatch], min_chars: int, outputs: Outputs) -> Iterator[pa.RecordBatch]:
-    context = TaskContext.get()
-    with outputs.open(context.partitionId() if context else 0) as opened:
-        for batch in batches:
-            rows = []
-            for row in batch.to_pylist():
-                text = row["text"] or wikipedia.plain_text(row["title"], row["wikitext"])
-                if len(text) >= min_chars:
-                    title = row["title"].replace("_", " ")
-                    url = f"https://ja.wikipedia.org/wiki/{row['title'].replace(' ', '_')}"
-                    about = {"doc_id": row["page_id"], "url": url, "source": f"Wikipedia: {title}"}
-                    rows.append(about | {"text": text, "license": LICENSE, "label": "positive"})
-            if rows:
-                opened.write(TABLE, pa.RecordBatch.from_pylist(rows, POSITIVES))
-        yield opened.written()
+def _articles(batches: Iterator[pa.RecordBatch], min_chars: int) -> Iterator[Rows]:
+    for batch in batches:
+        rows = []
+        for row in batch.to_pylist():
+            text = row["text"] or wikipedia.plain_text(row["title"], row["wikitext"])
+            if len(text) >= min_chars:
+                title = row["title"].replace("_", " ")
+                url = f"https://ja.wikipedia.org/wiki/{row['title'].replace(' ', '_')}"
+                about = {"doc_id": row["page_id"], "url": url, "source": f"Wikipedia: {title}"}
+                rows.append(about | {"text": text, "license": LICENSE, "label": "positive"})
+        if rows:
+            yield Rows(TABLE, pa.RecordBatch.from_pylist(rows, POSITIVES))

@@ -1,0 +1,18 @@
+"""Lists of hosts and URLs to remove: one a line; what is behind # and a blank is a comment."""
+
+import re
+
+from swallow_spark.kernels.text.tombstones import Kind, address, domain
+
+
+def parse(kind: Kind, content: bytes) -> list[str]:
+    """The normal forms of a list's hosts or URLs, sorted."""
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    bare = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in lines)
+    normal = address if kind == "url" else lambda line: domain(_host(line))
+    return sorted({found for line in bare if line and (found := normal(line))})
+
+
+def _host(line: str) -> str:
+    """Of a line that names a host: as it is, as `*.HOST`, or as a URL of it."""
+    return re.sub(r"^(\*?\.)+", "", re.sub(r"^[a-z][a-z0-9+.-]*://|[/?#:].*$", "", line, flags=re.IGNORECASE))

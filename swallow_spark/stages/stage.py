@@ -1,0 +1,316 @@
+"""A stage as it is declared, and what follows from the declarations: fingerprints, whether a unit is up to date, what
+is discarded together, what has to be done first.
+
+`pipeline.STAGES` is the table. Not in it: how a stage does its work, which is in its folder.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+from swallow_spark.config.load import Config, fingerprint
+from swallow_spark.corpus.corpus import Corpus, Manifest, Unit, lineage
+from swallow_spark.errors import UsageError
+
+
+def _nothing(_config: Config, _variant: str = "") -> dict[str, Any]:
+    return {}
+
+
+class Annotation(Protocol):
+    """A table made from each page by itself, in the scan that all annotations share. Sent to tasks, so small."""
+
+    table: str
+    schema: pa.Schema
+
+    def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        """Called once in a task: what makes rows of the table from rows of `pages` (doc_id, host, num_chars, text)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stage that another one's rows are computed from."""
+
+    stage: str
+    part: Callable[[Manifest, str], str | None] | None = None
+    """Identifies the part of a unit that matters for a crawl; None: the whole unit."""
+    in_fingerprint: bool = True
+    """False: only its units count, not what they were configured with."""
+    when: Callable[[Config], bool] = lambda config: True
+    variants: Callable[[Config], Sequence[str]] | None = None
+    """Those that are read; None: all."""
+    required: bool = True
+    """False: it may be missing, and its rows may go while these stay."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of the table of stages."""
+
+    name: str
+    each: Literal["batch", "crawl", "corpus"]
+    """What one unit of it covers: a batch of pages as `ingest` committed it, a crawl, or all crawls."""
+    sources: tuple[Source, ...] = ()
+    tables: Callable[[Config, str], Mapping[str, pa.Schema]] = _nothing
+    meaning: Callable[[Config, str], dict[str, Any]] = _nothing
+    """What of the configuration changes its rows, for a variant."""
+    versions: Callable[[Config, str], Mapping[str, Any]] = _nothing
+    """Those of its kernels, under names that never change: they are in the fingerprints of every corpus."""
+    also: Callable[[Config], Sequence[str]] = lambda config: ()
+    """What else enters the fingerprint."""
+    same_fingerprint_as: str | None = None
+    directory: str = ""
+    """Below manifests/; default: the name. Stages of one directory are discarded together."""
+    unit: str = ""
+    """Of a stage of the whole corpus: its unit's name; empty: it has any number of units."""
+    prefix: str = ""
+    """Of its units' names, with {} for the variant."""
+    variants: Callable[[Config], Sequence[str]] = lambda config: ("",)
+    """The presets, classifiers, ... that are configured."""
+    wanted: Callable[[Config, Corpus], bool] = lambda config, corpus: True
+    run: Callable[[Any], None] | None = None
+    """Does what is missing, given the Run; stages that share a scan share the function. None: another stage's does."""
+    help: str = ""
+    """Of its own command; empty: it has none."""
+    command: str = ""
+    """The one that does a unit again; default: the name."""
+    annotation: Callable[[Config], Annotation] | None = None
+    uniform: bool = False
+    """All units must be of one configuration, since pages are compared with each other."""
+    checked: bool = True
+    """Whether `check` and the report tell its state."""
+    reported: bool = True
+    """Whether a new unit makes the report out of date."""
+
+    @property
+    def end(self) -> str:
+        """What `--until` calls it: stages that share a scan have one name."""
+        return self.run.__name__ if self.run else "ingest" if self.name == "ingest" else ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", self.directory or self.name)
+        object.__setattr__(self, "command", self.command or self.name)
+        if annotation := self.annotation:
+            object.__setattr__(self, "tables", lambda config, _: {(of := annotation(config)).table: of.schema})
+
+
+@dataclass(frozen=True)
+class Due:
+    """A unit as the present configuration and sources make it."""
+
+    stage: Stage
+    unit: Unit
+    fingerprint: str
+    meaning: dict[str, Any]
+    upstream: str
+    variant: str = ""
+    crawl: str = ""
+    pages: Manifest | None = None
+    """The batch of pages, of a stage that has a unit for each."""
+    sources: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
+    """stage -> the units that this one is computed from."""
+
+    def is_done(self, corpus: Corpus) -> bool:
+        return corpus.is_finished(self.unit, self.fingerprint, self.upstream)
+
+    def commit(self, corpus: Corpus, written: Iterable[Any], **more: Any) -> Manifest:
+        return corpus.commit(self.unit, self.fingerprint, self.meaning, self.upstream, written, **more)
+
+
+class Stages:
+    """The table of stages, in the order of work."""
+
+    def __init__(self, *rows: Stage) -> None:
+        self._rows = {row.name: row for row in rows}
+        assert len(self._rows) == len(rows), "two stages have one name"
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self._rows.values())
+
+    def __getitem__(self, name: str) -> Stage:
+        return self._rows[name]
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """What `discard --stage` takes, and where manifests are."""
+        return tuple(dict.fromkeys(row.directory for row in self))
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What `--until` takes."""
+        return tuple(dict.fromkeys(row.end for row in self if row.end))
+
+    def needed(self, until: str) -> set[str]:
+        """The names of the stages that `until` names (Stages.ends), and of all that they need."""
+        names = {row.name for row in self if row.end == until}
+        while more := {source.stage for name in names for source in self[name].sources} - names:
+            names |= more
+        return names
+
+    def taken_back(self, directory: str, crawl: str | None, units: Callable[[str], Iterable[Unit]]) -> Iterator[Unit]:
+        """The units of a stage, or a crawl's part of them, and all that is computed from these: the latest stage's
+        first and its own last, so that an interrupted call can be repeated. `units`: those of a directory.
+
+        With a crawl, units of the whole corpus stay: they are out of date, and the next run replaces them. Those that
+        `build` does not make go."""
+        gone = {row.name for row in self if row.directory == directory}
+        while more := {row.name for row in self if any(s.required and s.stage in gone for s in row.sources)} - gone:
+            gone |= more
+        rows = [row for row in reversed(list(self)) if row.name in gone]
+        for row in sorted(rows, key=lambda row: row.directory == directory):
+            for unit in units(row.directory):
+                of_corpus = row.each == "corpus"
+                if of_corpus != ("crawl=" not in unit.name) or (row.unit and unit.name != row.unit):
+                    continue
+                stays = not row.unit or row.checked if of_corpus else f"crawl={crawl}" not in unit.name.split("/")
+                if not crawl or not stays:
+                    yield unit
+
+    def again(self, unit: Unit) -> str:
+        """The command that does a unit again; `build` does what is on its way to the subsets."""
+        row = next((row for row in self if row.directory == unit.stage and _matches(row, unit)), None)
+        if not row:
+            return "`swallow-spark build`"
+        in_build = row.run or row.command in self.ends
+        return f"`swallow-spark {row.command}`" + (" (or `build`)" if in_build else "")
+
+
+def _matches(row: Stage, unit: Unit) -> bool:
+    """Whether a unit of its directory is one of this row's."""
+    if row.each == "corpus":
+        return unit.name == row.unit or not row.unit
+    return re.fullmatch(f"{re.escape(row.prefix).replace(re.escape('{}'), '[^/]+')}crawl=.*", unit.name) is not None
+
+
+class Lineage:
+    """The units that a configuration makes of a corpus: each from the manifests that are there."""
+
+    def __init__(self, stages: Stages, config: Config, corpus: Corpus) -> None:
+        self.stages, self.config, self.corpus = stages, config, corpus
+        self._fingerprints: dict[tuple[str, str], str] = {}
+
+    def fingerprint(self, name: str, variant: str = "") -> str:
+        """Of what a stage's rows depend on beside the rows that they are computed from: configuration and versions, its
+        own and those of the stages before it."""
+        row = self.stages[name]
+        if row.same_fingerprint_as:
+            return self.fingerprint(row.same_fingerprint_as)
+        if (name, variant) not in self._fingerprints:
+            config = self.config
+            before = [
+                self.fingerprint(source.stage, one)
+                for source in self._sources(row)
+                if source.in_fingerprint
+                for one in self._variants(source)
+            ]
+            print_ = fingerprint(
+                row.meaning(config, variant), row.versions(config, variant), *before, *row.also(config)
+            )
+            self._fingerprints[name, variant] = print_
+        return self._fingerprints[name, variant]
+
+    def made(self, name: str, unit: str, upstream: str = "") -> Due:
+        """A unit whose sources the caller knows."""
+        row = self.stages[name]
+        meaning = row.meaning(self.config, "")
+        return Due(row, Unit(row.directory, unit), self.fingerprint(name), meaning, upstream or lineage([]))
+
+    def due(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Due]:
+        """The units of a stage for which all sources are there, by variant, then by name; of one crawl, if named."""
+        row, due = self.stages[name], []
+        batches = self.corpus.manifests("ingest", f"crawl={crawl}/" if crawl else "")
+        found = [(source, self._units(source, {pages.unit for pages in batches})) for source in self._sources(row)]
+        for variant in row.variants(self.config) if variants is None else variants:
+            fingerprint, meaning = self.fingerprint(name, variant), row.meaning(self.config, variant)
+            for scope, pages in _scopes(row, batches):
+                of_crawl = scope.partition("/")[0].removeprefix("crawl=") if row.each != "corpus" else ""
+                sources = {source.stage: units.within(scope if row.each != "corpus" else "") for source, units in found}
+                if any(source.required and not sources[source.stage] for source, _ in found):
+                    continue
+                whole = [m for source, _ in found if not source.part for m in sources[source.stage]]
+                parts = [source.part(m, of_crawl) for source, _ in found if source.part for m in sources[source.stage]]
+                upstream = lineage(whole, *(part for part in parts if part is not None))
+                unit = Unit(row.directory, row.prefix.format(variant) + scope)
+                due.append(Due(row, unit, fingerprint, meaning, upstream, variant, of_crawl, pages, sources))
+        return due
+
+    def everything(self) -> str:
+        """Identifies all units that the report tells of."""
+        directories = dict.fromkeys(row.directory for row in self.stages if row.reported)
+        return lineage(manifest for name in directories for manifest in self.corpus.manifests(name))
+
+    def number(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> int:
+        """How many units a stage has when it is done."""
+        row = self.stages[name]
+        batches = self.corpus.manifests("ingest", f"crawl={crawl}/" if crawl else "")
+        return len(_scopes(row, batches)) * len(row.variants(self.config) if variants is None else variants)
+
+    def finished(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Manifest]:
+        """The units of a stage, in the order of `due`. Raises UsageError where one is missing or out of date, of the
+        stages that it is computed from as well."""
+        row, where = self.stages[name], self.corpus.root.location
+        if not self.corpus.manifests("ingest"):
+            raise UsageError(f"{where}: there are no pages yet: first `swallow-spark ingest`")
+        for source in self._sources(row):
+            if source.required:
+                self.finished(source.stage, source.variants and source.variants(self.config), crawl)
+        due = self.due(name, variants, crawl)
+        done = [one for one in due if one.is_done(self.corpus)]
+        number = self.number(name, variants, crawl)
+        if len(done) < number and name != "ingest":  # whose pages count as they are
+            missing = f"{number - len(done)} of {number} units of {row.directory}"
+            raise UsageError(f"{where}: {missing} are missing or out of date: first `swallow-spark {row.command}`")
+        return [manifest for one in due if (manifest := self.corpus.manifest(one.unit))]
+
+    def _sources(self, row: Stage) -> list[Source]:
+        return [source for source in row.sources if source.when(self.config)]
+
+    def _variants(self, source: Source) -> Sequence[str]:
+        return (source.variants or self.stages[source.stage].variants)(self.config)
+
+    def _units(self, source: Source, batches: set[str]) -> "_Units":
+        """The finished units of a source, of batches that are there."""
+        row = self.stages[source.stage]
+        units = _Units(row.each == "corpus")
+        for variant in self._variants(source):
+            prefix = row.prefix.format(variant)
+            for manifest in self.corpus.manifests(row.directory, prefix + (row.unit if units.of_corpus else "crawl=")):
+                scope = manifest.unit.removeprefix(prefix)
+                if row.each != "batch" or scope in batches:
+                    units.add(scope, manifest)
+        return units
+
+
+class _Units:
+    """Units by what they cover."""
+
+    def __init__(self, of_corpus: bool) -> None:
+        self.of_corpus = of_corpus
+        self._by_scope: dict[str, list[Manifest]] = {}
+
+    def add(self, scope: str, manifest: Manifest) -> None:
+        # A crawl's units are those of its batches too; "" is the whole corpus.
+        for covered in dict.fromkeys(("", scope.partition("/")[0], scope)) if not self.of_corpus else ("",):
+            self._by_scope.setdefault(covered, []).append(manifest)
+
+    def within(self, scope: str) -> list[Manifest]:
+        """Those of a batch, a crawl, or ("") the corpus; of a batch, its crawl's where there are no smaller ones."""
+        if self.of_corpus:
+            scope = ""
+        crawl = scope.partition("/")[0]
+        found = self._by_scope.get(scope, [])
+        if not found and scope != crawl:
+            found = [m for m in self._by_scope.get(crawl, []) if m.unit.endswith(crawl)]
+        return found
+
+
+def _scopes(row: Stage, batches: Sequence[Manifest]) -> list[tuple[str, Manifest | None]]:
+    """What the units of a stage cover: the names of batches or crawls, or the one unit of the corpus."""
+    if row.each == "batch":
+        return [(pages.unit, pages) for pages in batches]
+    if row.each == "crawl":
+        return [(crawl, None) for crawl in dict.fromkeys(pages.unit.partition("/")[0] for pages in batches)]
+    return [(row.unit, None)] if batches else []
