@@ -65,11 +65,13 @@ _ELSEWHERE: Final = {
 """Where public names are defined that are not in `api`."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'api')}"), name)
-    return value
+if not TYPE_CHECKING:  # to a type checker, any name would be in a module that has this function
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'api')}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, reduce
 from importlib import import_module
 from os import PathLike, fspath
+from os.path import abspath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -61,8 +62,8 @@ class Corpus:
 
     A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
     `subsets/edu-top10` (docs/data-format.md has all of them and their columns). A name above several of them, such as
-    `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset`,
-    `classifier` or `subset` where there are several tables of a kind; filters on these columns skip whole files.
+    `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
+    verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip whole files.
 
     Only rows of finished units are read. Among them are units that the next run will do again because the configuration
     has changed since.
@@ -185,7 +186,7 @@ def open(corpus: Location) -> Corpus:
     from swallow_spark.corpus import corpus as stored
     from swallow_spark.corpus import manifests
 
-    opened = stored.Corpus.open(fspath(corpus))
+    opened = stored.Corpus.open(_location(corpus))
     files: dict[str, list[_File]] = {}
     empty: dict[str, pa.Schema] = {}
     for manifest in manifests.read(opened.root, manifests.find(opened.root)):
@@ -196,6 +197,12 @@ def open(corpus: Location) -> Corpus:
     for path in opened.root.files("inputs", ".parquet"):
         files.setdefault("inputs", []).append(_File(path, None, (), ("inputs",)))
     return Corpus(opened.root, files, empty)
+
+
+def _location(location: Location) -> str:
+    """A path as it is from any directory: Spark's workers stay where the session was opened."""
+    found = fspath(location)
+    return found if "://" in found else abspath(found)
 
 
 def _of_manifest(table: str, path: str, size: int, manifest: "Manifest") -> _File:
@@ -261,12 +268,12 @@ def build(
     settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]
     call = stages.Build(
         command="build",
-        corpus=fspath(corpus),
+        corpus=_location(corpus),
         config=fspath(config),
         overrides=settings,
         master=master,
         files=files,
-        index=index,
+        index=_location(index) if index and not index.startswith("cc:") else index,
         hosts=list(hosts),
         urls=list(urls),
     )
