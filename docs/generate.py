@@ -67,12 +67,11 @@ def configuration() -> list[str]:
         *paragraph(
             "A configuration is a TOML file, or the name of a packaged one: `swallow-v2` (the default), `swallow-v1`, "
             '`demo`. `extends = "NAME"` takes another file or packaged configuration as its base: tables are merged '
-            "key by key, lists are replaced. `--set section.key=value` overrides one entry. Relative paths are relative "
-            "to the file that names them. Unknown keys and values out of range are errors before any work starts."
+            "key by key, lists are replaced. `--set section.key=value` overrides one entry. Relative paths are "
+            "relative to the file that names them. Unknown keys and values out of range are errors before any work "
+            "starts."
         ),
-        *paragraph(
-            'A key marked "changes no row" is in no fingerprint: another value does not make anything be computed again.'
-        ),
+        *paragraph('A key marked "changes no row" is in no fingerprint: with another value nothing is computed again.'),
         *(line for name, field in Config.model_fields.items() for line in _section(name, field)),
     ]
 
@@ -256,8 +255,8 @@ def tables() -> list[str]:
         "# Tables",
         "",
         *paragraph(
-            "Parquet (zstd). Read only files that a manifest lists: [corpus.md](corpus.md) describes the directory, the "
-            'manifests, and how to read a table. Columns may be null only where this page says "or null".'
+            "Parquet (zstd). Read only files that a manifest lists: [corpus.md](corpus.md) describes the directory, "
+            'the manifests, and how to read a table. Columns may be null only where this page says "or null".'
         ),
     ]
     for name, table in TABLES.items():
@@ -271,8 +270,8 @@ def tables() -> list[str]:
                 "## features",
                 "",
                 *paragraph(
-                    "One row for each page: `doc_id`, `host` and `num_chars` as in `pages`, so that rules and sums need "
-                    "no text, and one column for each [feature](features.md)."
+                    "One row for each page: `doc_id`, `host` and `num_chars` as in `pages`, so that rules and sums "
+                    "need no text, and one column for each [feature](features.md)."
                 ),
             ]
     return lines[:-1]
@@ -283,9 +282,9 @@ def features() -> list[str]:
         "# Features",
         "",
         *paragraph(
-            "Numbers that are measured on a page's text; the table `features` has a column for each. Lengths are in code "
-            "points. Fractions are from 0 to 1, and 0 if the denominator is 0. What letters, sentences and paragraphs are "
-            "is defined in [the guide to rules](../guides/rules.md#definitions)."
+            "Numbers that are measured on a page's text; the table `features` has a column for each. Lengths are in "
+            "code points. Fractions are from 0 to 1, and 0 if the denominator is 0. What letters, sentences and "
+            "paragraphs are is defined in [the guide to rules](../guides/rules.md#definitions)."
         ),
         *paragraph("Below each feature: which of the packaged presets reject a page by it, and when."),
     ]

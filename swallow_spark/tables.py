@@ -55,7 +55,7 @@ INPUTS: Final = _table(
     _column("bytes", pa.int64(), "Size; -1 if it isn't known."),
     _nullable("etag", pa.string(), "ETag, as an HTTP server or an object store gives it."),
     _column("base_offset", pa.int64(), "Byte of the file at which this number's part begins."),
-    _column("format", pa.string(), "`warc`, `jsonl` or `parquet`."),
+    _column("format", pa.string(), "`warc`, or a format of text: `jsonl`, `parquet`."),
 )
 
 

@@ -29,7 +29,9 @@ class Classifier(Section):
 
     meaningless = frozenset({"sha256", "kind"})  # the kind has its own part in the fingerprint, with its version
 
-    kind: Annotated[str, AfterValidator(_known_kind)] = Field(default="fasttext", description="what made the model")
+    kind: Annotated[str, AfterValidator(_known_kind)] = Field(
+        default="fasttext", description="What made the model; `fasttext` is the only kind."
+    )
     path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
         description="Model file, or its URL (https://, s3://), which is fetched once and checked against `sha256`."
     )

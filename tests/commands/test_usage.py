@@ -13,6 +13,7 @@ from commands import call
 from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
 
 from swallow_spark.commands import running
+from swallow_spark.config.load import packaged_names
 from swallow_spark.corpus.corpus import Corpus
 
 WARC = DEMO_WARCS[0]
@@ -138,7 +139,7 @@ def test_the_message_names_the_configuration_file(place: Path, tmp_path: Path) -
     file.write_text("no toml")
     assert f"{file}: " in call("build", "--corpus", place / "corpus", "--config", file, WARC).complaint
     missing = call("build", "--corpus", place / "corpus", "--config", "demos", WARC).complaint
-    assert "demos: no such configuration file, nor a packaged one (demo, swallow-v1, swallow-v2)" in missing
+    assert f"demos: no such configuration file, nor a packaged one ({', '.join(packaged_names())})" in missing
     assert not any(place.iterdir())
 
 

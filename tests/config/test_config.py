@@ -28,7 +28,7 @@ def test_packaged_configurations_load(name: str) -> None:
 
 
 def test_packaged_names() -> None:
-    assert packaged_names() == ["demo", "swallow-v1", "swallow-v2"]
+    assert {"demo", "swallow-v1", "swallow-v2"} <= set(packaged_names())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_packaged_names() -> None:
             ["subsets.0.bands", "'best' is no band", "top10-30"],
         ),
         ("[spark]\n'sql.shuffle.partitions' = '4'\n" + MINIMAL, ["spark", "begin with spark."]),
-        ("extends = 'nothing'\n" + MINIMAL, ["nothing", "demo, swallow-v1, swallow-v2"]),
+        ("extends = 'nothing'\n" + MINIMAL, ["nothing", ", ".join(packaged_names())]),
         ("[rules\n", ["line 1"]),
         ("rules = 3\n", ["rules", "Rules"]),
     ],

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 from runs import MakeRun, table
-from swallow_spark.corpus.lineage import Fingerprints
 
 from swallow_spark import pipeline
-from swallow_spark.config.load import load
+from swallow_spark.config.load import Config, load
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels import classifiers
+from swallow_spark.pipeline import STAGES
 from swallow_spark.report.explain import explain_page
 from swallow_spark.stages.run import check_config
+from swallow_spark.stages.stage import Lineage
 
 
 @pytest.fixture
@@ -31,7 +32,11 @@ def words(tmp_path: Path) -> Path:
 
 
 def configured(words: Path, weights: str = "{'です' = 1, 'である' = 3}") -> list[str]:
-    return [f"classifiers={{style = {{kind = 'keywords', path = '{words}', weights = {weights}}}}}"]
+    return [f"classifiers={{style = {{kind = 'keywords', path = '{words}', weights = {weights}}}}}", "subsets=[]"]
+
+
+def fingerprint(config: Config) -> str:
+    return Lineage(STAGES, config, None).fingerprint("score", "style")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("known")
@@ -58,15 +63,15 @@ def test_another_kind_scores_pages(spark: SparkSession, make_run: MakeRun, slice
 
 @pytest.mark.usefixtures("known")
 def test_the_kind_and_its_version_are_in_the_fingerprint(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints = Fingerprints(load("demo", configured(words))).score("style")
-    assert Fingerprints(load("demo", configured(words))).score("style") == prints
+    prints = fingerprint(load("demo", configured(words)))
+    assert fingerprint(load("demo", configured(words))) == prints
     monkeypatch.setattr(keyword_kind, "VERSION", 8)
-    assert Fingerprints(load("demo", configured(words))).score("style") != prints
+    assert fingerprint(load("demo", configured(words))) != prints
     monkeypatch.setattr(keyword_kind, "VERSION", classifiers.kind("fasttext").VERSION)
-    as_fasttext = [configured(words)[0].replace("keywords", "fasttext")]
+    as_fasttext = [entry.replace("keywords", "fasttext") for entry in configured(words)]
     other, same = load("demo", configured(words)), load("demo", as_fasttext)
     assert other.classifiers["style"].meaning() == same.classifiers["style"].meaning()
-    assert Fingerprints(other).score("style") != Fingerprints(same).score("style")
+    assert fingerprint(other) != fingerprint(same)
 
 
 @pytest.mark.usefixtures("known")
