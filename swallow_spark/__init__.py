@@ -4,7 +4,7 @@
 
 Tables of a corpus: `open` gives a `Corpus`. One page or a list of texts, without Spark: `extract`, `is_japanese`,
 `signatures`, `measure`, `load_classifier`. All stages, as the command does: `build`. The parts of a doc_id:
-`unpack_doc_id`. Errors are `SwallowSparkError`s.
+`unpack_doc_id`, `pack_doc_id`. Errors are `SwallowSparkError`s.
 
 Public are these names, the commands, the configuration, and the tables of a corpus. All other modules and names may
 change in any release. Importing the package loads neither PySpark nor Numba; what a function needs is loaded when the
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from swallow_spark.errors import ConfigError, CorpusError, InputError, ModelError, SwallowSparkError, UsageError
     from swallow_spark.kernels.html import Extracted
-    from swallow_spark.tables import DocId, unpack_doc_id
+    from swallow_spark.tables import DocId, pack_doc_id, unpack_doc_id
 
 __version__ = "0.1.0"
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "load_classifier",
     "measure",
     "open",
+    "pack_doc_id",
     "signatures",
     "unpack_doc_id",
 ]
@@ -59,7 +60,7 @@ _choose_directory()  # before Numba is imported, in executors as well
 
 _ELSEWHERE: Final = {
     "Extracted": "kernels.html",
-    **dict.fromkeys(("DocId", "unpack_doc_id"), "tables"),
+    **dict.fromkeys(("DocId", "pack_doc_id", "unpack_doc_id"), "tables"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
 }
 """Where public names are defined that are not in `api`."""

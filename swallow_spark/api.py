@@ -9,6 +9,7 @@ from functools import cache, reduce
 from importlib import import_module
 from os import PathLike, fspath
 from os.path import abspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from swallow_spark.corpus.manifests import Manifest
     from swallow_spark.files.storage import Root
-    from swallow_spark.kernels.fasttext.fasttext import Model
+    from swallow_spark.kernels.classifiers import Model
     from swallow_spark.kernels.html import Extracted
 
 Location: TypeAlias = str | PathLike[str]
@@ -61,9 +62,10 @@ class Corpus:
     """The tables of a corpus, as `open` found them.
 
     A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
-    `subsets/edu-top10` (docs/reference/tables.md has all of them and their columns). A name above several of them, such as
-    `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
-    verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip whole files.
+    `subsets/edu-top10` (docs/reference/tables.md has all of them, and their columns). A name above several of them,
+    such as `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and
+    `preset` (of verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip
+    whole files.
 
     Only rows of finished units are read. Among them are units that the next run will do again because the configuration
     has changed since.
@@ -315,8 +317,8 @@ def signatures(texts: Texts, *, num_perm: int = 800, shingle_chars: int = 5, see
 
 
 def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
-    """The features that rules decide by (docs/guides/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a column for
-    each feature.
+    """The features that rules decide by, as a `pyarrow.RecordBatch`: a row for each text, a column for each feature
+    (docs/reference/features.md).
 
     groups: of features that are only measured where they are asked for; their columns are null elsewhere, as are those
     of features that need a configured list. Raises TypeError for anything but texts, ValueError for an unknown group.
@@ -345,12 +347,16 @@ class Classifier:
         return self._model.probabilities(_array(texts))
 
 
-def load_classifier(path: Location) -> Classifier:
-    """The classifier in a fastText file (`.bin` or `.ftz`). Raises ModelError where that is missing, damaged or of
-    another kind."""
-    from swallow_spark.kernels import fasttext
+def load_classifier(path: Location, *, kind: str = "fasttext") -> Classifier:
+    """The classifier in a file; of the kind fasttext, in `.bin` or `.ftz`. kind: as in `classifiers.NAME.kind`.
 
-    return Classifier(fasttext.load(fspath(path)))
+    Raises ModelError where the file is missing, damaged or of another kind, ValueError for an unknown kind.
+    """
+    from swallow_spark.kernels import classifiers
+
+    if kind not in classifiers.KINDS:
+        raise ValueError(f"no such kind of classifier: {kind} (there are: {', '.join(classifiers.KINDS)})")
+    return Classifier(classifiers.kind(kind).load(Path(path)))
 
 
 def _array(texts: Any) -> Any:

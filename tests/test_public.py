@@ -12,12 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from mypy import api as mypy
+from places import MODELS, REPOSITORY
 
 import swallow_spark as sw
 from swallow_spark.kernels import features, minhash
 from swallow_spark.kernels.fasttext import load
 
-MODEL = Path(__file__).parents[1] / "conf" / "models" / "demo-edu.ftz"
+MODEL = MODELS / "demo-edu.ftz"
 TEXTS = ["東京は日本の首都です。", None, "", "short", "みかんは日当たりのよい斜面でよく育ちます。"]
 AS_TEXTS: dict[str, Callable[[], Any]] = {
     "a list": lambda: TEXTS,
@@ -78,7 +79,7 @@ def test_users_programs_are_checked_by_their_types(tmp_path: Path, monkeypatch: 
         "sw.is_japanese(1)\n"
         "sw.nothing\n"
     )
-    cache = os.fspath(Path(__file__).parents[1] / ".mypy_cache")
+    cache = os.fspath(REPOSITORY / ".mypy_cache")
     out, _, _ = mypy.run(["--strict", "--no-error-summary", "--cache-dir", cache, str(program)])
     found = [line.partition(".py:")[2] for line in out.splitlines()]
     revealed = ["list[str]", "DuckDBPyRelation", "str", "dict[str, Any]"]
@@ -135,3 +136,5 @@ def test_a_classifier_that_can_t_be_loaded(tmp_path: Path) -> None:
     for path in (tmp_path / "none.bin", tmp_path / "model.bin"):
         with pytest.raises(sw.ModelError, match=path.name):
             sw.load_classifier(path)
+    with pytest.raises(ValueError, match=r"no such kind of classifier: bert \(there are: fasttext"):
+        sw.load_classifier(MODEL, kind="bert")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import REPOSITORY
+from places import REPOSITORY
 from pyspark.sql import SparkSession
 
 GUIDES = REPOSITORY / "docs" / "guides"
