@@ -7,10 +7,10 @@ CORPUS ?= demo-corpus
 EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check lint licences audit format models lock package clean
+.PHONY: help demo test chaos check lint licences audit format docs reference models lock package clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pages
 	$(BIN)/swallow-spark build --corpus $(CORPUS) --config demo --crawl demo demo/pages/*.warc.gz
@@ -50,6 +50,12 @@ audit: $(VENV)/.installed-dev ## Ask the advisory database about the dependencie
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev ## Build the documentation as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+reference: $(VENV)/.installed-dev ## Write the pages of docs/reference that follow from code
+	$(BIN)/python docs/generate.py
 
 models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/models)
 	$(BIN)/swallow-spark train --task wiki --demonstration --input demo/classifiers/wiki.parquet --model conf/models/demo-wiki.ftz

@@ -1,7 +1,78 @@
-"""swallow-spark: Common Crawl to a Japanese pre-training corpus, on Spark."""
+"""swallow-spark: Common Crawl to a Japanese pre-training corpus, on Spark.
 
-from swallow_spark.compiled import choose_directory as _choose_directory
+    import swallow_spark as sw
+
+Tables of a corpus: `open` gives a `Corpus`. One page or a list of texts, without Spark: `extract`, `is_japanese`,
+`signatures`, `measure`, `load_classifier`. All stages, as the command does: `build`. The parts of a doc_id:
+`unpack_doc_id`. Errors are `SwallowSparkError`s.
+
+Public are these names, the commands, the configuration, and the tables of a corpus. All other modules and names may
+change in any release. Importing the package loads neither PySpark nor Numba; what a function needs is loaded when the
+function is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from swallow_spark.session.compiled import choose_directory as _choose_directory
+
+if TYPE_CHECKING:
+    from swallow_spark.api import (
+        Classifier,
+        Corpus,
+        build,
+        extract,
+        is_japanese,
+        load_classifier,
+        measure,
+        open,
+        signatures,
+    )
+    from swallow_spark.errors import ConfigError, CorpusError, InputError, ModelError, SwallowSparkError, UsageError
+    from swallow_spark.kernels.html import Extracted
+    from swallow_spark.tables import DocId, unpack_doc_id
 
 __version__ = "0.1.0"
+__all__ = [
+    "Classifier",
+    "ConfigError",
+    "Corpus",
+    "CorpusError",
+    "DocId",
+    "Extracted",
+    "InputError",
+    "ModelError",
+    "SwallowSparkError",
+    "UsageError",
+    "__version__",
+    "build",
+    "extract",
+    "is_japanese",
+    "load_classifier",
+    "measure",
+    "open",
+    "signatures",
+    "unpack_doc_id",
+]
 
 _choose_directory()  # before Numba is imported, in executors as well
+
+_ELSEWHERE: Final = {
+    "Extracted": "kernels.html",
+    **dict.fromkeys(("DocId", "unpack_doc_id"), "tables"),
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+}
+"""Where public names are defined that are not in `api`."""
+
+
+if not TYPE_CHECKING:  # to a type checker, any name would be in a module that has this function
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'api')}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,6 @@
-"""The tables of a corpus: their schemas, and `doc_id`. The only home of column names.
+"""The tables of a corpus: their schemas, what each column means, and `doc_id`. The only home of column names.
 
-Schemas are Arrow schemas; `docs/data-format.md` describes each column for users.
+Schemas are Arrow schemas; `docs/generate.py` makes `docs/reference/tables.md` of this module.
 """
 
 from typing import Final, NamedTuple
@@ -9,18 +9,53 @@ import pyarrow as pa
 
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
-INPUTS: Final = pa.schema(
-    [
-        pa.field("crawl", pa.string(), nullable=False),
-        pa.field("crawl_no", pa.int32(), nullable=False),
-        pa.field("file_no", pa.int32(), nullable=False),
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("etag", pa.string()),
-        pa.field("base_offset", pa.int64(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),  # warc, or one of files.inputs.TEXT_FORMATS
-    ]
+
+class Table(NamedTuple):
+    """A table as it is documented."""
+
+    rows: str
+    schema: pa.Schema
+    meanings: dict[str, str]  # column -> what it means
+
+
+TABLES: Final[dict[str, Table]] = {}
+"""Name -> table. A name in capitals stands for one that the configuration gives."""
+
+
+def _table(name: str, rows: str, *columns: tuple[pa.Field, str]) -> pa.Schema:
+    """The schema of a table. What it means is kept in TABLES, not in the schema: that is written into each file."""
+    schema = pa.schema([field for field, _ in columns])
+    TABLES[name] = Table(rows, schema, {field.name: meaning for field, meaning in columns})
+    return schema
+
+
+def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> tuple[pa.Field, str]:
+    return pa.field(name, kind, nullable=nullable), meaning
+
+
+def _nullable(name: str, kind: pa.DataType, meaning: str) -> tuple[pa.Field, str]:
+    return _column(name, kind, meaning, nullable=True)
+
+
+_DOC_ID: Final = _column("doc_id", pa.int64(), "The page.")
+
+INPUTS: Final = _table(
+    "inputs",
+    "One row for each input file, or for each 4 GiB of a larger one.",
+    _column("crawl", pa.string(), "Name of the crawl (`--crawl`)."),
+    _column("crawl_no", pa.int32(), "Its number, from 1."),
+    _column("file_no", pa.int32(), "Number of the file in the crawl, from 0."),
+    _column(
+        "key",
+        pa.string(),
+        "Names the file whatever mirror or scheme it comes by: the path from `crawl-data/` on, else host or bucket "
+        "with path, else the absolute path.",
+    ),
+    _column("path", pa.string(), "Where it is read from; `***` replaces passwords, signatures and keys."),
+    _column("bytes", pa.int64(), "Size; -1 if it isn't known."),
+    _nullable("etag", pa.string(), "ETag, as an HTTP server or an object store gives it."),
+    _column("base_offset", pa.int64(), "Byte of the file at which this number's part begins."),
+    _column("format", pa.string(), "`warc`, or a format of text: `jsonl`, `parquet`."),
 )
 
 
@@ -35,175 +70,249 @@ class InputFile(NamedTuple):
     line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
 
 
-SELECTIONS: Final = pa.schema(  # the records of a crawl that an index names
-    [
-        pa.field("file_no", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("length", pa.int64(), nullable=False),
-    ]
+SELECTIONS: Final = _table(
+    "selections",
+    "One row for each record that an index of the crawl names (`--index`).",
+    _column("file_no", pa.int32(), "Input file."),
+    _column("offset", pa.int64(), "Offset of the record in the file."),
+    _column("length", pa.int64(), "Bytes of the record as stored."),
 )
 
-PAGES: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("url", pa.string()),
-        pa.field("host", pa.string()),
-        pa.field("date", TIMESTAMP),
-        pa.field("title", pa.string()),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("charset", pa.string()),
-        pa.field("language_score", pa.float32(), nullable=False),
-        pa.field("num_chars", pa.int32(), nullable=False),
-        pa.field("record_length", pa.int64(), nullable=False),
-        pa.field("payload_sha1", pa.string()),
-        pa.field("robots", pa.string()),
-    ]
+PAGES: Final = _table(
+    "pages",
+    "One row for each Japanese page.",
+    _column("doc_id", pa.int64(), "Where the page came from: crawl, input file and offset."),
+    _nullable("url", pa.string(), "WARC-Target-URI."),
+    _nullable(
+        "host",
+        pa.string(),
+        "Host of the URL in lower case, as written there (IDNA names stay encoded), without port and trailing dot.",
+    ),
+    _nullable("date", TIMESTAMP, "WARC-Date."),
+    _nullable("title", pa.string(), "Title of the page."),
+    _column("text", pa.string(), "Main text; blocks are separated by one `\\n`."),
+    _nullable("charset", pa.string(), "Encoding in which the page was read (WHATWG name)."),
+    _column("language_score", pa.float32(), "Share of kana among the letters of the text, 0 to 1."),
+    _column("num_chars", pa.int32(), "Length of the text in code points."),
+    _column(
+        "record_length", pa.int64(), "Bytes of the record in its file, as stored. Imported text: bytes of the row."
+    ),
+    _nullable(
+        "payload_sha1",
+        pa.string(),
+        "`sha1:` and base 32, of the body without HTTP encodings. Imported text: SHA-1 of the text, in hexadecimal.",
+    ),
+    _nullable(
+        "robots",
+        pa.string(),
+        "What the site asks of crawlers: X-Robots-Tag headers and meta robots, joined by `; `. No rule acts on it.",
+    ),
 )
 
-FAILURES: Final = pa.schema(
-    [
-        pa.field("file_no", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("scope", pa.string(), nullable=False),  # record, file or gap
-        pa.field("stage", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string()),
-    ]
+FAILURES: Final = _table(
+    "failures",
+    "One row for each thing that could not be read.",
+    _column("file_no", pa.int32(), "Input file."),
+    _column("offset", pa.int64(), "Byte offset, or row number."),
+    _column(
+        "scope",
+        pa.string(),
+        "`record`: a record that is lost. `file`: something about the whole file. `gap`: damage between records.",
+    ),
+    _column("stage", pa.string(), "`ingest`."),
+    _column(
+        "reason",
+        pa.string(),
+        "Of records, in the WARC: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large, "
+        "no_record (an index names it). Of records, in the page: bad_http, inflated_size, inflated_ratio, too_large, "
+        "too_many_tags, too_deep, undecodable, parse_error, crashed, timed_out. Of imported text: not_json, not_utf8, "
+        "no_text_column, record_too_large. Of gaps: garbage, truncated, bad_crc, bad_gzip. Of files: unreadable, "
+        "changed (since it was registered, or while it was read), empty, not_a_warc, shared_gzip_member (a note: its "
+        "records are read).",
+    ),
+    _nullable("detail", pa.string(), "In words, at most 1,000 characters."),
 )
 
-LEDGER: Final = pa.schema(
-    [
-        pa.field("file_no", pa.int32(), nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),  # page, passed_over:REASON or failure:REASON
-        pa.field("num_records", pa.int64(), nullable=False),
-    ]
+LEDGER: Final = _table(
+    "ledger",
+    "What became of each file's records: one row for each file and outcome.",
+    _column("file_no", pa.int32(), "Input file."),
+    _column(
+        "outcome",
+        pa.string(),
+        "`page`, `passed_over:REASON` or `failure:REASON`. Reasons for passing over: not_a_response, status (not 200), "
+        "not_html, no_sign_of_japanese (in the bytes), no_text, not_japanese (the text), removed.",
+    ),
+    _column("num_records", pa.int64(), "Records with this outcome."),
 )
 
-SKETCHES: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("bands", pa.list_(pa.int64()), nullable=False),
-        pa.field("sketch", pa.binary(), nullable=False),
-        pa.field("text_hash", pa.int64(), nullable=False),
-    ]
+SKETCHES: Final = _table(
+    "sketches",
+    "One row for each page.",
+    _DOC_ID,
+    _column(
+        "bands",
+        pa.list_(pa.int64()),
+        "One key for each band: XXH64, with the band's number as seed, of the band's values of the signature.",
+    ),
+    _column("sketch", pa.binary(), "One bit of each value of the signature, packed: 100 bytes for 800 values."),
+    _column("text_hash", pa.int64(), "XXH64 of the text's UTF-8 bytes."),
 )
 
-DUPLICATES: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("witness", pa.int64(), nullable=False),
-        pa.field("representative", pa.int64(), nullable=False),
-        pa.field("band", pa.int32(), nullable=False),
-        pa.field("similarity", pa.float32(), nullable=False),
-        pa.field("policy", pa.string(), nullable=False),
-    ]
+DUPLICATES: Final = _table(
+    "duplicates",
+    "One row for each page that dedup drops.",
+    _column("doc_id", pa.int64(), "The page that is dropped."),
+    _column("witness", pa.int64(), "The page that it is a near-duplicate of."),
+    _column("representative", pa.int64(), "The end of the chain of witnesses; it is always kept."),
+    _column("band", pa.int32(), "The lowest band in which it shares a bucket with its witness, from 0."),
+    _column(
+        "similarity", pa.float32(), "Jaccard similarity of page and witness, estimated from their sketches, 0 to 1."
+    ),
+    _column("policy", pa.string(), "`bucket`, `greedy` or `component`."),
 )
 
-TOMBSTONES: Final = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),  # host or url
-        pa.field("value", pa.string(), nullable=False),  # in the form in which they are compared
-        pa.field("key", pa.binary(), nullable=False),
-    ]
+TOMBSTONES: Final = _table(
+    "tombstones",
+    "What was removed on request: one row for each URL or host.",
+    _column("kind", pa.string(), "`host` or `url`."),
+    _column("value", pa.string(), "The URL or host, in the form in which they are compared."),
+    _column("key", pa.binary(), "16 bytes by which it is found."),
 )
 
-REMOVED: Final = pa.schema([pa.field("doc_id", pa.int64(), nullable=False)])
-
-REMOVED_DUPLICATES: Final = pa.schema(
-    [
-        pa.field("removed", pa.int64(), nullable=False),
-        pa.field("removed_url", pa.string()),
-        pa.field("relation", pa.string(), nullable=False),  # fell_for_it, or it_fell_for
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("url", pa.string()),
-        pa.field("similarity", pa.float32(), nullable=False),
-    ]
+REMOVED: Final = _table(
+    "removed/crawl=CRAWL", "One row for each page that a tombstone covers.", _column("doc_id", pa.int64(), "The page.")
 )
 
-GROUPS: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("num_duplicates", pa.int64(), nullable=False),
-    ]
+REMOVED_DUPLICATES: Final = _table(
+    "removed_duplicates",
+    "Pages that have the text of a removed page. The files are in `tombstones/`; the manifests list them.",
+    _column("removed", pa.int64(), "The removed page."),
+    _nullable("removed_url", pa.string(), "Its URL."),
+    _column(
+        "relation",
+        pa.string(),
+        "`fell_for_it`: dedup dropped the page for the removed one. `it_fell_for`: the other way round.",
+    ),
+    _column("doc_id", pa.int64(), "The page that has its text."),
+    _nullable("url", pa.string(), "URL of that page."),
+    _column("similarity", pa.float32(), "Estimated Jaccard similarity of the two."),
 )
 
-CONTAMINATION: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("fraction", pa.float64(), nullable=False),
-        pa.field("question", pa.int32(), nullable=False),  # the number of its line among those of all files, from 0
-    ]
+GROUPS: Final = _table(
+    "groups",
+    "One row for each page that dedup keeps.",
+    _DOC_ID,
+    _column("num_duplicates", pa.int64(), "How many dropped pages it represents."),
 )
 
-VERDICTS: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("accepted", pa.bool_(), nullable=False),
-        pa.field("reasons", pa.list_(pa.string()), nullable=False),
-    ]
+CONTAMINATION: Final = _table(
+    "contamination/crawl=CRAWL",
+    "One row for each kept page that shares an n-gram with a question of the configured benchmarks.",
+    _DOC_ID,
+    _column("fraction", pa.float64(), "The largest share of a question's distinct n-grams that the page has."),
+    _column("question", pa.int32(), "Number of that question's line among the lines of all files, from 0."),
 )
 
-SCORES: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-    ]
+VERDICTS: Final = _table(
+    "verdicts/preset=PRESET",
+    "One row for each page that dedup keeps.",
+    _DOC_ID,
+    _column("accepted", pa.bool_(), "True if no rule is broken."),
+    _column(
+        "reasons",
+        pa.list_(pa.string()),
+        "All broken rules, in the order of the preset: `FEATURE:low`, `FEATURE:high`, then `host:CATEGORY`, "
+        "`url:CATEGORY` (`blocked` where a list has no category), `contaminated`.",
+    ),
 )
 
-SUBSETS: Final = pa.schema(  # and one float64 column score_<classifier> for each classifier
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("url", pa.string()),
-        pa.field("title", pa.string()),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("date", TIMESTAMP),
-        pa.field("num_chars", pa.int32(), nullable=False),
-    ]
+SCORES: Final = _table(
+    "scores/classifier=CLASSIFIER",
+    "One row for each accepted page.",
+    _DOC_ID,
+    _column("score", pa.float64(), "Sum of weight x probability over the classifier's labels; within the weights."),
 )
 
-TEXTS: Final = pa.schema(  # a sample of pages as training text: a file of its own, not below a corpus
-    [
-        pa.field("doc_id", pa.int64()),
-        pa.field("url", pa.string()),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("source", pa.string()),
-        pa.field("license", pa.string()),
-    ]
+SUBSETS: Final = _table(
+    "subsets/SUBSET",
+    "One row for each page of a subset. For each classifier that any subset uses there is a further float64 column "
+    "`score_CLASSIFIER`.",
+    _DOC_ID,
+    _nullable("url", pa.string(), "As in `pages`."),
+    _nullable("title", pa.string(), "As in `pages`."),
+    _column("text", pa.string(), "Text after clean-up. Features and scores are of the text in `pages`."),
+    _nullable("date", TIMESTAMP, "As in `pages`."),
+    _column("num_chars", pa.int32(), "Length of this text in code points."),
 )
 
-LABELS: Final = pa.schema(  # an LLM's scores of such texts
-    [
-        pa.field("doc_id", pa.int64()),
-        pa.field("score", pa.int32()),  # null unless the outcome is scored
-        pa.field("answer", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("prompt", pa.string(), nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),  # scored, refused, unparsable or failed
-        *(field for field in TEXTS if field.name != "doc_id"),
-        pa.field("stratum", pa.string()),  # of a sample by score: "0.3 to 0.6"
-    ]
+TEXTS: Final = _table(
+    "texts",
+    "A file of its own, not part of a corpus: what `sample` and `wiki-positives` write, and what `label --from`, "
+    "`train` and `evaluate` read, as Parquet or JSON lines (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`). On reading, only the "
+    "columns that a command needs have to be there. Two further columns: `stratum` of a sample `--by score`, as in "
+    "`labels`; and `label`, what `train --task wiki` learns (`positive`, `negative`): the value of `sample --label`; "
+    "`positive` for articles of Wikipedia.",
+    _nullable(
+        "doc_id",
+        pa.int64(),
+        "The page; of an article of Wikipedia, its page id. A row for `label --from` may have this alone: then "
+        "`--corpus` provides the text.",
+    ),
+    _nullable("url", pa.string(), "URL of the page or article."),
+    _column(
+        "text", pa.string(), "Main text, as in `pages`; of an article, readable text with the title as first line."
+    ),
+    _nullable("source", pa.string(), "Crawl and URL; or `Wikipedia: TITLE`."),
+    _nullable("license", pa.string(), "Licence of the text, if known: `CC-BY-SA-4.0` of articles."),
 )
 
-HOST_LINES: Final = pa.schema(  # by kernels.host_lines; rows of the same host and line add up
-    [
-        pa.field("host", pa.int64(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("num_pages", pa.int32(), nullable=False),
-    ]
+LABELS: Final = _table(
+    "labels",
+    "A file of its own, not part of a corpus: what `label` writes, as Parquet or JSON lines, in the order of the "
+    "texts. `train --task edu` and `evaluate --task edu` read it.",
+    _nullable("doc_id", pa.int64(), "As in the texts."),
+    _nullable("score", pa.int32(), "0 to 3; null unless the outcome is `scored`."),
+    _column("answer", pa.string(), "Answer of the LLM; if the outcome is `failed`, the server's message."),
+    _column("model", pa.string(), "Name of the LLM, as the server knows it."),
+    _column("prompt", pa.string(), "Name of the template and the beginning of its SHA-256: `edu-1-…`."),
+    _column(
+        "outcome",
+        pa.string(),
+        "`scored`; `refused`: the LLM or a filter declined; `unparsable`: the answer isn't of the form asked for; "
+        "`failed`: the server refuses the question.",
+    ),
+    *(
+        (field, "As in the texts; the whole text, though the LLM sees only its beginning (`label.max_chars`).")
+        if field.name == "text"
+        else (field, "As in the texts.")
+        for field in TEXTS
+        if field.name != "doc_id"
+    ),
+    _nullable("stratum", pa.string(), "Of a sample by score: the range that the score is in, as in `0.3 to 0.6`."),
 )
 
-HOST_PAGES: Final = pa.schema(  # rows of the same host add up
-    [
-        pa.field("host", pa.int64(), nullable=False),
-        pa.field("num_pages", pa.int64(), nullable=False),
-    ]
+HOST_LINES: Final = _table(
+    "host_lines/crawl=CRAWL",
+    "Lines of the accepted pages of a host. Rows of the same host and line are to be added up.",
+    _column("host", pa.int64(), "Key of the host."),
+    _column("line", pa.int64(), "Key of the line."),
+    _column("num_pages", pa.int32(), "Accepted pages that have the line."),
 )
 
-TOKENS: Final = pa.schema(
-    [
-        pa.field("doc_id", pa.int64(), nullable=False),
-        pa.field("num_tokens", pa.int32(), nullable=False),
-    ]
+HOST_PAGES: Final = _table(
+    "host_pages/crawl=CRAWL",
+    "Accepted pages of each host. Rows of the same host are to be added up.",
+    _column("host", pa.int64(), "Key of the host."),
+    _column("num_pages", pa.int64(), "Accepted pages of the host."),
+)
+
+TOKENS: Final = _table(
+    "tokens/SUBSET",
+    "One row for each page of a subset (of its text there), or in `tokens/accepted` for each accepted page (of its "
+    "main text), counted by the configured tokenizer.",
+    _DOC_ID,
+    _column("num_tokens", pa.int32(), "Tokens, without special ones."),
 )
 
 # doc_id: bit 63 is 0, bits 62-53 crawl_no (from 1), bits 52-32 file_no, bits 31-0 the record's offset in the part of

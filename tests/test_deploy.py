@@ -216,8 +216,8 @@ def test_compose_runs_a_job_that_exists_on_pages_that_are_there() -> None:
 
 
 def test_the_cluster_of_the_page_is_that_of_compose() -> None:
-    """docs/cluster.md starts it from the pip package, as the tests do: the same classes, sizes and settings."""
-    page = (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
+    """docs/guides/cluster.md starts it from the pip package, as the tests do: the same classes, sizes and settings."""
+    page = (REPOSITORY / "docs" / "guides" / "cluster.md").read_text(encoding="utf-8")
     block = re.split(r"^## A standalone cluster .*$", page, flags=re.MULTILINE)[1].split("```")[1]
     told = " ".join(shlex.split(block.replace("\\\n", " "), comments=True)).replace("=", " ")
     (found,) = documents(REPOSITORY / "docker" / "compose.yaml")

@@ -10,10 +10,10 @@ from swallow_spark.config.section import Listing, ReadListing, Section
 class Sketch(Section):
     """Signatures: MinHash over character shingles, cut into bands. Swallow's setting is 40 bands of 20 values."""
 
-    shingle_chars: int = Field(default=5, ge=1, le=32)
-    bands: int = Field(default=40, ge=1, le=127)
-    rows_per_band: int = Field(default=20, ge=1, le=256)
-    seed: int = Field(default=1, ge=0)
+    shingle_chars: int = Field(default=5, ge=1, le=32, description="Characters in a shingle.")
+    bands: int = Field(default=40, ge=1, le=127, description="Bands that a signature is cut into.")
+    rows_per_band: int = Field(default=20, ge=1, le=256, description="Values of the signature in each band.")
+    seed: int = Field(default=1, ge=0, description="Seed of the permutations, as datasketch draws them.")
 
     @model_validator(mode="after")
     def _whole_bytes(self) -> "Sketch":
@@ -25,20 +25,21 @@ class Sketch(Section):
 class Features(Section):
     """Numbers measured on each page's text, which the rules compare."""
 
-    blank_lines: Literal["drop", "keep"] = "drop"
+    blank_lines: Literal["drop", "keep"] = Field(
+        default="drop", description="Whether blank lines are dropped before measuring. `keep` is what the v1 code does."
+    )
     ng_words: ReadListing | None = Field(
-        default=None, description="file or URL of NG expressions, one a line; none: not measured"
+        default=None, description="File or URL of NG expressions, one per line. Without it `ng_fraction` is null."
     )
     phrases: ReadListing | None = Field(
-        default=None,
-        description="file or URL of phrases, one a line, that a rule on num_phrases rejects; none: not measured",
+        default=None, description="File or URL of phrases, one per line. Without it `num_phrases` is null."
     )
     ng_variants: tuple[Literal["width", "kana"], ...] = Field(
         default=(),
-        description="differences that don't matter in these lists: half and full width, hiragana and katakana",
+        description="Differences that both lists ignore: half and full width, hiragana and katakana.",
     )
     groups: tuple[Literal["lines", "compression"], ...] = Field(
-        default=(), description="features of other pipelines, measured beside those of Swallow"
+        default=(), description="Groups of features from other pipelines to measure as well."
     )
 
     @property

@@ -22,9 +22,9 @@ SWALLOW_CATEGORIES: Final = (
 class Blocklist(Section):
     """A directory of blocklists as UT1 publishes them: CATEGORY/domains and CATEGORY/urls."""
 
-    directory: ExistingDirectory
+    directory: ExistingDirectory = Field(description="Directory with a subdirectory for each category.")
     categories: Literal["swallow"] | tuple[str, ...] = Field(
-        min_length=1, description="names of subdirectories; swallow: those that Swallow's code rejects"
+        min_length=1, description="Names of subdirectories. `swallow`: the 27 categories that Swallow's code rejects."
     )
 
     def files(self, name: Literal["domains", "urls"]) -> dict[str, Path]:
@@ -52,10 +52,10 @@ class Bound(Section):
 
     meaningless = frozenset({"source"})
 
-    min: float | None = Field(default=None, description="rejected if below")
-    max: float | None = Field(default=None, description="rejected if above")
-    below: float | None = Field(default=None, description="rejected if equal or above")
-    source: str
+    min: float | None = Field(default=None, description="A page is rejected if the feature is below.")
+    max: float | None = Field(default=None, description="A page is rejected if the feature is above.")
+    below: float | None = Field(default=None, description="A page is rejected if the feature is equal or above.")
+    source: str = Field(description="Where the bound comes from: a paper, code, an experiment.")
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Bound":
@@ -77,13 +77,15 @@ class Bound(Section):
 class Rules(Section):
     """A preset of rules over features, hosts and URLs."""
 
-    preset: Name
-    bounds: dict[str, Bound] = Field(default={}, description="feature -> its bounds; `false` turns a rule off")
-    hosts: tuple[str, ...] = Field(default=(), description="domains; a page of one of them, or below it, is rejected")
-    host_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of domains, one a line")
-    url_prefixes: tuple[str, ...] = Field(default=(), description="a page whose URL begins so is rejected")
-    url_lists: tuple[ExistingFile, ...] = Field(default=(), description="files of URL prefixes, one a line")
-    blocklists: tuple[Blocklist, ...] = ()
+    preset: Name = Field(description="Name of this set of rules; verdicts are stored under it.")
+    bounds: dict[str, Bound] = Field(default={}, description="Feature -> its bounds. `false` turns a rule off.")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Domains. A page on one of them, or on a subdomain, is rejected."
+    )
+    host_lists: tuple[ExistingFile, ...] = Field(default=(), description="Files of domains, one per line.")
+    url_prefixes: tuple[str, ...] = Field(default=(), description="A page whose URL begins with one is rejected.")
+    url_lists: tuple[ExistingFile, ...] = Field(default=(), description="Files of URL prefixes, one per line.")
+    blocklists: tuple[Blocklist, ...] = Field(default=(), description="Directories of blocklists.")
 
     def meaning(self) -> dict[str, Any]:
         """The bounds are a list here: their order is that of a verdict's reasons."""

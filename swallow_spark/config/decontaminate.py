@@ -15,12 +15,16 @@ class Decontamination(Section):
     """Pages that hold questions of benchmarks are rejected, with the reason `contaminated`; off where none is named."""
 
     against: tuple[ReadListing, ...] = Field(
-        default=(), description="files or URLs of JSON lines, each with a question under the first of `fields` it has"
+        default=(), description="Files or URLs of JSON lines, one question per line. Empty: decontamination is off."
     )
-    fields: tuple[str, ...] = Field(default=("text", "question", "problem", "prompt", "input"), min_length=1)
-    ngram_chars: int = Field(default=16, ge=4, le=256, description="letters and digits that are compared as one piece")
+    fields: tuple[str, ...] = Field(
+        default=("text", "question", "problem", "prompt", "input"),
+        min_length=1,
+        description="Keys of the question in a line; the first that a line has is taken.",
+    )
+    ngram_chars: int = Field(default=16, ge=4, le=256, description="Letters and digits in an n-gram.")
     rejected_from: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.7, description="share of a question's n-grams in a page"
+        default=0.7, description="A page is rejected if it holds this share of a question's n-grams or more."
     )
 
     def measured(self) -> dict[str, Any]:

@@ -10,6 +10,14 @@ from swallow_spark.config.section import Section, Share
 class Dedup(Section):
     """Which of the pages that share a bucket is kept."""
 
-    policy: Literal["bucket", "greedy", "component"] = "bucket"
-    prefer: Literal["oldest", "newest", "longest"] = "oldest"
-    min_similarity: Share | None = Field(default=None, description="of page and witness, estimated; none: not asked")
+    policy: Literal["bucket", "greedy", "component"] = Field(
+        default="bucket", description="Which pages are dropped; see the guide to dedup."
+    )
+    prefer: Literal["oldest", "newest", "longest"] = Field(
+        default="oldest", description="Order of the pages: the earlier of two near-duplicates is kept."
+    )
+    min_similarity: Share | None = Field(
+        default=None,
+        description="Smallest estimated Jaccard similarity of a page and its witness. Without it a shared bucket is "
+        "enough.",
+    )

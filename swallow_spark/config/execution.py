@@ -10,33 +10,39 @@ from swallow_spark.config.section import Section
 class Execution(Section):
     """How the work is cut up. Nothing here changes a row of the result, so nothing here enters a fingerprint."""
 
-    files_per_batch: int = Field(default=2048, ge=1, description="input files committed together")
-    files_per_task: int = Field(default=32, ge=1, description="input files that one task reads, at most")
+    files_per_batch: int = Field(default=2048, ge=1, description="Input files committed together.")
+    files_per_task: int = Field(default=32, ge=1, description="Input files read by one task, at most.")
     min_bytes_per_range: int = Field(
-        default=64 << 20, ge=1, description="of a file that several tasks share, where there are fewer files than cores"
+        default=64 << 20,
+        ge=1,
+        description="Smallest byte range of a file that several tasks share, if there are fewer files than cores.",
     )
-    batches_in_flight: int = Field(default=2, ge=1, le=16)
-    shuffle_partitions: int | None = Field(default=None, ge=1, description="of dedup; none: by the number of rows")
+    batches_in_flight: int = Field(default=2, ge=1, le=16, description="Batches that are processed at once.")
+    shuffle_partitions: int | None = Field(
+        default=None, ge=1, description="Partitions of dedup's shuffles. Default: one for each 4 million rows."
+    )
     bands_per_pass: int = Field(
-        default=10, ge=1, description="bands of dedup that are shuffled together; more, where pages are few"
+        default=10, ge=1, description="Bands that dedup shuffles together. Where pages are few, more are taken."
     )
 
 
 class Monitoring(Section):
     """What is told to whom. Nothing here changes a row."""
 
-    log: Literal["text", "json"] = Field(default="text", description="lines on standard error; json: one object a line")
-    metrics_file: str | None = Field(
-        default=None, description="Prometheus text format, for the node exporter's textfile collector"
+    log: Literal["text", "json"] = Field(
+        default="text", description="Format of the lines on standard error. `json`: one object per line."
     )
-    metrics_url: str | None = Field(default=None, pattern="^https?://", description="a Prometheus Pushgateway")
+    metrics_file: str | None = Field(
+        default=None, description="File in Prometheus's text format, for the node exporter's textfile collector."
+    )
+    metrics_url: str | None = Field(default=None, pattern="^https?://", description="URL of a Prometheus Pushgateway.")
     notify: str | None = Field(
-        default=None, description="gets the result as JSON when a run has ended: an http(s) URL by POST, or a file"
+        default=None, description="Gets the outcome of a run as JSON: an http(s) URL by POST, or a file as a new line."
     )
 
 
 class Report(Section):
     """The report's samples."""
 
-    sample_pages: int = Field(default=12, ge=0, le=200)
-    seed: int = 1
+    sample_pages: int = Field(default=12, ge=0, le=200, description="Pages shown of each sample.")
+    seed: int = Field(default=1, description="Seed of the samples.")

@@ -28,34 +28,44 @@ class Ingest(Section):
     )
 
     max_record_bytes: int = Field(
-        default=64 << 20, ge=1 << 10, description="of a WARC record as framed, inflated; of an imported row"
+        default=64 << 20, ge=1 << 10, description="Largest WARC record, inflated, or row of imported text."
     )
-    max_inflated_bytes: int = Field(default=64 << 20, ge=1 << 10, description="of a page after removing HTTP encodings")
-    max_inflated_ratio: int = Field(default=200, ge=2, description="of these to those stored, from a mebibyte on")
-    max_html_bytes: int = Field(default=16 << 20, ge=1 << 10, description="of HTML parsed")
-    max_tags: int = Field(default=500_000, ge=1, description="of a page")
-    max_depth: int = Field(default=50_000, ge=1, description="of elements in each other")
-    max_seconds_per_page: float = Field(default=30, ge=0.1, description="of CPU, while a page is parsed")
-    max_replaced_fraction: Share = Field(default=0.05, description="U+FFFD in a decoded page, above it a failure")
+    max_inflated_bytes: int = Field(
+        default=64 << 20, ge=1 << 10, description="Largest page after HTTP encodings are removed."
+    )
+    max_inflated_ratio: int = Field(
+        default=200, ge=2, description="Largest ratio of inflated to stored bytes; pages of up to 1 MiB pass."
+    )
+    max_html_bytes: int = Field(default=16 << 20, ge=1 << 10, description="Largest page that is parsed.")
+    max_tags: int = Field(default=500_000, ge=1, description="Most tags in a page.")
+    max_depth: int = Field(default=50_000, ge=1, description="Deepest nesting of elements.")
+    max_seconds_per_page: float = Field(default=30, ge=0.1, description="CPU seconds that parsing a page may take.")
+    max_replaced_fraction: Share = Field(
+        default=0.05, description="Largest share of U+FFFD in a decoded page; above it the page is a failure."
+    )
     base_url: Annotated[str, AfterValidator(public_address)] = Field(
-        default=CC_BASE, description="where Common Crawl's files are, for cc: inputs: http(s)://, s3:// or a directory"
+        default=CC_BASE,
+        description="Where Common Crawl's files are, for `cc:` inputs: http(s)://, s3:// or a directory.",
     )
     crawls_url: Annotated[str, AfterValidator(public_address)] = Field(
-        default=CC_CRAWLS, description="the list of Common Crawl's crawls, for `add-crawl latest`"
+        default=CC_CRAWLS, description="Common Crawl's list of its crawls, for `add-crawl latest`."
     )
     max_failed_fraction: Share = Field(
-        default=0.01, description="of a run's files that may be unreadable before it fails; one may, unless this is 0"
+        default=0.01,
+        description="Share of a run's input files that may be unreadable before it fails. One may, unless this is 0.",
     )
-    requests_per_second: float = Field(default=200, gt=0, description="to HTTP servers, of the whole job")
+    requests_per_second: float = Field(default=200, gt=0, description="Rate limit for HTTP servers, of the whole job.")
     bytes_per_second: float | None = Field(
-        default=None, gt=0, description="from HTTP servers and of ranges, of the whole job; none: no limit"
+        default=None, gt=0, description="Rate limit for HTTP and for byte ranges, of the whole job. Default: none."
     )
-    requests_at_once: int = Field(default=8, ge=1, le=64, description="of a task that fetches records by an index")
+    requests_at_once: int = Field(
+        default=8, ge=1, le=64, description="Concurrent requests of a task that fetches records by an index."
+    )
     max_gap_bytes: int = Field(
-        default=64 << 10, ge=0, description="between records that one request fetches, by an index"
+        default=64 << 10, ge=0, description="Largest gap between records that one request fetches, by an index."
     )
     redirects_to_private_addresses: bool = Field(
-        default=False, description="whether servers may redirect to loopback, link-local and private addresses"
+        default=False, description="Whether servers may redirect to loopback, link-local and private addresses."
     )
 
     def access(self, tasks: int = 1) -> Access:

@@ -11,23 +11,31 @@ class Label(Section):
     """How an LLM is asked. Nothing here enters a fingerprint: answers are kept by the question that was asked."""
 
     prompt: ExistingFile | None = Field(
-        default=None, description="a template with {text} in it; none: the packaged conf/prompts/edu-1.txt"
+        default=None, description="Template with {text} in it. Default: the packaged conf/prompts/edu-1.txt."
     )
-    max_chars: int = Field(default=5000, ge=1, description="of a text that the LLM gets to see: its beginning")
-    max_answer_tokens: int = Field(default=400, ge=1)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="of its sampling, where the server takes one")
+    max_chars: int = Field(
+        default=5000, ge=1, description="Characters of a text that the LLM sees, from its beginning."
+    )
+    max_answer_tokens: int = Field(default=400, ge=1, description="Most tokens of an answer.")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="Sampling temperature.")
+    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="Sampling seed, if the server takes one.")
     constraint: Literal["auto", "json_schema", "grammar", "choice", "none"] = Field(
         default="auto",
-        description="what the server holds the answer to. json_schema: reasons and score as JSON; grammar: reasons, "
-        "then the line with the score (llama.cpp); choice: that line alone (vLLM, llama.cpp); auto: grammar on "
-        "llama.cpp, else json_schema if the server takes it, else none",
+        description="Constraint on the answer. json_schema: reasons and score as JSON. grammar: reasons, then the line "
+        "with the score (llama.cpp). choice: that line alone (vLLM, llama.cpp). auto: grammar on llama.cpp, else "
+        "json_schema if the server takes it, else none.",
     )
-    concurrency: int = Field(default=8, ge=1, le=1024, description="requests under way at once")
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-    max_requests: int | None = Field(default=None, ge=1, description="budget of one run, repeated requests included")
-    max_tokens: int | None = Field(default=None, ge=1, description="budget of one run, questions and answers together")
-    attempts: int = Field(default=6, ge=1, description="for a text, before it is put aside")
-    back_off_seconds: float = Field(default=1.0, ge=0, description="before the second attempt; doubles up to a minute")
-    timeout_seconds: float = Field(default=120.0, gt=0, description="for one request, to the end of its answer")
+    concurrency: int = Field(default=8, ge=1, le=1024, description="Concurrent requests.")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="Rate limit. Default: none.")
+    tokens_per_minute: float | None = Field(
+        default=None, gt=0, description="Rate limit, questions and answers together. Default: none."
+    )
+    max_requests: int | None = Field(default=None, ge=1, description="Request budget of one run, retries included.")
+    max_tokens: int | None = Field(default=None, ge=1, description="Token budget of one run, questions and answers.")
+    attempts: int = Field(default=6, ge=1, description="Attempts for a text before the run goes on without it.")
+    back_off_seconds: float = Field(
+        default=1.0, ge=0, description="Pause before the second attempt. It doubles, up to a minute."
+    )
+    timeout_seconds: float = Field(
+        default=120.0, gt=0, description="Time limit of one request, to the end of its answer."
+    )

@@ -50,7 +50,9 @@ class Config(Section):
     report: Report = Report()
     execution: Execution = Execution()
     monitoring: Monitoring = Monitoring()
-    spark: dict[str, str] = Field(default={}, description="settings of the Spark session, where this program opens it")
+    spark: dict[str, str] = Field(
+        default={}, description="Settings of Spark, for sessions that this program opens itself."
+    )
 
     @field_validator("spark")
     @classmethod

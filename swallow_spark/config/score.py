@@ -29,19 +29,25 @@ class Classifier(Section):
 
     meaningless = frozenset({"sha256", "kind"})  # the kind has its own part in the fingerprint, with its version
 
-    kind: Annotated[str, AfterValidator(_known_kind)] = Field(default="fasttext", description="what made the model")
+    kind: Annotated[str, AfterValidator(_known_kind)] = Field(
+        default="fasttext", description="What made the model; `fasttext` is the only kind."
+    )
     path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
-        description="the model's file, or its URL (https://, s3://): fetched once, and held against `sha256`"
+        description="Model file, or its URL (https://, s3://), which is fetched once and checked against `sha256`."
     )
     sha256: str | None = Field(
-        default=None, pattern="^[0-9a-f]{64}$", description="of the model: another one is refused; a URL needs it"
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the model. Another file is refused. Required for a URL.",
     )
-    weights: dict[str, float] = Field(min_length=1, description="label -> weight")
+    weights: dict[str, float] = Field(
+        min_length=1, description="Label -> weight. The score is the sum of weight x probability."
+    )
     newlines: Literal["blank", "nothing"] = Field(
-        default="blank", description="what a newline becomes: fastText reads a text as one line"
+        default="blank", description="What replaces a newline: fastText reads a text as one line."
     )
-    nfkc: bool = Field(default=False, description="texts get Unicode's form NFKC, for models that learned from such")
-    lower_case: bool = Field(default=False, description="texts get lower case, for models that learned from such")
+    nfkc: bool = Field(default=False, description="Normalise texts to NFKC, for models trained on such texts.")
+    lower_case: bool = Field(default=False, description="Lower-case texts, for models trained on such texts.")
 
     @model_validator(mode="after")
     def _content(self) -> "Classifier":

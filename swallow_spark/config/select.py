@@ -82,21 +82,21 @@ class Subset(Section):
     or intersection of bands, which becomes the subset NAME. Exactly one of classifier, ranks, union and intersection
     is given."""
 
-    name: Name | None = Field(default=None, description="of the ranking or subset; of `classifier` it is the default")
-    classifier: ClassifierName | None = Field(default=None, description="a ranking by this classifier's score")
+    name: Name | None = Field(default=None, description="Name of the ranking or subset. Default: the classifier's.")
+    classifier: ClassifierName | None = Field(default=None, description="Rank by the score of this classifier.")
     ranks: dict[ClassifierName, Weight] | None = Field(
-        default=None, min_length=2, description="a ranking by the sum of weight x rank: classifier -> weight"
+        default=None, min_length=2, description="Rank by the sum of weight x rank: classifier -> weight."
     )
     union: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
-        default=None, description="pages that are in any of these bands, as in ['edu-top10', 'wiki-top10']"
+        default=None, description="Pages that are in any of these bands, as in ['edu-top10', 'wiki-top10']."
     )
     intersection: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
-        default=None, description="pages that are in all of these bands"
+        default=None, description="Pages that are in all of these bands."
     )
     bands: Annotated[tuple[str, ...], AfterValidator(_bands)] = Field(
-        default=("top10", "top10-30"), min_length=1, description="of a ranking"
+        default=("top10", "top10-30"), min_length=1, description="Bands of the ranking; each becomes a subset."
     )
-    by: By = Field(default="documents", description="what the bands' shares are shares of")
+    by: By = Field(default="documents", description="What the bands' percentages are of.")
 
     @model_validator(mode="after")
     def _one_way(self) -> "Subset":
@@ -223,8 +223,8 @@ class Selection(Section):
 
     thresholds: dict[Name, Points] = Field(
         default={},
-        description="ranking -> percent from the top -> score: pages with this score or a higher one lie above that "
-        "cut (`select --thresholds FILE` takes them from a thresholds.json)",
+        description="Ranking -> percent from the top -> score. Pages with this score or a higher one are above that "
+        "cut. `select --thresholds FILE` takes them from a thresholds.json.",
     )
 
     def threshold(self, ranking: str, share: Fraction) -> float | None:
@@ -264,12 +264,17 @@ def percent_of(share: Fraction) -> str:
 class Tokens(Section):
     """How tokens are counted."""
 
-    file: ExistingFile | None = Field(default=None, description="a tokenizer.json, for the package tokenizers")
+    file: ExistingFile | None = Field(default=None, description="A tokenizer.json, for the package tokenizers.")
     encoding: str | None = Field(
-        default=None, description="one that the package quicktok ships: o200k_base, cl100k_base, llama3, qwen3"
+        default=None, description="Encoding of the package quicktok: o200k_base, cl100k_base, llama3, qwen3."
     )
-    sample_pages: int = Field(default=200, ge=10, le=1000, description="of each row of the size table, for estimates")
-    seed: int = Field(default=1, ge=0, description="of these samples")
+    sample_pages: int = Field(
+        default=200,
+        ge=10,
+        le=1000,
+        description="Pages tokenized for the estimate of each row of the report's table of sizes.",
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of these samples.")
 
     @model_validator(mode="after")
     def _one_tokenizer(self) -> "Tokens":
@@ -295,8 +300,10 @@ class HostLines(Section):
     """Which lines of a page are dropped for being on many of its host's accepted pages: those that reach both bounds.
     The defaults are ours: on half of ten pages or more, what is no menu or header is hardly anything."""
 
-    min_pages: int = Field(default=10, ge=2, description="of the host, that have the line")
-    min_fraction: Share = Field(default=0.5, description="of the host's accepted pages, that have the line")
+    min_pages: int = Field(
+        default=10, ge=2, description="A line is dropped if at least this many accepted pages of its host have it."
+    )
+    min_fraction: Share = Field(default=0.5, description="And at least this share of the host's accepted pages.")
 
 
 def _off(value: Any) -> Any:
@@ -309,11 +316,12 @@ class Cleanup(Section):
     repeat across a host dropped and personal data masked where that is switched on."""
 
     mode: Literal["careful", "swallow", "off"] = Field(
-        default="careful", description="swallow: as the original; careful: never the first line nor more than half"
+        default="careful",
+        description="`swallow`: as in the v1 code. `careful`: never cuts the first line, nor more than half of a text.",
     )
     host_lines: Annotated[HostLines | None, BeforeValidator(_off)] = Field(
-        default=None, description="lines that repeat across the pages of a host are dropped; without it, they stay"
+        default=None, description="Drop lines that repeat on the pages of a host. Off unless the section is there."
     )
     mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(
-        default=(), description="personal data that a mark takes the place of"
+        default=(), description="Personal data to replace by a mark."
     )

@@ -16,26 +16,30 @@ class Training(Section):
     Japanese has no blanks, so a document is one or a few "words"; `min_count` keeps these out of the vocabulary.
     """
 
-    epochs: int | None = Field(default=None, ge=1, le=10_000, description="none: 5 for wiki, 25 for edu")
-    learning_rate: float = Field(default=0.5, gt=0, le=10)
-    dim: int = Field(default=16, ge=1, le=4096)
-    buckets: int = Field(default=200_000, ge=MIN_QUANTISED_ROWS, le=1 << 28)
-    min_count: int = Field(default=5000, ge=1)
-    minn: int = Field(default=2, ge=1)
-    maxn: int = Field(default=3, ge=1, le=16)
-    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="of the initial matrix")
-    balanced: bool | None = Field(
-        default=None, description="as many examples of each class as the rarest has; none: for wiki, not for edu"
+    epochs: int | None = Field(
+        default=None, ge=1, le=10_000, description="Passes over the examples. Default: 5 for wiki, 25 for edu."
     )
-    held_out_fraction: float = Field(default=0.1, ge=0, le=0.9, description="of the examples, that only measures")
+    learning_rate: float = Field(default=0.5, gt=0, le=10, description="Learning rate at the start.")
+    dim: int = Field(default=16, ge=1, le=4096, description="Dimensions of the vectors.")
+    buckets: int = Field(default=200_000, ge=MIN_QUANTISED_ROWS, le=1 << 28, description="Hash buckets of n-grams.")
+    min_count: int = Field(default=5000, ge=1, description="Occurrences from which a word enters the vocabulary.")
+    minn: int = Field(default=2, ge=1, description="Characters of the shortest n-grams.")
+    maxn: int = Field(default=3, ge=1, le=16, description="Characters of the longest n-grams.")
+    seed: int = Field(default=0, ge=0, le=(1 << 31) - 1, description="Seed of the initial matrix.")
+    balanced: bool | None = Field(
+        default=None, description="Cut each class to the size of the rarest. Default: for wiki, not for edu."
+    )
+    held_out_fraction: float = Field(
+        default=0.1, ge=0, le=0.9, description="Share of the examples that is held out to measure the model."
+    )
     kept_buckets: int = Field(
-        default=KEPT_BUCKETS, ge=0, description="n-gram rows that a .ftz keeps, those of the longest vectors; 0: all"
+        default=KEPT_BUCKETS, ge=0, description="N-gram rows that a .ftz keeps, those of the longest vectors. 0: all."
     )
     autotune_seconds: int = Field(
         default=0,
         ge=0,
-        description="that fastText may look for epochs and learning rate; 0: they are as configured. What it "
-        "finds in a given time differs from run to run",
+        description="Seconds that fastText may search for epochs and learning rate; what it finds differs from run to "
+        "run. 0: take the configured ones.",
     )
 
     @model_validator(mode="after")

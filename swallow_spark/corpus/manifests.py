@@ -83,8 +83,8 @@ class Stored(NamedTuple):
     """None: the manifest is there and can't be read. Whoever holds the lock keeps this up to date."""
 
 
-def find(root: Root, stage: str) -> list[Unit]:
-    """The units of a stage that have a manifest, whether or not it can be read; by path."""
+def find(root: Root, stage: str = "") -> list[Unit]:
+    """The units of a stage, or of all, that have a manifest, whether or not it can be read; by path."""
     return list(_units(root.files(f"{_DIRECTORY}/{stage}", _SUFFIX)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark import compiled
+from swallow_spark.session import compiled
 
 
 @pytest.fixture

@@ -42,6 +42,17 @@ FEATURE: Final = Feature(
         + ratios(*(f"{kind}_fraction" for kind in _KINDS), "japanese_fraction")
     ),
     compute=_compute,
+    meanings={
+        "num_letters": "All characters.",
+        "num_hiragana_letters": "Hiragana: U+3041-3096.",
+        "num_katakana_letters": "Katakana: U+30A1-30FA.",
+        "num_kanji_letters": "Kanji: 々〇〻, U+3400-9FFF, U+F900-FAFF, U+20000-2FFFF.",
+        "num_kuten": "。．！？",
+        "num_toten": "、，",
+        "num_japanese_letters": "Japanese letters: the sum of these five. They lack ー, ・, ゝ and half-width kana.",
+        **{f"{kind}_fraction": f"Share of {kind} among the Japanese letters." for kind in _KINDS},
+        "japanese_fraction": "Share of Japanese letters among all characters.",
+    },
 )
 
 

@@ -54,6 +54,14 @@ FEATURE: Final = Feature(
         )
     ),
     compute=_compute,
+    meanings={
+        "terminal_punctuation_line_fraction": "Share of lines that end in one of 。．！？.!?…」』”’\"'",
+        "short_line_fraction": "Share of lines of at most 30 characters.",
+        "duplicate_line_fraction_in_character": "Characters of lines that repeat an earlier one, among those of all.",
+        "bullet_line_fraction": "Share of lines that begin with one of ・•‣◦●○◎■□▪▫◆◇▶►※＊*－-",
+        "ellipsis_line_fraction": "Share of lines that end in …, or in three or more of . or ・",
+        "symbol_fraction": "# (half and full width) and ellipses, by characters that aren't blank.",
+    },
 )
 
 

@@ -40,6 +40,20 @@ FEATURE: Final = Feature(
         )
     ),
     compute=_compute,
+    meanings={
+        **{
+            f"top_{n}gram_character_fraction": f"Occurrences of the most frequent {n}-gram among all occurrences."
+            for n in _TOP
+        },
+        **{
+            f"duplicate_{n}gram_character_fraction": f"Share of distinct {n}-grams that occur more than once."
+            for n in _DUPLICATE
+        },
+        **{
+            f"duplicate_{n}gram_occurrence_fraction": f"Occurrences of {n}-grams that occur more than once, among all."
+            for n in _DUPLICATE
+        },
+    },
 )
 
 

@@ -17,4 +17,5 @@ FEATURE: Final = Feature(
     schema=pa.schema([pa.field("num_phrases", pa.int32())]),
     compute=_compute,
     list="phrases",
+    meanings={"num_phrases": "Phrases of the configured list; null without `features.phrases`."},
 )

@@ -33,6 +33,12 @@ FEATURE: Final = Feature(
         )
     ),
     compute=_compute,
+    meanings={
+        "duplicate_paragraph_fraction": "Share of paragraphs that repeat an earlier one.",
+        "duplicate_paragraph_fraction_in_character": "The same, weighted by length.",
+        "duplicate_sentence_fraction": "Share of sentences that repeat an earlier one.",
+        "duplicate_sentence_fraction_in_character": "The same, weighted by length.",
+    },
 )
 
 

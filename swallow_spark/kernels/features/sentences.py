@@ -27,6 +27,12 @@ FEATURE: Final = Feature(
         ]
     ),
     compute=_compute,
+    meanings={
+        "avg_sentence_length": "Average length of a sentence.",
+        "max_sentence_length": "Length of the longest sentence; 0 if there is none (the v1 code stops with an error).",
+        "num_sentences_ending_with_ellipsis": "Sentences whose last character, blanks taken away, is ・ or ….",
+        "ellipsis_fraction": "Share of these sentences.",
+    },
 )
 
 

@@ -45,6 +45,8 @@ class Feature:
     compute: Callable[[Texts], Sequence[Column]]
     group: str | None = None
     list: str | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """Column -> its definition, for the documentation."""
 
 
 def counts(*names: str) -> list[pa.Field]:

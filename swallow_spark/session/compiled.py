@@ -11,7 +11,7 @@ def choose_directory() -> None:
     """Numba keeps compiled kernels beside the sources, else in the user's cache, and fails where it can write neither,
     as in an executor without a home. It gets a directory of this user's own then."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME") or "/nonexistent")
-    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK) or os.access(home, os.W_OK):
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parents[1], os.W_OK) or os.access(home, os.W_OK):
         return
     own = Path(tempfile.gettempdir()) / f"swallow-spark-numba-{os.getuid()}"
     with suppress(FileExistsError):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import REPOSITORY, call
+from commands import call
+from places import REPOSITORY
 from typer.main import get_command
 
 from swallow_spark import cli, commands

@@ -1,0 +1,373 @@
+"""The public functions: tables of a corpus for Python, kernels on plain values, and `build`.
+
+What a function needs is imported in it, so that one page can be extracted without Spark.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, reduce
+from importlib import import_module
+from os import PathLike, fspath
+from os.path import abspath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from swallow_spark import tables
+from swallow_spark.errors import CorpusError, UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from polars import LazyFrame
+    from pyspark.sql import DataFrame, SparkSession
+
+    from swallow_spark.corpus.manifests import Manifest
+    from swallow_spark.files.storage import Root
+    from swallow_spark.kernels.fasttext.fasttext import Model
+    from swallow_spark.kernels.html import Extracted
+
+Location: TypeAlias = str | PathLike[str]
+Texts: TypeAlias = Iterable[str | None]
+"""Texts, of which None counts as empty; also an Arrow array of strings, or what exports one."""
+
+_PARQUET: Final = ds.ParquetFileFormat()
+_NAMED_BY_SUBSET: Final = ("subsets", "tokens")  # whose directories have no NAME=VALUE for it
+_INTERNAL: Final = ("boundaries",)
+# Tables that may have no file although their stage is finished.
+_MAYBE_EMPTY: Final = {
+    "ingest": {"pages": tables.PAGES, "failures": tables.FAILURES, "ledger": tables.LEDGER},
+    "deduplicate": {"duplicates": tables.DUPLICATES, "groups": tables.GROUPS},
+    "decontaminate": {"contamination": tables.CONTAMINATION},
+    "remove": {"removed": tables.REMOVED},
+}
+
+
+class _File(NamedTuple):
+    """A Parquet file of a table."""
+
+    path: str
+    bytes: int | None
+    columns: tuple[tuple[str, str], ...]
+    """What its directory says: name and value of columns that all its rows share."""
+    origin: tuple[str, ...]
+    """Files of one table and origin have one schema."""
+
+
+class Corpus:
+    """The tables of a corpus, as `open` found them.
+
+    A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
+    `subsets/edu-top10` (docs/reference/tables.md has all of them and their columns). A name above several of them, such as
+    `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
+    verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip whole files.
+
+    Only rows of finished units are read. Among them are units that the next run will do again because the configuration
+    has changed since.
+
+    Reading takes no lock. Which units there are was looked up by `open`: what a run commits later is seen by another
+    `open`. Where a run replaces or discards a unit, it deletes the unit's files; reading them then fails with
+    FileNotFoundError (in Spark, an error of the job), and `open` has to be called again.
+    """
+
+    def __init__(self, root: "Root", files: Mapping[str, Sequence[_File]], empty: Mapping[str, pa.Schema]) -> None:
+        self._root = root
+        self._files = {**dict.fromkeys(empty, ()), **files}
+        self._empty = empty
+        self._schema = cache(self._read_schema)
+
+    def __repr__(self) -> str:
+        return f"<Corpus {self.location}: {', '.join(self.tables)}>"
+
+    @property
+    def location(self) -> str:
+        return self._root.location
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables that are there, sorted."""
+        return sorted(self._files)
+
+    def table(self, name: str) -> Any:
+        """A table as a `pyarrow.dataset.Dataset`: nothing but schemas is read until it is scanned.
+
+        Raises CorpusError where there is no such table.
+        """
+        files, schema = self._found(name)
+        filesystem, base = _filesystem(self._root)
+        fragments = []
+        for file in files:
+            known = [ds.field(column) == value for column, value in file.columns]
+            more = {"partition_expression": reduce(lambda one, other: one & other, known)} if known else {}
+            path = f"{base}/{file.path}"
+            fragments.append(_PARQUET.make_fragment(path, filesystem, file_size=file.bytes, **more))
+        return ds.FileSystemDataset(fragments, schema, _PARQUET, filesystem)
+
+    def spark(self, name: str, session: "SparkSession | None" = None) -> "DataFrame":
+        """A table as a Spark DataFrame.
+
+        session: default: the active one, else a local one as the commands open it. Spark reads local and HDFS paths by
+        itself. Object stores are read by PyArrow inside tasks, where only `select` of few columns spares no reading;
+        take `table` for a small part of a large table there. Raises CorpusError where there is no such table.
+        """
+        from pyspark.sql import SparkSession
+        from pyspark.sql.functions import lit
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        from swallow_spark.corpus.read import read_files
+        from swallow_spark.session.session import open_session
+
+        spark = session or SparkSession.getActiveSession() or open_session("swallow-spark")
+        files, schema = self._found(name)
+        if not files:
+            return spark.createDataFrame([], from_arrow_schema(schema))
+        alike: dict[tuple[Any, ...], list[_File]] = {}
+        for file in files:
+            alike.setdefault((file.origin, file.columns), []).append(file)
+        frames = [
+            read_files(spark, self._root, [file.path for file in group], self._schema(group[0].origin)).withColumns(
+                {column: lit(value) for column, value in group[0].columns}
+            )
+            for group in alike.values()
+        ]
+        rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
+        return rows.select(*(f"`{column}`" for column in schema.names))
+
+    def duckdb(self, name: str, connection: "DuckDBPyConnection | None" = None) -> "DuckDBPyRelation":
+        """A table as a DuckDB relation, by DuckDB's default connection or another.
+
+        DuckDB passes filters and columns on to Arrow, which reads. Raises CorpusError where there is no such table,
+        ImportError without the package duckdb.
+        """
+        module = _optional("duckdb")
+        relation: DuckDBPyRelation = (connection or module).from_arrow(self.table(name))
+        return relation
+
+    def polars(self, name: str) -> "LazyFrame":
+        """A table as a polars LazyFrame.
+
+        polars passes filters and columns on to Arrow, which reads. Raises CorpusError where there is no such table,
+        ImportError without the package polars.
+        """
+        frame: LazyFrame = _optional("polars").scan_pyarrow_dataset(self.table(name))
+        return frame
+
+    def _found(self, name: str) -> tuple[list[_File], pa.Schema]:
+        """The files of a table, and its columns with those of directories."""
+        names = [table for table in self.tables if f"{table}/".startswith(f"{name}/")]
+        if not names:
+            known = {*self.tables, *(table.partition("/")[0] for table in self.tables)}
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise CorpusError(f"{self.location}: no table {name!r}{meant} (there are: {', '.join(self.tables)})")
+        files = [file for table in names for file in self._files[table]]
+        if not files:
+            return files, pa.schema([*self._empty[names[0]], pa.field("crawl", pa.string())])
+        stored = pa.unify_schemas([self._schema(origin) for origin in dict.fromkeys(file.origin for file in files)])
+        columns = dict.fromkeys(column for file in files for column, _ in file.columns)
+        return files, pa.schema([*stored, *(pa.field(column, pa.string()) for column in columns)])
+
+    def _read_schema(self, origin: tuple[str, ...]) -> pa.Schema:
+        path = next(file.path for file in self._files[origin[0]] if file.origin == origin)
+        with self._root.open_input(path) as stream:
+            schema = pq.read_schema(stream).remove_metadata()
+        return pa.schema([field.with_nullable(True) for field in schema])  # files of other origins may lack it
+
+
+def open(corpus: Location) -> Corpus:
+    """The tables of a corpus, for reading.
+
+    corpus: its directory or URI (`s3://…`, `hdfs://…`). Reads all manifests. Raises CorpusError where there is no
+    corpus, it can't be read, or a manifest is damaged, InputError for a URI that can't be used.
+    """
+    from swallow_spark.corpus import corpus as stored
+    from swallow_spark.corpus import manifests
+
+    opened = stored.Corpus.open(_location(corpus))
+    files: dict[str, list[_File]] = {}
+    empty: dict[str, pa.Schema] = {}
+    for manifest in manifests.read(opened.root, manifests.find(opened.root)):
+        empty |= _MAYBE_EMPTY.get(manifest.stage, {})
+        for file in manifest.files:
+            if file.table not in _INTERNAL:
+                files.setdefault(file.table, []).append(_of_manifest(file.table, file.path, file.bytes, manifest))
+    for path in opened.root.files("inputs", ".parquet"):
+        files.setdefault("inputs", []).append(_File(path, None, (), ("inputs",)))
+    return Corpus(opened.root, files, empty)
+
+
+def _location(location: Location) -> str:
+    """A path as it is from any directory: Spark's workers stay where the session was opened."""
+    found = fspath(location)
+    return found if "://" in found else abspath(found)
+
+
+def _of_manifest(table: str, path: str, size: int, manifest: "Manifest") -> _File:
+    kind, _, name = table.partition("/")
+    columns = {"subset": name} if kind in _NAMED_BY_SUBSET else {}
+    for step in path.split("/")[1:-1]:
+        column, is_column, value = step.partition("=")
+        if is_column:
+            columns[column] = value
+    return _File(path, size, tuple(columns.items()), (table, manifest.version, manifest.fingerprint))
+
+
+def _filesystem(root: "Root") -> tuple[Any, str]:
+    from swallow_spark.files.storage import filesystem
+
+    found, base = filesystem(root.location)
+    return found, base.rstrip("/")
+
+
+def _optional(package: str) -> Any:
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise ImportError(f"{package} is not installed: pip install 'swallow-spark[frames]'", name=package) from None
+
+
+def build(
+    corpus: Location,
+    inputs: Location | Iterable[Location],
+    *,
+    config: Location,
+    crawl: str | None = None,
+    base_url: str | None = None,
+    files: str | None = None,
+    index: str | None = None,
+    hosts: Sequence[str] = (),
+    urls: Sequence[str] = (),
+    until: str = "report",
+    overrides: Sequence[str] = (),
+    master: str | None = None,
+) -> dict[str, Any]:
+    """All stages, from WARCs to subsets and the report: what `swallow-spark build` does, with the same arguments.
+    Called again, it goes on where it was stopped. Gives the summary, as `--json` prints it.
+
+    corpus: a directory or URI, made where there is none. inputs: WARC files, globs, URLs, listings, or
+    `cc:CC-MAIN-YYYY-WW`. config: a file, or the name of a packaged configuration. overrides: entries of the
+    configuration as `section.key=value` (`--set`). until: the last stage.
+
+    Progress and the summary's table go to standard error. The Spark session of this process is used where there is
+    one; else one is opened, by `master`, and stays open. Raises UsageError (ConfigError, InputError, CorpusError,
+    ModelError) where the command would end with status 2, before any work starts; any other exception where the run
+    failed.
+    """
+    from swallow_spark import pipeline
+    from swallow_spark.commands import stages
+
+    if until not in pipeline.STAGES.ends:
+        raise UsageError(f"until={until!r}: no such stage (there are: {', '.join(pipeline.STAGES.ends)})")
+    names = [fspath(name) for name in ([inputs] if isinstance(inputs, (str, PathLike)) else inputs)]
+    # The base URL as an override: the call that collects the summary stays this one.
+    settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]
+    call = stages.Build(
+        command="build",
+        corpus=_location(corpus),
+        config=fspath(config),
+        overrides=settings,
+        master=master,
+        files=files,
+        index=_location(index) if index and not index.startswith("cc:") else index,
+        hosts=list(hosts),
+        urls=list(urls),
+    )
+    stages.build(call, names, crawl, until)
+    return call.result
+
+
+def extract(html: bytes | str, content_type: str | None = None) -> "Extracted":
+    """The title and the main text of a page: `.title`, `.text` (a line for each block, "" where the page shows none),
+    `.charset`, and more.
+
+    html: the body of the response; as a str, where it has been decoded already. content_type: the value of the HTTP
+    header, for bytes. No page is refused.
+    """
+    from swallow_spark.kernels import html as kernel
+
+    # A BOM, so that nothing else is taken for the charset.
+    return kernel.extract(html.encode("utf-8-sig", "replace") if isinstance(html, str) else html, content_type)
+
+
+def is_japanese(text: str) -> bool:
+    """Whether a text is Japanese: of its letters, more than a twentieth or 400 are kana and Chinese characters, and of
+    these, kana are a fair part."""
+    from swallow_spark.kernels import japanese
+
+    return japanese.is_japanese(text)
+
+
+def signatures(texts: Texts, *, num_perm: int = 800, shingle_chars: int = 5, seed: int = 1) -> npt.NDArray[np.uint32]:
+    """The MinHash signatures of texts: shape (number of texts, num_perm). The share of equal values of two rows
+    estimates the Jaccard similarity of their sets of shingles, which are runs of `shingle_chars` code points.
+
+    Equal to those of datasketch.MinHash(num_perm, seed, scheme="affine32", hashfunc=xxhash.xxh32_intdigest). Raises
+    TypeError for anything but texts, ValueError for a `num_perm` or `shingle_chars` below 1.
+    """
+    from swallow_spark.kernels import minhash
+
+    return minhash.signatures(_array(texts), num_perm=num_perm, shingle_chars=shingle_chars, seed=seed)
+
+
+def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
+    """The features that rules decide by (docs/guides/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a column for
+    each feature.
+
+    groups: of features that are only measured where they are asked for; their columns are null elsewhere, as are those
+    of features that need a configured list. Raises TypeError for anything but texts, ValueError for an unknown group.
+    """
+    from swallow_spark.kernels import features
+
+    return features.measure(_array(texts), groups=groups)
+
+
+class Classifier:
+    """A classifier, as `load_classifier` read it."""
+
+    def __init__(self, model: "Model") -> None:
+        self._model = model
+
+    def __repr__(self) -> str:
+        return f"<Classifier {self._model.path}: {', '.join(self.labels)}>"
+
+    @property
+    def labels(self) -> list[str]:
+        """The model's, as `__label__…`, in its order."""
+        return list(self._model.labels)
+
+    def probabilities(self, texts: Texts) -> npt.NDArray[np.float32]:
+        """Those of each label: shape (number of texts, number of labels). Raises TypeError for anything but texts."""
+        return self._model.probabilities(_array(texts))
+
+
+def load_classifier(path: Location) -> Classifier:
+    """The classifier in a fastText file (`.bin` or `.ftz`). Raises ModelError where that is missing, damaged or of
+    another kind."""
+    from swallow_spark.kernels import fasttext
+
+    return Classifier(fasttext.load(fspath(path)))
+
+
+def _array(texts: Any) -> Any:
+    """Texts as the kernels take them: a large_string array. Raises TypeError for anything else."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("a list of texts is needed, not a single one")
+    try:
+        if hasattr(texts, "__arrow_c_array__"):
+            found = pa.array(texts)
+        elif hasattr(texts, "__arrow_c_stream__"):
+            found = pa.chunked_array(texts)
+        else:
+            return pa.array(list(texts), pa.large_string())
+    except pa.ArrowTypeError as error:
+        raise TypeError(f"texts are needed: {error}") from None
+    kind = found.type.value_type if pa.types.is_dictionary(found.type) else found.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise TypeError(f"an array of strings is needed, not of {found.type}")
+    found = found.cast(pa.large_string())
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
