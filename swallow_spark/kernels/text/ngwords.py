@@ -1,6 +1,6 @@
 """Expressions of a list in texts: how many there are, and how many characters of a text belong to one."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
@@ -52,17 +52,19 @@ class Matcher:
         """int64 (2, texts): characters in matches, and matches."""
         codes, offsets, origins = self._folded(codes, offsets)
         joined = codes.tobytes().decode("utf-32-le", "replace")
-        result = np.zeros((2, len(offsets) - 1), np.int64)
+        chars, numbers = ([0] * (len(offsets) - 1) for _ in range(2))
         for number, (at, end) in enumerate(pairwise(offsets.tolist())):
             while at < end:
                 piece = joined[at : min(end, at + _PIECE_CHARS + self._longest - 1)]
-                found = np.array(self._automaton.find_matches_as_indexes(piece), np.int64).reshape(-1, 3)
-                spans = at + found[found[:, 1] < _PIECE_CHARS, 1:]
-                result[:, number] += (origins[spans[:, 1]] - origins[spans[:, 0]]).sum(), len(spans)
-                at = max([at + _PIECE_CHARS, *spans[-1:, 1].tolist()])
-        return result
+                matches = self._automaton.find_matches_as_indexes(piece)
+                found = [(at + start, at + after) for _, start, after in matches if start < _PIECE_CHARS]
+                chars[number] += sum(origins[after] - origins[start] for start, after in found)
+                numbers[number] += len(found)
+                at = max(at + _PIECE_CHARS, found[-1][1] if found else 0)
+        return np.array([chars, numbers], np.int64)
 
-    def _folded(self, codes: Codes, offsets: Offsets) -> tuple[Codes, Offsets, Offsets]:
+    def _folded(self, codes: Codes, offsets: Offsets) -> tuple[Codes, Offsets, Sequence[int]]:
         if self._folding is None:
-            return codes, offsets, np.arange(len(codes) + 1)
-        return fold(codes, offsets, self._folding)
+            return codes, offsets, range(len(codes) + 1)
+        codes, offsets, origins = fold(codes, offsets, self._folding)
+        return codes, offsets, origins.data
