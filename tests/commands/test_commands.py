@@ -37,7 +37,7 @@ def test_stages_ask_for_those_before_them(copy: Path) -> None:
         ("sketch", "deduplicate", "sketch"),
     ):
         assert call("discard", "--corpus", copy, "--stage", stage).status in (0, 2)
-        assert f"first need `swallow-spark {needed}`" in call(then, "--corpus", copy).complaint
+        assert f"first `swallow-spark {needed}`" in call(then, "--corpus", copy).complaint
 
 
 def test_imported_text(spark: SparkSession, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_plan_needs_no_corpus_where_tokens_are_told() -> None:
             ["export", "--corpus", "c", "--subset", "a", "--output", "o", "--format", "csv"],
             "--format csv: it is one of",
         ),
-        (["export", "--corpus", "c", "--subset", "a", "--subset", "a", "--output", "o"], "one is named twice"),
+        (["export", "--corpus", "c", "--subset", "a", "--subset", "a", "--output", "o"], "one is given twice"),
         *(
             (["export", "--corpus", "c", "--subset", "a", "--output", "o", "--shard-size", size], "--shard-size")
             for size in ("1", "100K", "2G", "x", "1T")
@@ -124,7 +124,7 @@ def test_what_is_not_there(built: Path, tmp_path: Path) -> None:
 
     assert "--subset best: no such subset is configured (there is: wiki-top10," in export("--subset", "best")
     stale = export("--subset", "wiki-top10", "--set", "cleanup.mode=off")
-    assert "the subsets first need `swallow-spark select`" in stale
+    assert "first `swallow-spark select`" in stale
     (tmp_path / "t.json").write_text("[]")
     complaint = call("select", "--corpus", built, "--thresholds", tmp_path / "t.json").complaint
     assert "no thresholds.json of this program" in complaint

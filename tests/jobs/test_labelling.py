@@ -57,7 +57,7 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
         ([], "either --sample N or --from FILE"),
         (["--from", "absent.jsonl"], "absent.jsonl"),
         (["--from", "texts.csv"], "texts come as"),
-        (["--from", "ids.jsonl"], "--corpus DIR must say"),
+        (["--from", "ids.jsonl"], "give --corpus DIR as well"),
         (["--from", "mixed.jsonl"], "some of its rows"),
         (["--from", "texts.jsonl", "--output", "labels.csv"], "labels are written as"),
         (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must be there"),
