@@ -7,7 +7,7 @@ CORPUS ?= demo-corpus
 EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check lint licences audit format docs reference models lock package clean
+.PHONY: help demo test search coverage chaos check lint licences audit format docs reference models lock package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,22 @@ demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pag
 	@echo "  $(BIN)/swallow-spark --help"
 
 # Whole files at a time, since the tests of a file share what they look at; in order, since the long ones come first.
-test: $(VENV)/.warm ## Run all tests, on up to four cores
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+# Kernels first: what they compile, each process some of it, is there when sessions start.
+test: $(VENV)/.installed-dev ## Run all tests, on up to four cores
+	$(PYTEST) --without-spark tests/kernels
+	@$(MAKE) --no-print-directory $(VENV)/.warm
+	$(PYTEST) --ignore=tests/kernels
+
+search: $(VENV)/.installed-dev ## Let hypothesis try other examples on kernels, for MINUTES
+	@end=$$(($$(date +%s) + 60 * $(or $(MINUTES),15))); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  $(PYTEST) --without-spark -m hypothesis --hypothesis-profile=search tests/kernels || exit; \
+	done
+
+coverage: $(VENV)/.warm ## Run all tests, and print which lines and branches of the package they reach
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 chaos: $(VENV)/.installed-dev ## Disturb builds at random (by FAULT alone) for MINUTES, from SEED on, and compare what comes of them
 	$(BIN)/python tests/support/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15) $(FAULT:%=--fault %)

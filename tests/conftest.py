@@ -1,37 +1,62 @@
-"""One Spark session for all tests that need one (tests of kernels, configuration and storage start no JVM), and what
-hypothesis may do."""
+"""What all tests may use: one Spark session, corpora that are built once, and what hypothesis may do.
 
-from collections.abc import Iterator
+Tests of kernels use none of it and import no pyspark: nothing here does before a test asks for it.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
-from pyspark.sql import SparkSession
+from places import DEMO_WARCS
 
-from swallow_spark.session.session import open_session
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # The same examples each time, and no clock: a test that passed must not fail because a machine stalled, a kernel had to
-# be compiled, or chance found what it missed before. For others: pytest --hypothesis-profile=search.
+# be compiled, or chance found what it missed before. `make search` tries others.
 _NO_CLOCK: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("same", derandomize=True, **_NO_CLOCK)
-settings.register_profile("search", **_NO_CLOCK)
+settings.register_profile("search", print_blob=True, **_NO_CLOCK)
 settings.load_profile("same")
 
 
+# Files are handed out in this order, so that no long one is left to one process at the end.
+_LONGEST_FIRST = ("jobs", "stages")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernels first: what they compile is there when the sessions of all processes need it at the same time."""
-    items.sort(key=lambda item: "kernels" not in item.path.parts)
+    def place(item: pytest.Item) -> int:
+        return next((n for n, name in enumerate(_LONGEST_FIRST) if name in item.path.parts), len(_LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-spark", action="store_true", help="fail whatever imports pyspark")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--without-spark"):
+        sys.modules["pyspark"] = None  # type: ignore[assignment]  # what `import` takes for a module that is not there
 
 
 @pytest.fixture(scope="session")
 def event_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the session writes down what it runs: tests/stages/test_no_text_shuffle.py reads the plans there."""
+    """Where the session writes down what it runs: tests/support/event_log.py reads the plans there."""
     return tmp_path_factory.mktemp("event-log")
 
 
 @pytest.fixture(scope="session")
-def spark(event_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(event_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
+    from pyspark.sql import SparkSession
+
+    from swallow_spark.session.session import open_session
+
     settings = {
         # Quick to start rather than fast for hours: a test's query runs once, before any compiler would pay off.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -55,3 +80,46 @@ def spark(event_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     session = open_session("swallow-spark tests", "local[2,4]", settings)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory of all processes that run tests: what one makes there, under a lock, the others find."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "shared"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def warcs(shared: Path) -> list[Path]:
+    """Four small WARCs: 45 records each, of four of the demo's files."""
+    from corpora import slice_of
+
+    paths = [shared / f"{number}.warc.gz" for number in range(4)]
+    with FileLock(shared / "warcs.lock"):
+        for path, whole in zip(paths, DEMO_WARCS, strict=False):
+            if not path.exists():
+                slice_of(whole, path, slice(0, 45))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def built(spark: "SparkSession", warcs: Sequence[Path], shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus built from the small WARCs in one batch, undisturbed. Copy it before changing it."""
+    from commands import call
+
+    first = shared / "corpus"
+    with FileLock(shared / "corpus.lock"):
+        if not first.exists():
+            made = shared / "unfinished"
+            assert call("build", "--corpus", made, "--config", "demo", "--crawl", "c", *warcs).status == 0
+            made.rename(first)
+    # A copy for each process: commands lock a corpus even to read it.
+    return Path(shutil.copytree(first, tmp_path_factory.mktemp("built") / "corpus"))
+
+
+@pytest.fixture
+def copy(built: Path, tmp_path: Path) -> Path:
+    """A finished corpus to change."""
+    return Path(shutil.copytree(built, tmp_path / "copy"))

@@ -257,7 +257,7 @@ def test_discarded_stages_are_done_again_with_all_that_follows(copy: Path, warcs
     assert call("discard", "--corpus", copy, "--stage", "sketch").status == 0
     assert set(ids(copy, *EARLY, *LATE)) == {name for name in early if name.startswith(("ingest", "measure"))}
     assert not list(copy.glob("sketches/**/*.parquet"))
-    build = ("build", "--corpus", copy, "--config", "demo", "--crawl", "c")
+    build = ("build", "--corpus", copy, "--config", "demo", "--crawl", "c", "--until", "select")
     assert call(*build, "--set", "sketch.bands=20", *warcs).status == 0
     assert len(rows(copy, "sketches")[0]["bands"]) == 20
     assert ids(copy, "ingest", "measure").items() <= early.items()

@@ -107,7 +107,7 @@ def test_a_build_loses_an_executor_in_each_stage_and_a_machine_and_gives_the_sam
 ) -> None:
     """Beside that, nearly every task is started twice. The last test: from `score` on the cluster has one Worker."""
     corpus = tmp_path / "corpus"
-    arguments = ["--corpus", str(corpus), "--config", "demo", "--crawl", "c"]
+    arguments = ["--corpus", str(corpus), "--config", "demo", "--crawl", "c", "--until", "select"]
     arguments += ["--set", "execution.files_per_batch=2", "--set", "dedup.policy=bucket", *map(str, warcs)]
     # A task that is started twice, and loses both executors, has lost two of its attempts.
     settings = {**EAGER_SPECULATION, **standalone.event_log(tmp_path / "events"), "spark.task.maxFailures": "8"}

@@ -32,7 +32,7 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
     """The inputs have grown meanwhile, so the batch that is read again isn't the batch that was damaged. And the clock
     was set back, and goes back further: no order and no sum depends on it."""
     corpus = tmp_path / "corpus"
-    build = ("build", "--corpus", corpus, "--config", "demo", "--crawl", "c")
+    build = ("build", "--corpus", corpus, "--config", "demo", "--crawl", "c", "--until", "select")
     assert call(*build, warcs[0]).status == 0
     assert call("check", "--corpus", corpus).status == 0
     victim = next(corpus.glob("pages/crawl=c/*/*.parquet"))
@@ -82,7 +82,7 @@ def test_build_does_again_just_what_is_damaged(copy: Path, built: Path, warcs: l
     assert any(directory.startswith("verdicts/") for directory in told["unlisted"])
     assert {"decide", "score"} <= {entry["stage"].split()[0] for entry in told["not_done"]}
 
-    ran = call("build", "--corpus", copy, "--config", "demo", "--crawl", "c", *warcs)
+    ran = call("build", "--corpus", copy, "--config", "demo", "--crawl", "c", "--until", "select", *warcs)
     assert ran.status == 0, ran.err
     after = ids(copy, *STAGES.directories)
     assert after.keys() == before.keys()

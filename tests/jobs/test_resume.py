@@ -81,8 +81,8 @@ def plant_leftovers(corpus: Path) -> list[Path]:
 def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     one_by_one = ("--set", "execution.files_per_batch=1", "--set", "execution.batches_in_flight=1")
-    command = ["build", "--corpus", str(corpus), "--config", "demo", "--crawl", "c", *one_by_one, "--json"]
-    command += map(str, warcs)
+    command = ["build", "--corpus", str(corpus), "--config", "demo", "--crawl", "c", "--until", "select", "--json"]
+    command += [*one_by_one, *map(str, warcs)]
     units = corpus / "manifests"
     batches = units / "ingest" / "crawl=c"
 

@@ -179,6 +179,16 @@ def sketch_of(buckets: tuple[int, ...]) -> bytes:
     return str(buckets).encode().ljust(100, b"\0")[:100]
 
 
+def sketch_row(number: int, buckets: tuple[int, ...], doc_id: int) -> dict[str, Any]:
+    """A page of a case as a row of `sketches`."""
+    return {
+        "doc_id": doc_id,
+        "bands": [key(number, band, bucket) for band, bucket in enumerate(buckets)],
+        "sketch": sketch_of(buckets),
+        "text_hash": hash((number, buckets)),
+    }
+
+
 def similarity(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     bits = [np.frombuffer(sketch_of(page), np.uint8)[None] for page in (one, other)]
     return float(estimated_jaccard(*bits)[0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from dedup_cases import BANDS, Case, cases, chain, defined, in_order, key, length_of, similarity, sketch_of
+from dedup_cases import BANDS, Case, cases, chain, defined, in_order, length_of, similarity, sketch_row
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -28,12 +28,7 @@ def doc_id(case: int, page: int) -> int:
 def frame(spark: SparkSession, all_cases: Sequence[Case], seed: int, partitions: int) -> DataFrame:
     """The pages of all cases as sketches, in an order that tells nothing."""
     rows = [
-        {
-            "doc_id": doc_id(number, page),
-            "bands": [key(number, band, bucket) for band, bucket in enumerate(buckets)],
-            "sketch": sketch_of(buckets),
-            "text_hash": hash((number, buckets)),
-        }
+        sketch_row(number, buckets, doc_id(number, page))
         for number, case in enumerate(all_cases)
         for page, buckets in enumerate(case)
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from dedup_cases import Fall, cases, defined, in_order, key, length_of, sketch_of
+from dedup_cases import Fall, cases, defined, in_order, length_of, sketch_row
 from pyspark.sql import SparkSession
 from runs import new_run, table
 
@@ -114,13 +114,7 @@ def test_crawl_by_crawl_is_all_at_once(
     before = None
     for crawl_no in range(1, CRAWLS + 1):
         rows = [
-            {
-                "doc_id": doc_id(number, page),
-                "num_chars": length_of(number, buckets),
-                "bands": [key(number, band, bucket) for band, bucket in enumerate(buckets)],
-                "sketch": sketch_of(buckets),
-                "text_hash": hash((number, buckets)),
-            }
+            sketch_row(number, buckets, doc_id(number, page)) | {"num_chars": length_of(number, buckets)}
             for number, case in enumerate(CASES)
             for page, buckets in enumerate(case)
             if splits[number][page] == crawl_no
