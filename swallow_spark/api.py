@@ -61,7 +61,7 @@ class Corpus:
     """The tables of a corpus, as `open` found them.
 
     A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
-    `subsets/edu-top10` (docs/data-format.md has all of them and their columns). A name above several of them, such as
+    `subsets/edu-top10` (docs/reference/tables.md has all of them and their columns). A name above several of them, such as
     `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
     verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip whole files.
 
@@ -315,7 +315,7 @@ def signatures(texts: Texts, *, num_perm: int = 800, shingle_chars: int = 5, see
 
 
 def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
-    """The features that rules decide by (docs/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a column for
+    """The features that rules decide by (docs/guides/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a column for
     each feature.
 
     groups: of features that are only measured where they are asked for; their columns are null elsewhere, as are those

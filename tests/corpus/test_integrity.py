@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from swallow_spark.commands import upkeep
+from swallow_spark.cli import app
 from swallow_spark.corpus.corpus import Corpus, Unit, unlisted_directories
 from swallow_spark.corpus.integrity import Damage, confirmed, damages, repair
 from swallow_spark.errors import CorpusError
@@ -277,7 +277,7 @@ def test_the_lock_reads_each_manifest_once(corpus: Corpus, asked: list[str]) -> 
 
 
 def test_check_reads_each_manifest_once(made: Corpus, asked: list[str]) -> None:
-    done = CliRunner().invoke(upkeep.app, ["check", "--corpus", made.root.location])
+    done = CliRunner().invoke(app, ["check", "--corpus", made.root.location])
     assert done.exit_code == 1
     assert sorted(asked) == sorted(f"manifests/{stage}/{name}.json" for stage, names in MADE.items() for name in names)
 
@@ -287,7 +287,7 @@ def test_check_reads_each_manifest_once(made: Corpus, asked: list[str]) -> None:
 
 def discarded(corpus: Corpus, *arguments: str) -> dict[str, list[str]]:
     """What is left of a corpus: stage -> names of units."""
-    done = CliRunner().invoke(upkeep.app, ["discard", "--corpus", corpus.root.location, *arguments])
+    done = CliRunner().invoke(app, ["discard", "--corpus", corpus.root.location, *arguments])
     assert done.exit_code == 0, (done.output, done.exception)
     left: dict[str, list[str]] = {}
     for unit in corpus.stored().units:
