@@ -61,8 +61,8 @@ class Corpus:
     """The tables of a corpus, as `open` found them.
 
     A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
-    `subsets/edu-top10` (docs/reference/tables.md has all of them and their columns). A name above several of them, such as
-    `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
+    `subsets/edu-top10` (docs/reference/tables.md has all of them and their columns). A name above several of them, such
+    as `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and `preset` (of
     verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip whole files.
 
     Only rows of finished units are read. Among them are units that the next run will do again because the configuration
@@ -315,8 +315,8 @@ def signatures(texts: Texts, *, num_perm: int = 800, shingle_chars: int = 5, see
 
 
 def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
-    """The features that rules decide by (docs/guides/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a column for
-    each feature.
+    """The features that rules decide by (docs/guides/rules.md), as a `pyarrow.RecordBatch`: a row for each text, a
+    column for each feature.
 
     groups: of features that are only measured where they are asked for; their columns are null elsewhere, as are those
     of features that need a configured list. Raises TypeError for anything but texts, ValueError for an unknown group.
