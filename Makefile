@@ -75,13 +75,12 @@ models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/mo
 	$(BIN)/swallow-spark train --task wiki --demonstration --input demo/classifiers/wiki.parquet --model conf/models/demo-wiki.ftz
 	$(BIN)/swallow-spark train --task edu --demonstration --input demo/classifiers/edu.parquet --model conf/models/demo-edu.ftz
 
-lock: ## Pin the dependencies of pyproject.toml again, with hashes
+lock: ## Pin the newest versions of the dependencies of pyproject.toml, with hashes
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet pip-tools
-	for extra in --extra=dev --constraint=requirements-dev.lock; do \
-	  build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host \
-	    --no-emit-find-links --no-header $$extra --output-file requirements$$([ $$extra != --extra=dev ] || echo -dev).lock pyproject.toml; \
-	done
+	build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv $(COMPILE) --output-file requirements.lock
+	build/lock/bin/uv $(COMPILE) --extra dev --constraint requirements.lock --no-emit-package pip --output-file requirements-dev.lock
+COMPILE := pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 
 # What no run opens: the packages' own tests and sources in C, and Arrow's RPC. Byte code stays: every executor would compile.
 NOT_PACKED := tests/* include/* *.pyx *.pxd *.pxi *.a pyarrow/libarrow_flight* pyarrow/_flight* pyarrow/libarrow_python_flight*

@@ -1,4 +1,4 @@
-"""[decontamination]: pages that hold questions of benchmarks."""
+"""[decontamination]: pages that contain questions of benchmarks."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from swallow_spark.kernels.text import jsonl
 
 
 class Decontamination(Section):
-    """Pages that hold questions of benchmarks are rejected, with the reason `contaminated`; off where none is named."""
+    """Rejects pages that contain questions of benchmarks, with the reason `contaminated`. Off by default."""
 
     against: tuple[ReadListing, ...] = Field(
         default=(), description="Files or URLs of JSON lines, one question per line. Empty: decontamination is off."

@@ -1,4 +1,4 @@
-"""[dedup]: which of the pages that share a bucket is kept."""
+"""[dedup]: which of the pages that share a bucket are kept."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from swallow_spark.config.section import Section, Share
 
 
 class Dedup(Section):
-    """Which of the pages that share a bucket is kept."""
+    """Which of the pages that share a bucket are kept."""
 
     policy: Literal["bucket", "greedy", "component"] = Field(
         default="bucket", description="Which pages are dropped; see the guide to dedup."

@@ -1,4 +1,4 @@
-"""[execution], [monitoring], [report]: how the work is cut up, and what is told of it. Nothing here changes a row."""
+"""[execution], [monitoring], [report]: how work is cut up, and what is reported. Nothing here changes a row."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from swallow_spark.config.section import Section
 
 
 class Execution(Section):
-    """How the work is cut up. Nothing here changes a row of the result, so nothing here enters a fingerprint."""
+    """How work is cut up."""
 
     files_per_batch: int = Field(default=2048, ge=1, description="Input files committed together.")
     files_per_task: int = Field(default=32, ge=1, description="Input files read by one task, at most.")
@@ -27,7 +27,7 @@ class Execution(Section):
 
 
 class Monitoring(Section):
-    """What is told to whom. Nothing here changes a row."""
+    """Logs, metrics and notifications."""
 
     log: Literal["text", "json"] = Field(
         default="text", description="Format of the lines on standard error. `json`: one object per line."
@@ -42,7 +42,7 @@ class Monitoring(Section):
 
 
 class Report(Section):
-    """The report's samples."""
+    """Samples of pages in the report."""
 
     sample_pages: int = Field(default=12, ge=0, le=200, description="Pages shown of each sample.")
     seed: int = Field(default=1, description="Seed of the samples.")

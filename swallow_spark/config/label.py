@@ -1,4 +1,4 @@
-"""[label]: how an LLM is asked for the scores of texts."""
+"""[label]: how an LLM scores texts."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from swallow_spark.config.section import ExistingFile, Section
 
 
 class Label(Section):
-    """How an LLM is asked. Nothing here enters a fingerprint: answers are kept by the question that was asked."""
+    """How `label` asks an LLM. Nothing here enters a fingerprint: answers are stored under their question."""
 
     prompt: ExistingFile | None = Field(
         default=None, description="Template with {text} in it. Default: the packaged conf/prompts/edu-1.txt."

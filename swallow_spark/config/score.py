@@ -1,4 +1,4 @@
-"""[classifiers.NAME]: models that give pages scores."""
+"""[classifiers.NAME]: models that score pages."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +27,7 @@ def _known_kind(kind: str) -> str:
 class Classifier(Section):
     """A model whose labels carry weights; a page's score is the sum of weight x probability."""
 
-    meaningless = frozenset({"sha256", "kind"})  # the kind has its own part in the fingerprint, with its version
+    meaningless = frozenset({"sha256"})
 
     kind: Annotated[str, AfterValidator(_known_kind)] = Field(
         default="fasttext", description="What made the model; `fasttext` is the only kind."
@@ -64,4 +64,6 @@ class Classifier(Section):
         return sha256_of(self.path) if isinstance(self.path, Path) else str(self.sha256)
 
     def meaning(self) -> dict[str, Any]:
-        return super().meaning() | {"path": {"sha256": self.content}}
+        values = super().meaning() | {"path": {"sha256": self.content}}
+        del values["kind"]  # it has its own part in the fingerprint, with its version
+        return values

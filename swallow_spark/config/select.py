@@ -78,8 +78,8 @@ By = Literal["documents", "characters", "tokens"]
 
 
 class Subset(Section):
-    """A ranking of the accepted survivors with bands of it, each of which becomes the subset `NAME-BAND`; or the union
-    or intersection of bands, which becomes the subset NAME. Exactly one of classifier, ranks, union and intersection
+    """A ranking of the accepted pages with bands of it, each of which becomes the subset `NAME-BAND`; or the union or
+    intersection of bands, which becomes the subset NAME. Exactly one of classifier, ranks, union and intersection
     is given."""
 
     name: Name | None = Field(default=None, description="Name of the ranking or subset. Default: the classifier's.")
@@ -219,7 +219,7 @@ Points = Annotated[dict[str, float], AfterValidator(_points)]
 
 
 class Selection(Section):
-    """Thresholds of an earlier selection, in the place of shares of this corpus."""
+    """Thresholds of an earlier selection, instead of shares of this corpus."""
 
     thresholds: dict[Name, Points] = Field(
         default={},
@@ -297,8 +297,8 @@ class Tokens(Section):
 
 
 class HostLines(Section):
-    """Which lines of a page are dropped for being on many of its host's accepted pages: those that reach both bounds.
-    The defaults are ours: on half of ten pages or more, what is no menu or header is hardly anything."""
+    """Drops lines that are on many accepted pages of their host: those that reach both bounds. The defaults are ours:
+    hardly a line but menus and headers is on half of ten pages or more."""
 
     min_pages: int = Field(
         default=10, ge=2, description="A line is dropped if at least this many accepted pages of its host have it."
@@ -312,8 +312,8 @@ def _off(value: Any) -> Any:
 
 
 class Cleanup(Section):
-    """What is done to texts when subsets are written: Japanese commas and full stops, footers trimmed; lines that
-    repeat across a host dropped and personal data masked where that is switched on."""
+    """What is done to texts when subsets are written: punctuation is made Japanese and footers are cut; if switched on,
+    lines that repeat on a host are dropped and personal data is masked."""
 
     mode: Literal["careful", "swallow", "off"] = Field(
         default="careful",
