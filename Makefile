@@ -37,6 +37,7 @@ search: $(VENV)/.installed-dev ## Let hypothesis try other examples on kernels, 
 	done
 
 coverage: $(VENV)/.warm ## Run all tests, and print which lines and branches of the package they reach
+	@mkdir -p build
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 chaos: $(VENV)/.installed-dev ## Disturb builds at random (by FAULT alone) for MINUTES, from SEED on, and compare what comes of them

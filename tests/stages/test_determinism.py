@@ -1,12 +1,9 @@
 """The same corpus, row for row, however the work is cut up."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-from runs import Built, MakeRun, table
+from runs import Built, MakeRun, settings, table
 
 from swallow_spark import pipeline
 
@@ -26,19 +23,6 @@ TABLES = {
     "subsets/edu-top10": "select",
     "subsets/edu-top10-30": "select",
 }
-
-
-@contextmanager
-def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
-    """Spark's settings, for a while."""
-    before = {name: spark.conf.get(name) for name in values}
-    try:
-        for name, value in values.items():
-            spark.conf.set(name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            spark.conf.set(name, value or "")
 
 
 def test_same_rows_however_the_work_is_cut(built: Built, make_run: MakeRun, slices: list[Path]) -> None:

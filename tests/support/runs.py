@@ -1,7 +1,8 @@
 """What tests of steps have in common."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -54,3 +55,16 @@ def reconfigured(run: Run, directory: Path, overrides: list[str]) -> Run:
     changed = replace(run, corpus=Corpus.open(str(copy)), config=load("demo", overrides))
     select(changed)
     return changed
+
+
+@contextmanager
+def settings(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
+    """Spark's settings, for a while."""
+    before = {name: spark.conf.get(name) for name in values}
+    try:
+        for name, value in values.items():
+            spark.conf.set(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value or "")
