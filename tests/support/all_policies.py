@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from swallow_spark import pipeline
 from swallow_spark.config.load import load
 from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.pipeline import STAGES
 from swallow_spark.session.progress import Progress
 from swallow_spark.session.session import open_session
+from swallow_spark.stages.deduplicate.step import deduplicate
 from swallow_spark.stages.run import Run
 
 if __name__ == "__main__":
@@ -15,5 +16,6 @@ if __name__ == "__main__":
     for location in map(Path, sys.argv[1:]):
         corpus = Corpus.open(str(location))
         with corpus.lock():
-            pipeline.deduplicate(Run(corpus, load("demo", [f"dedup.policy={location.name}"]), Progress(lambda: spark)))
+            config = load("demo", [f"dedup.policy={location.name}"])
+            deduplicate(Run(corpus, config, Progress(lambda: spark), STAGES))
     spark.stop()
