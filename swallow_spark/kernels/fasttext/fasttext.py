@@ -1,13 +1,13 @@
 """Probabilities of a fastText classifier for Arrow arrays of texts.
 
-fastText averages the rows of all features of a text and multiplies the average by the output matrix. Since both are
-linear, the output matrix is multiplied into the rows once, at load, wherever that makes the rows no longer (800 MB
-become 8 MB for 2 M buckets of 100 dimensions and two labels: of two, only the difference counts). What comes out is a
-table that workers map instead of each having its own.
+fastText averages the rows of all features of a text and multiplies the average by the output matrix. Both are linear,
+so the output matrix is multiplied into the rows once, at load, unless that makes the rows longer: 800 MB become 8 MB
+for 2 M hash buckets of 100 dimensions and two labels, of which only the difference counts. The result is a table that
+all workers map.
 
-What counts as a feature is fastText's own rule (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification";
-Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText
-reads one line a document.
+Features follow fastText's rules (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; Bojanowski et
+al. 2017 for the character n-grams): see `features`. A newline counts as a blank, since fastText reads one line per
+document.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import classifiers
-from swallow_spark.kernels.fasttext.features import index_entries, sum_features
+from swallow_spark.kernels.fasttext.features import Inputs, index_entries, sum_features
 from swallow_spark.kernels.fasttext.file import ModelFile, read
 from swallow_spark.kernels.fasttext.losses import (
     ARTEFACT,
@@ -50,7 +50,7 @@ class Model(classifiers.Model):
 
     @property
     def one_label_each(self) -> bool:
-        """Whether the probabilities of a text's labels add up to 1: not in one-vs-all."""
+        """Whether the probabilities of a text's labels add up to 1: False for one-vs-all."""
         return self._table.loss in ("softmax", "hs")
 
     def share(self, path: Path) -> None:
@@ -60,8 +60,8 @@ class Model(classifiers.Model):
     def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
         """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives.
 
-        texts: string or large_string array. A null counts as an empty text. A text in which fastText finds no feature,
-        and so predicts nothing, has 0 for all labels.
+        texts: string or large_string array. A null counts as an empty text. A text without any feature, for which
+        fastText predicts nothing, has 0 for all labels.
         """
         means, counts = self._means(texts)
         table = self._table
@@ -83,41 +83,40 @@ class Model(classifiers.Model):
         return result
 
     def _means(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The mean row of each text (texts, width), and how many features it has."""
+        """The mean row of each text (texts, width), and its number of features."""
         data, offsets = utf8_buffers(texts)
         table = self._table
         counts = np.zeros(len(texts), np.int64)
-        exactly = not self.one_label_each  # as fastText adds: see `one_vs_all`
+        exactly = not self.one_label_each  # added as fastText adds: see `one_vs_all`
         sums = np.zeros((len(texts), table.rows.shape[1]), np.float32 if exactly else np.float64)
         vocabulary = (table.entries, table.entry_offsets, table.entry_hashes, table.slots, table.num_words)
-        rows = (table.rows, table.bucket, table.kept)
+        inputs = Inputs(*vocabulary, table.rows, table.bucket, table.kept)
         if (table.minn, table.maxn, table.word_ngrams) == (2, 3, 1):
-            sum_bigrams_and_trigrams(data, offsets, *vocabulary, *rows, exactly, sums, counts)
+            sum_bigrams_and_trigrams(data, offsets, inputs, exactly, sums, counts)
         else:
-            ngrams = (table.minn, table.maxn, table.word_ngrams)
-            sum_features(data, offsets, *vocabulary, *rows, *ngrams, sums, counts)
+            sum_features(data, offsets, inputs, table.minn, table.maxn, table.word_ngrams, sums, counts)
         return sums * (1.0 / np.maximum(counts, 1)).astype(sums.dtype)[:, None], counts
 
 
 def load(path: str | Path) -> Model:
     """The classifier in a fastText `.bin` or `.ftz` file.
 
-    Raises ModelError where the file is missing, cut, damaged, or holds no supervised model.
+    Raises ModelError if the file is missing, truncated or damaged, or holds no supervised model.
     """
     path = Path(path)
     return Model(path, _convert(path, read(path)))
 
 
 def open_shared(path: Path) -> Model:
-    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once.
+    """The classifier that `share` wrote. All processes of a machine that open the same file share its memory.
 
-    Raises ModelError where the file is damaged.
+    Raises ModelError if the file is damaged.
     """
     return Model(path, map_table(path))
 
 
 def _convert(path: Path, contents: ModelFile) -> Table:
-    """The table of a model file: with rows as short as they can be."""
+    """The table of a model file, with rows as short as possible."""
     arguments = contents.arguments
     output = np.concatenate(list(contents.output.chunks()))
     used = output.astype(np.float64)
@@ -128,7 +127,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
     folded = contents.loss in ("softmax", "hs") and len(used) <= arguments.dim
     width = len(used) if folded else arguments.dim
     width = 4 if width in (2, 3) else width  # four columns are added at a time
-    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # and one of zeros
+    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # the last one stays zero
     start = 0
     for chunk in contents.input.chunks():
         if folded:
@@ -137,7 +136,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
             rows[start : start + len(chunk), : arguments.dim] = chunk
         start += len(chunk)
     if not np.isfinite(rows).all():
-        raise ModelError(f"{path}: the products of its matrices are not finite")
+        raise ModelError(f"{path}: the product of its matrices is not finite")
     entries = contents.words + [label.encode() for label in contents.labels]
     return Table(
         contents.labels,
@@ -158,7 +157,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
 
 @njit(cache=True, nogil=True)
 def _fold(rows: NDArray[np.float32], output: NDArray[np.float64], result: NDArray[np.float32]) -> None:
-    """result[r, k] = rows[r] . output[k], in double precision and in one order on every machine, unlike BLAS."""
+    """result[r, k] = rows[r] . output[k], in double precision, in the same order on every machine (unlike BLAS)."""
     for r in range(rows.shape[0]):
         for k in range(output.shape[0]):
             total = 0.0

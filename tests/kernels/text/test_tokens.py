@@ -43,7 +43,7 @@ def test_tokenizer_json(tokenizer_json: Path) -> None:
     counts = tokens.load(tokenizer_json, None)(pa.array(["日本語の文章です。", "", "a</s>"]))
     assert counts.tolist() == [9, 0, 5]
     (tokenizer_json.parent / "broken.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"broken\.json: no tokenizer that can be read"):
+    with pytest.raises(ModelError, match=r"broken\.json: can't read this tokenizer"):
         tokens.load(tokenizer_json.parent / "broken.json", None)
 
 
