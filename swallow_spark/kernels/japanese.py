@@ -1,7 +1,4 @@
-"""Whether a page, or a text, is Japanese.
-
-`may_be_japanese` looks at raw bytes before any parsing; `is_japanese_page` decides, on the text.
-"""
+"""Whether a page or text is Japanese: `may_be_japanese` tests raw bytes, `is_japanese_page` decides on the text."""
 
 from functools import lru_cache
 from typing import Final
@@ -83,8 +80,7 @@ def _counted(utf8: bytes) -> tuple[int, int, int]:
 
 
 def language_score(text: str | bytes) -> float:
-    """The share of kana (including half-width ones) among the letters of a text, or of its UTF-8; 0.0 if there are
-    none."""
+    """The share of kana (including half-width ones) among the letters of a text or its UTF-8; 0.0 without letters."""
     letters, _, kana = _letters(text) if isinstance(text, str) else _counted(text)
     return kana / letters if letters else 0.0
 

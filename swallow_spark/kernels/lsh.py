@@ -92,10 +92,8 @@ def text_keys(text_hashes: npt.NDArray[np.int64], sketches: npt.NDArray[np.uint8
 
 
 def sketch_bytes(sketches: Any) -> npt.NDArray[np.uint8]:
-    """The bytes of a binary array of sketches, all of one length: uint8, shape (n, bytes), a view of Arrow's buffer.
-
-    Raises ValueError if their lengths differ, or one is null.
-    """
+    """The bytes of a binary array of sketches: uint8, shape (n, bytes), a view of Arrow's buffer. Raises ValueError if
+    their lengths differ, or one is null."""
     if not len(sketches):
         return np.zeros((0, 0), np.uint8)
     _, offsets, data = sketches.buffers()

@@ -2,12 +2,10 @@
 
 fastText averages the rows of all features of a text and multiplies the average by the output matrix. Both are linear,
 so the output matrix is multiplied into the rows once, at load, unless that makes the rows longer: 800 MB become 8 MB
-for 2 M hash buckets of 100 dimensions and two labels, of which only the difference counts. The result is a table that
-all workers map.
+for 2 M hash buckets of 100 dimensions and two labels, of which only the difference counts. All workers map this table.
 
 Features follow fastText's rules (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; Bojanowski et
-al. 2017 for the character n-grams): see `features`. A newline counts as a blank, since fastText reads one line per
-document.
+al. 2017 for the character n-grams): see `features`. A newline is a blank: fastText reads one line per document.
 """
 
 from pathlib import Path
@@ -20,16 +18,9 @@ from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import classifiers
+from swallow_spark.kernels.fasttext import losses
 from swallow_spark.kernels.fasttext.features import Inputs, index_entries, sum_features
 from swallow_spark.kernels.fasttext.file import ModelFile, read
-from swallow_spark.kernels.fasttext.losses import (
-    ARTEFACT,
-    dot_products,
-    hierarchical_softmax,
-    huffman_children,
-    one_vs_all,
-    softmax,
-)
 from swallow_spark.kernels.fasttext.table import Table, map_table, write_table
 from swallow_spark.kernels.fasttext.trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.text.utf8 import utf8_buffers
@@ -40,13 +31,15 @@ VERSION: Final = 4  # of the results, and of the files that `Model.share` writes
 class Model(classifiers.Model):
     """A loaded classifier. `labels` are the model's, with their `__label__` prefix, in the model's order."""
 
-    floor = ARTEFACT
+    floor = losses.ARTEFACT
 
     def __init__(self, path: Path, table: Table) -> None:
         self.path = path
         self.labels = table.labels
         self._table = table
-        self._children = huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
+        self._children = (
+            losses.huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
+        )
 
     @property
     def one_label_each(self) -> bool:
@@ -69,16 +62,16 @@ class Model(classifiers.Model):
         logits = means
         if len(table.output):
             logits = np.empty((len(texts), len(table.output)), means.dtype)
-            dot_products(means, table.output, logits)
+            losses.dot_products(means, table.output, logits)
         logits = logits[:, : table.num_logits]
         if table.loss == "hs":
-            hierarchical_softmax(logits, self._children, result)
+            losses.hierarchical_softmax(logits, self._children, result)
         elif table.loss != "softmax":
-            result = one_vs_all(logits)
+            result = losses.one_vs_all(logits)
         elif len(self.labels) == 2:
-            softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
+            losses.softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
         else:
-            softmax(logits, result)
+            losses.softmax(logits, result)
         result[counts == 0] = 0.0
         return result
 
@@ -99,19 +92,13 @@ class Model(classifiers.Model):
 
 
 def load(path: str | Path) -> Model:
-    """The classifier in a fastText `.bin` or `.ftz` file.
-
-    Raises ModelError if the file is missing, truncated or damaged, or holds no supervised model.
-    """
+    """The classifier in a fastText `.bin` or `.ftz` file. Raises ModelError if it has no supervised model."""
     path = Path(path)
     return Model(path, _convert(path, read(path)))
 
 
 def open_shared(path: Path) -> Model:
-    """The classifier that `share` wrote. All processes of a machine that open the same file share its memory.
-
-    Raises ModelError if the file is damaged.
-    """
+    """The classifier that `share` wrote, in memory that processes share. Raises ModelError if the file is damaged."""
     return Model(path, map_table(path))
 
 

@@ -45,8 +45,7 @@ def index_entries(entries: list[bytes]) -> tuple[Bytes, Offsets, Offsets, Number
 
 @njit(cache=True, nogil=True, inline="always")
 def step(h: Any, byte: Any) -> Any:
-    """One step of FNV-1a in 32 bits; only the lowest 8 bits of `byte` count. fastText extends the sign of a byte: 0x80
-    and above set the upper 24 bits too."""
+    """One step of 32-bit FNV-1a with the lowest 8 bits of `byte`, whose sign fastText extends to the upper 24 bits."""
     return np.uint32((h ^ np.uint32(np.int32(np.int8(byte)))) * np.uint32(FNV_PRIME))
 
 
@@ -138,8 +137,7 @@ def _hash_ngrams(
 
 @njit(cache=True, nogil=True, inline="always")
 def remainder(h: Any, num_buckets: Any) -> Any:
-    """h (32 bits) modulo the number of hash buckets (0 counts as 1), several times as fast as a division: the quotient
-    in doubles is off by one at most."""
+    """h (32 bits) modulo the number of hash buckets (or 1), faster than a division: a double is off by one at most."""
     modulus = np.int64(max(num_buckets, 1))
     row = np.int64(h) - np.int64(np.float64(h) * (1.0 / modulus)) * modulus
     row += modulus * (row < 0)

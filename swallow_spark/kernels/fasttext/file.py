@@ -3,8 +3,7 @@
 The layout is that of fastText 0.9 (file version 12; 11 is the same without subwords in supervised models), little-
 endian and unaligned: magic, version, 12 int32 arguments and a double; the dictionary (words, then labels, each zero-
 terminated with an int64 count and a type byte; after pruning also the hash buckets that were kept); the input and the
-output matrix. Every size is checked before it is used: a truncated or damaged file gives a ModelError, never a wrong
-score.
+output matrix. Sizes are checked before use: a truncated or damaged file gives a ModelError, never a wrong score.
 """
 
 import mmap

@@ -1,7 +1,6 @@
 """Features: numbers measured on a text, with the names and definitions of Swallow's rules. Thresholds are elsewhere.
 
-To add one, write a module with a `FEATURE` in this folder and list it in `FEATURES`. Features of other pipelines have a
-group and are measured on request.
+To add one, write a module with a `FEATURE` and list it in `FEATURES`. Features of other pipelines have a group.
 """
 
 from collections import Counter

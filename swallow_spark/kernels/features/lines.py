@@ -1,7 +1,4 @@
-"""How the lines of a text begin, end and repeat: the rules of Gopher, C4 and FineWeb, extended to Japanese.
-
-Blank lines, and the blanks around lines, are ignored. Measured only with the group `lines`.
-"""
+"""How the lines of a text, without blanks around them, begin, end and repeat: rules of Gopher, C4 and FineWeb."""
 
 from typing import Final
 

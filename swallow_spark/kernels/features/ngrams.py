@@ -1,8 +1,7 @@
 """Repeated character n-grams over the whole text, including line breaks.
 
 Counting is exact: an n-gram is identified by the number of its first n - 1 characters and its last character, which a
-hash table compares in full. Positions whose n-gram is unique are skipped for longer n, so most positions drop out after
-two or three steps.
+hash table compares in full. Positions with a unique n-gram are skipped for longer n: most after two or three steps.
 """
 
 from typing import Final

@@ -72,8 +72,7 @@ def ratio(numerators: npt.NDArray[Any], denominators: npt.NDArray[Any]) -> npt.N
 
 
 def without_blank_lines(texts: Any) -> pa.Array:
-    """The texts (as large_string) without empty and blank lines (`str.isspace`). Lines end at line feeds only; no line
-    feed is left at the end."""
+    """The texts (as large_string) without empty and blank lines (`str.isspace`) and without a line feed at the end."""
     data, offsets = _without_blank_lines(*utf8_buffers(texts))
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 

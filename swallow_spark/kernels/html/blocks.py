@@ -126,11 +126,8 @@ class Element:
 
 
 class Block(NamedTuple):
-    """The text of a paragraph, heading, list item ...
-
-    `weight` is its length in half-width characters, `linked` that of its link text, `prose` that of the rest if the
-    block reads as prose, otherwise 0.
-    """
+    """The text of a paragraph, heading, list item ... `weight` is its length in half-width characters, `linked` that of
+    its link text, `prose` that of the rest if the block reads as prose, otherwise 0."""
 
     element: int
     text: str
@@ -140,11 +137,8 @@ class Block(NamedTuple):
 
 
 def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block]]:
-    """The page's block-level elements in document order, the root first, and its blocks.
-
-    Hidden inline elements and a wiki's marks are skipped unless `everything`. Iterative, since pages can nest very
-    deeply.
-    """
+    """The page's block-level elements in document order, the root first, and its blocks. Hidden inline elements and a
+    wiki's marks are skipped unless `everything`. Iterative, since pages can nest very deeply."""
     elements = [Element(-1, "html", 0)]
     blocks: list[Block] = []
     parts: list[str] = []

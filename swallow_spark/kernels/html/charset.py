@@ -74,11 +74,8 @@ _TO_CP932: Final = str.maketrans("〜‖−¢£¬—", "～∥－￠￡￢―")
 
 
 class Decoded(NamedTuple):
-    """A page's text, its charset, and the number of U+FFFD for unreadable bytes.
-
-    The charset is the WHATWG name in lower case: `utf-8` (also for ASCII), `shift_jis`, `euc-jp`, ...; UTF-16 is
-    `utf-16-le` or `utf-16-be`.
-    """
+    """A page's text, its charset, and the number of U+FFFD for unreadable bytes. The charset is a WHATWG name in lower
+    case: `utf-8` (also for ASCII), `shift_jis`, ...; UTF-16 is `utf-16-le` or `utf-16-be`."""
 
     text: str
     charset: str
@@ -86,10 +83,8 @@ class Decoded(NamedTuple):
 
 
 def decode(html: bytes, content_type: str | None = None) -> Decoded:
-    """The text of a page, without its BOM; `content_type`: the HTTP header's value.
-
-    Never fails. A character cut by the end of the page is dropped and not counted.
-    """
+    """The text of a page, without its BOM; `content_type`: the HTTP header's value. Never fails. A character cut by the
+    end of the page is dropped and not counted."""
     for bom, charset in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -246,10 +241,8 @@ def _jis_segment_to_eucjp(segment: bytes, mode: bytes) -> bytes:
 
 
 def _cp932_extension(error: UnicodeError) -> tuple[str, int]:
-    """Error handler for Python's EUC-JP: a pair that JIS X 0208 lacks (NEC row 13, NEC-selected IBM kanji) by CP932.
-
-    Raises `error` if CP932 lacks it too.
-    """
+    """Error handler for Python's EUC-JP: a pair that JIS X 0208 lacks (NEC row 13, NEC-selected IBM kanji) by CP932, or
+    `error` if CP932 lacks it too."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     pair = error.object[error.start : error.start + 2]

@@ -1,7 +1,6 @@
 """The main text of an HTML page, its title, and its meta robots.
 
-The page is decoded (`charset`) and parsed, its DOM is walked once (`blocks`), and the blocks of main text are chosen
-(`maintext`).
+The page is decoded (`charset`) and parsed, its DOM is walked once (`blocks`), and main text is chosen (`maintext`).
 """
 
 import re
@@ -17,7 +16,7 @@ from swallow_spark.kernels.html.maintext import main_texts
 VERSION: Final = 3  # raise it when the text of any page may change
 
 MAX_DEPTH: Final = 5_000  # the parser's time is quadratic in the depth: 17 s at 100,000
-MAX_ATTRIBUTES: Final = 5_000  # of one tag; also quadratic: 17 s at 100,000
+MAX_ATTRIBUTES: Final = 5_000  # of one tag, at least two characters each; also quadratic: 17 s at 100,000
 
 # Around the site's name in a title: nothing, or a separator.
 _SEPARATOR_END: Final = re.compile(r"(?:^|[|｜:：»«/／•·・–—―‐-])\s*$")
@@ -33,9 +32,8 @@ _NESTING_TAG: Final = re.compile(r"</?(?!(?:p|br|script|style|title|li|h[1-6]|td
 class Extracted(NamedTuple):
     """A page's title and main text, its charset, the number of U+FFFD for unreadable bytes, and its meta robots.
 
-    `text` has one line per block and no blank line; "" if the page shows no text. `robots` is in lower case; None if
-    there is none. `page_text` is all visible text, including title and navigation. `lang` is the declared language,
-    unchanged; "" if there is none.
+    `text` has one line per block and no blank line. `robots` is in lower case; None if there is none. `page_text` is
+    all visible text, including title and navigation. `lang` is the declared language, unchanged; "" if there is none.
     """
 
     title: str
@@ -48,10 +46,8 @@ class Extracted(NamedTuple):
 
 
 def extract(html: bytes, content_type: str | None = None) -> Extracted:
-    """The title and the main text of a page, which may be any bytes; `content_type`: the HTTP header's value.
-
-    The text can always be encoded as UTF-8.
-    """
+    """The contents of a page, which may be any bytes, as text that can be encoded as UTF-8; `content_type`: the HTTP
+    header's value."""
     decoded = charset.decode(html, content_type)
     tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
     root = tree.root
@@ -84,8 +80,7 @@ def _without_long_tags(source: str) -> str:
 
 
 def _long_tags(source: str) -> Iterator[tuple[int, int]]:
-    """Start and end (before the next `<` or `>`) of tags of at least 2 * MAX_ATTRIBUTES characters: an attribute and a
-    space are at least two characters."""
+    """Start and end (before the next `<` or `>`) of tags of at least 2 * MAX_ATTRIBUTES characters."""
     step = MAX_ATTRIBUTES  # a tag of that length fills one of these pieces
     after = 0
     for piece in range(0, len(source) - step, step):

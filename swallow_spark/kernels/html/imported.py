@@ -54,19 +54,15 @@ def page_columns(row: Row) -> dict[str, Any] | None:
 def parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
     """The rows of a Parquet file (see `files.inputs.Format`)."""
     try:
-        yield from _parquet_rows(stream, max_record_bytes)
+        file = pq.ParquetFile(stream)
+        columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
+        if "text" not in columns:
+            yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
+            return
+        for number, row in enumerate(zip(*columns.values(), strict=True)):
+            yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
     except ValueError as error:  # column names that are not UTF-8, columns of different lengths
         raise pa.ArrowInvalid(str(error)) from error
-
-
-def _parquet_rows(stream: Any, max_record_bytes: int) -> Iterator[Row]:
-    file = pq.ParquetFile(stream)
-    columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
-    if "text" not in columns:
-        yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
-        return
-    for number, row in enumerate(zip(*columns.values(), strict=True)):
-        yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
 
 
 def _is_read(schema: pa.Schema, name: str) -> bool:

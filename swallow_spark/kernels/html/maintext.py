@@ -169,8 +169,7 @@ def _ancestors(elements: list[Element], index: int) -> list[int]:
 
 
 def _inside_main(elements: list[Element]) -> list[bool]:
-    """For each element, whether it is main text: inside the elements named so, and in their innermost element with most
-    of the prose."""
+    """For each element, whether it is main text: in the elements named so, and in the innermost with most prose."""
     hints = {element.hint for element in elements}
     inside = [True] * len(elements)
     prose = elements[0].prose

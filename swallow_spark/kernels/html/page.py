@@ -90,10 +90,8 @@ class Failure(NamedTuple):
 
 
 def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
-    """The page in a record: a response with status 200, HTML, with Japanese text. The cheapest tests come first.
-
-    Raises MemoryError, even if others take the memory.
-    """
+    """The page in a record: a response with status 200, HTML, with Japanese text. The cheapest tests come first. Raises
+    MemoryError, even if others take the memory."""
     if not record.holds_http_response:
         return _NOT_A_RESPONSE
     if seen := skim.skim(record, limits.max_inflated_bytes):

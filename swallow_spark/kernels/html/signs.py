@@ -1,7 +1,4 @@
-"""Signs of Japanese in a page's bytes, before any parsing.
-
-95 % of the pages of a crawl end here, so false positives are accepted, false negatives are not.
-"""
+"""Signs of Japanese in a page's bytes, before any parsing: 95 % of a crawl end here. False positives are accepted."""
 
 import re
 from typing import Final
@@ -122,10 +119,8 @@ def _look_at_head(data: np.ndarray, start: int, end: int) -> tuple[bool, bool]:
 
 @njit(cache=True, nogil=True)
 def _scan(data: np.ndarray, start: int, end: int) -> tuple[int, bool, bool]:
-    """(kana as UTF-8 or in character references, whether the bytes are malformed as UTF-8, whether there is an ESC).
-
-    Ends as soon as there are enough kana. A vectorised loop skips blocks without any of these.
-    """
+    """(kana as UTF-8 or in character references, whether the bytes are malformed as UTF-8, whether there is an ESC), up
+    to where there are enough kana. A vectorised loop skips blocks without any of these."""
     kana = 0
     malformed = escape = False
     if start < end:
@@ -194,9 +189,8 @@ def _is_kana_reference(data: np.ndarray, i: int, end: int) -> bool:
 def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
     """(number of kana as Shift_JIS, or if none, as EUC-JP; place of the first; whether this is certain).
 
-    Pairs of bytes are delimited from the first byte of a run. If many don't fit a charset's pattern, the page isn't in
-    that charset: Big5 has second bytes that EUC-JP lacks, and no charset like EUC has the lead bytes of Shift_JIS's
-    kana.
+    Pairs of bytes are delimited from the first byte of a run. If many don't fit a charset, the page isn't in it: Big5
+    has second bytes that EUC-JP lacks, and no charset like EUC has the lead bytes of Shift_JIS's kana.
     """
     if _any_between(data, start, end, _SJIS_FIRST, _SJIS_LAST):
         found = _shift_jis_kana(data, start, end)

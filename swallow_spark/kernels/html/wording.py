@@ -35,15 +35,8 @@ _DATE: Final = re.compile(
     r"(?:20|19)\d\d\s*[年/.-]\s*\d{1,2}\s*[月/.-]\s*\d{1,2}\s*日?\s*(?:[(（].{1,3}[)）])?"
     r"\s*(?:\d{1,2}\s*[:：時]\s*\d{2}\s*分?)?\s*(?:公開|更新|投稿|掲載|配信|付)?$"
 )
-_FINE_PRINT_SIGNS: Final = (
-    "©",
-    "opyright",
-    "OPYRIGHT",
-    "ights ",
-    "無断",
-    "ookie",
-    "クッキー",
-)  # one is in all of it
+# All fine print has one of these.
+_FINE_PRINT_SIGNS: Final = ("©", "opyright", "OPYRIGHT", "ights ", "無断", "ookie", "クッキー")
 _FINE_PRINT: Final = re.compile(
     r"©|copyright\s*(?:\(|\d)|rights reserved|無断(?:転載|複製|使用|引用|複写)"
     r"|\b(?:uses?|accept|of) (?:\w+ )?cookies|(?:cookies?|クッキー)[^。]{0,12}(?:使用|利用|同意|許可)",

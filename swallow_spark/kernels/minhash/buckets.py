@@ -61,8 +61,7 @@ def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int, stop: int) 
 
 
 def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
-    """Rows as exchange.PACKED, partitioned by key for `reduce`. Thinned rows are partitioned by page, as a hot key's
-    partition would get too many."""
+    """Rows as exchange.PACKED, partitioned by key for `reduce`; thinned rows by page, as hot keys have too many."""
     for chunk in exchange.chunks(parts, CHUNK_ROWS):
         # Keys are partitioned by their high bits, so sorted rows are in the order of partitions.
         rows = exchange.take(chunk, _order(chunk, _KEY_BITS - 2 * _DIGIT_BITS))
@@ -75,8 +74,7 @@ def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
 
 
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges (EDGES) of complete buckets (exchange.PACKED), for all pages but the first of each bucket. Thinned rows are
-    passed through."""
+    """Edges (EDGES) of complete buckets (exchange.PACKED), for all pages but the first of each, and thinned rows."""
     held: list[Rows] = []
     count = 0
     with _Spill() as spill:
@@ -123,11 +121,8 @@ def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
 
 @njit(cache=True, nogil=True)
 def _order(rows: Rows, shift: int) -> NDArray[np.int32]:
-    """The places of rows, bucket by bucket, and by doc_id within a bucket.
-
-    Keys are hashes, so two passes of a radix sort by the 22 bits above `shift` leave almost nothing to sort. Buckets
-    are in the order of these bits.
-    """
+    """The places of rows, bucket by bucket, and by doc_id within a bucket. Keys are hashes, so two passes of a radix
+    sort by the 22 bits above `shift`, which order the buckets, leave almost nothing to sort."""
     n = len(rows)
     size = 1 << _DIGIT_BITS
     low, high = np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64)

@@ -1,7 +1,6 @@
 """For each page the edge to the first page near it, in bounded memory.
 
-`thin` runs in the map tasks, `reduce` after an exchange by page. (Spark's own minimum of two columns sorts all edges
-row by row.)
+`thin` runs in the map tasks, `reduce` after an exchange by page. (Spark's minimum of two columns sorts all edges.)
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,8 +27,7 @@ def thin(batches: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.Reco
 
 
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """For each page of a partition (exchange.PACKED) the edge (SCHEMA) with the least `first`, then the lowest band; in
-    order of doc_id."""
+    """For each page (of exchange.PACKED) the edge (SCHEMA) with the least `first`, then the lowest band; by doc_id."""
     held = np.zeros(0, ROW)
     for chunk in exchange.chunks(exchange.unpack(batches, ROW), CHUNK_ROWS):
         held = _least(np.concatenate([held, chunk]))

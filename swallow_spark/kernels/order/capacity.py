@@ -1,7 +1,4 @@
-"""The capacity for a given number of pages: bytes of tables and of deduplication's exchanges, and memory.
-
-The constants were measured with the benchmarks in docs/scaling.md.
-"""
+"""The capacity for a number of pages: tables, exchanges and memory, by the measurements in docs/scaling.md."""
 
 from typing import Final, NamedTuple
 

@@ -1,8 +1,7 @@
 """Cuts of ordered documents, found by counting documents in ranges, and the place of documents between cuts.
 
 The order is score descending, doc_id ascending. A score becomes a 64-bit integer that ascends as scores descend, so
-ranges can be halved without rounding: all finite numbers, including denormal ones, keep their order; both zeros are
-one.
+ranges can be halved without rounding: all finite numbers, also denormal ones, keep their order; both zeros are equal.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -149,8 +148,7 @@ class Bins:
         _count(keys, doc_ids, weights, self._ranges, self._shifts, self._documents, self._weights, self._bounds)
 
     def columns(self) -> Iterator[Integers]:
-        """For the bins that aren't empty: number of the range, of the bin, documents, weight, lowest and highest key,
-        lowest and highest doc_id."""
+        """Of bins that aren't empty: range, number, documents, weight, lowest, highest key, lowest, highest doc_id."""
         of, number = np.nonzero(self._documents)
         yield from (of, number, self._documents[of, number], self._weights[of, number])
         yield from np.ascontiguousarray(self._bounds[of, number].T)

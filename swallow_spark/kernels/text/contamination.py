@@ -38,8 +38,7 @@ class Index(NamedTuple):
 
 
 class Contamination(NamedTuple):
-    """For each text the largest share of a question's distinct n-grams that it contains, and the first question with
-    this share; -1 if there is none."""
+    """For each text the largest share of a question's distinct n-grams, and the first question with it, or -1."""
 
     fraction: npt.NDArray[np.float64]
     question: npt.NDArray[np.int32]

@@ -1,8 +1,7 @@
 """Texts with variants of characters unified: half and full width, hiragana and katakana.
 
 `width` replaces the wide and narrow forms of Unicode by the plain ones (Ａ to A, ｱ to ア, ％ to %); `kana` replaces
-hiragana by katakana. With either, a kana followed by a combining sound mark becomes one character, so half-width ｶﾞ is
-ガ.
+hiragana by katakana. With either, a kana and a combining sound mark become one character: half-width ｶﾞ is ガ.
 """
 
 import unicodedata

@@ -36,10 +36,7 @@ class Matcher:
         self._automaton = AhoCorasick(patterns, MatchKind.LeftmostLongest, store_patterns=False)
 
     def matched_chars(self, codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-        """The code points of each text (`utf8.code_points`) that belong to a match: int64, (texts,).
-
-        With variants, the code points of the unchanged text are counted: half-width ｶﾞ counts as two.
-        """
+        """The code points of each unchanged text (`utf8.code_points`) in matches: int64, (texts,). ｶﾞ counts as two."""
         matched: npt.NDArray[np.int64] = self._matches(codes, offsets)[0]
         return matched
 

@@ -2,8 +2,7 @@
 
 URLs are compared as in blocklists: scheme, user, port, a leading `www.`, fragment, a final slash and case are ignored,
 and a name in its own script equals its ASCII form (IDNA). A host includes all hosts below it. The keys are BLAKE2b
-digests of 120 bits: with a billion requests and a hundred billion pages, the probability that any page is removed by
-accident is below 1e-15.
+digests of 120 bits: with a billion requests, a page among a hundred billion is removed by accident with p < 1e-15.
 """
 
 import re

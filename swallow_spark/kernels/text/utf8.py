@@ -42,10 +42,7 @@ def code_points(texts: Any) -> tuple[Codes, Offsets]:
 
 @njit(cache=True, nogil=True, inline="always")
 def code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
-    """The code point at `at`, and where the next one begins.
-
-    For valid UTF-8, as Arrow guarantees; other bytes give arbitrary code points, without reading out of bounds.
-    """
+    """The code point at `at` of valid UTF-8, as in Arrow, and the next place. Other bytes give any code points."""
     first = np.int64(data[at])
     if first < 0x80:
         return first, at + 1

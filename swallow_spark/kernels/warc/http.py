@@ -91,10 +91,8 @@ def media_type(content_type: str) -> str:
 
 
 def parse(block: bytes) -> Response:
-    """The response that a WARC record's block holds. Raises BadHttpError.
-
-    Any HTTP version, bare LF line ends, folded and malformed header lines and a head without an end are accepted.
-    """
+    """The response in a WARC record's block, or BadHttpError. Accepts any HTTP version, bare LF line ends, folded and
+    malformed header lines and a head without an end."""
     status_line = _STATUS_LINE.match(block, 0, 1024)
     if status_line is None:
         raise BadHttpError(f"no HTTP status line: {block[:40]!r}")

@@ -24,10 +24,8 @@ MAX_GZIP_HEAD_BYTES: Final = 64 << 10
 
 
 class Window:
-    """A stream's bytes by position, from `start` on; the stream is only read forwards.
-
-    Bytes stay in memory until `release`, as they may have to be read again in another way.
-    """
+    """A stream's bytes by position, from `start` on, kept until `release`, as they may have to be read in another way.
+    The stream is only read forwards."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.start = 0
@@ -63,8 +61,7 @@ class Window:
         self._held += data
 
     def next_head(self, position: int, max_bytes: int) -> int:
-        """The next place of GZIP_MAGIC from `position` on. If there is none within `max_bytes`, the end of the stream
-        or of what was read of it."""
+        """The next place of GZIP_MAGIC from `position` on; if not within `max_bytes`, the end of what was read."""
         while True:
             heads = self._heads
             while heads:

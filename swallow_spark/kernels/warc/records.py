@@ -123,8 +123,7 @@ class Record:
 
 @dataclass(slots=True)
 class Damage:
-    """Damage in a file. Scope `record`: a framed record is lost; `gap`: bytes belong to no record; `file`: the whole
-    file."""
+    """Damage in a file. Scope `record`: a framed record is lost; `gap`: bytes without a record; `file`: all of it."""
 
     offset: int
     scope: Literal["record", "file", "gap"]

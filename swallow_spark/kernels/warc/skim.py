@@ -1,7 +1,6 @@
 """A quick verdict on a record: one compiled pass over its bytes, without a copy.
 
-Most records of a crawl end here. Irregular ones are left to `page.read_page`, which comes to the same verdict more
-slowly.
+Most records of a crawl end here. `page.read_page` comes to the same verdict more slowly, and handles irregular ones.
 """
 
 import numpy as np
