@@ -1,4 +1,4 @@
-"""JSON lines, however long and wrong."""
+"""JSON lines, including too long and invalid ones."""
 
 import gzip
 

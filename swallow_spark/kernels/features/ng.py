@@ -18,5 +18,5 @@ FEATURE: Final = Feature(
     schema=pa.schema(optional_ratios("ng_fraction")),
     compute=_compute,
     list="ng_words",
-    meanings={"ng_fraction": "Characters of NG expressions by Japanese letters; null without `features.ng_words`."},
+    meanings={"ng_fraction": "Characters of NG expressions per Japanese letter; null without `features.ng_words`."},
 )

@@ -26,7 +26,7 @@ def test_encodings_of_quicktok() -> None:
 
 @pytest.fixture
 def tokenizer_json(tmp_path: Path) -> Path:
-    """Characters are tokens; <s> is put before a text, and longer texts are cut, unless told otherwise."""
+    """Characters are tokens; by default <s> is put before a text, and long texts are truncated."""
     vocabulary = {c: i for i, c in enumerate(["<s>", "[UNK]", "</s>", *"日本語の文章です。a"])}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, "[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
