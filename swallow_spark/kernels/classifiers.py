@@ -1,4 +1,4 @@
-"""Kinds of classifiers: what scoring asks of a model, and which module reads models of a kind.
+"""Kinds of classifiers: the interface that scoring uses, and the module that reads each kind.
 
 To add one, write a module with `VERSION`, `load` and `open_shared` (see `Kind`) and list it in `KINDS`.
 """
@@ -26,7 +26,7 @@ class Model(ABC):
     path: Path
     labels: list[str]
     floor: ClassVar[float] = 0.0
-    """What a label of no probability has all the same: scores are without it."""
+    """The probability that a model gives to impossible labels; scores are computed without it."""
 
     @property
     def one_label_each(self) -> bool:
@@ -39,18 +39,18 @@ class Model(ABC):
 
     @abstractmethod
     def share(self, path: Path) -> None:
-        """Writes what the kind's `open_shared` opens: a file that many processes can map is held once per machine."""
+        """Writes the file that the kind's `open_shared` opens, which all processes of a machine can map."""
 
     def expected_score(self, probabilities: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float64]:
         """The sum of weight x probability over the labels, for each row of `probabilities`: float64, (rows,).
 
-        The score of a model whose labels exclude each other stays within the weights. Raises ModelError where `weights`
+        If labels exclude each other, the score stays within the range of the weights. Raises ModelError if `weights`
         names a label that the model does not have.
         """
         if unknown := sorted(set(weights) - set(self.labels)):
             raise ModelError(f"{self.path} has no label {', '.join(unknown)}; its labels are {', '.join(self.labels)}")
         score = np.zeros(len(probabilities), np.float64)
-        for column, label in enumerate(self.labels):  # a fixed order of additions: the same sum in every batch size
+        for column, label in enumerate(self.labels):  # in a fixed order: the same sum for every batch size
             score += weights.get(label, 0.0) * np.maximum(probabilities[:, column].astype(np.float64) - self.floor, 0.0)
         if self.one_label_each:
             return np.clip(score, min(0.0, *weights.values()), max(0.0, *weights.values()))
@@ -58,25 +58,25 @@ class Model(ABC):
 
 
 class Kind(Protocol):
-    """The module of a kind of classifiers."""
+    """The module of a kind of classifier."""
 
     VERSION: int
-    """Goes up whenever a probability changes for the same text, or the files that `Model.share` writes."""
+    """Raise it when a probability changes for the same text, or the format of the files that `Model.share` writes."""
 
     def load(self, path: Path) -> Model:
-        """The model in a file. Raises ModelError where there is none, or a damaged one."""
+        """The model in a file. Raises ModelError if it is missing or damaged."""
 
     def open_shared(self, path: Path) -> Model:
-        """The model that `Model.share` wrote. Raises ModelError where the file is damaged."""
+        """The model that `Model.share` wrote. Raises ModelError if the file is damaged."""
 
 
 def kind(name: str) -> Kind:
-    """The module of a kind. Raises KeyError where there is no such kind."""
+    """The module of a kind. Raises KeyError for an unknown kind."""
     return cast(Kind, import_module(KINDS[name]))
 
 
 class Preparation(NamedTuple):
-    """What a model wants done to a text before: see the section [classifiers.NAME]."""
+    """How texts are prepared for a model: see the section [classifiers.NAME]."""
 
     newlines: str = "blank"
     nfkc: bool = False
@@ -88,6 +88,6 @@ class Preparation(NamedTuple):
             texts = pc.utf8_normalize(texts, form="NFKC")
         if self.lower_case:
             texts = pc.utf8_lower(texts)
-        if self.newlines == "nothing":  # as a blank it counts anyway
+        if self.newlines == "nothing":  # a model reads it as a blank anyway
             texts = pc.replace_substring(texts, "\n", "")
         return texts

@@ -1,7 +1,7 @@
-"""Locality-sensitive hashing of MinHash signatures: bands, and the sketches that dedup works on.
+"""Locality-sensitive hashing of MinHash signatures: bands, and the sketches that deduplication uses.
 
-A signature is cut into `bands` bands of `rows_per_band` values; two texts share a bucket of a band when all its values
-agree. (Text-books call the number of bands b and the rows r; doubri's options have them the other way round.)
+A signature has `bands` bands of `rows_per_band` values; two texts share a bucket of a band if all its values are equal.
+(Textbooks call the number of bands b and the rows r; doubri's options swap the two.)
 """
 
 from typing import Any, Final
@@ -17,9 +17,9 @@ from swallow_spark.kernels.text.utf8 import Bytes
 from swallow_spark.tables import SKETCHES
 
 VERSION: Final = 1
-"""Goes up whenever any value of `band_keys` or `sketch` changes that `minhash.VERSION` does not stand for."""
+"""Raise it when a value of `band_keys` or `sketch` changes without a new `minhash.VERSION`."""
 
-_ROWS_AT_ONCE = 1024  # texts whose signatures are held at a time: 3.2 MB with 800 permutations
+_ROWS_AT_ONCE = 1024  # texts whose signatures are in memory: 3.2 MB with 800 permutations
 
 _SKETCH: Final = pa.schema([SKETCHES.field(name) for name in ("bands", "sketch", "text_hash")])
 
@@ -27,11 +27,11 @@ _SKETCH: Final = pa.schema([SKETCHES.field(name) for name in ("bands", "sketch",
 def band_keys(signatures: minhash.Signatures, *, bands: int = 40, rows_per_band: int = 20) -> npt.NDArray[np.int64]:
     """A 64-bit key for each band of each signature: int64, shape (n, bands).
 
-    The key of band j is the XXH64, with seed j, of the band's `rows_per_band` values as little-endian uint32, its 64
-    bits read as int64. So keys of different bands do not meet, and one exchange by key serves all bands: among the
-    40 x 8.3 billion keys of a corpus the chance that a page meets any other by accident is below one in a million.
+    The key of band j is the XXH64, with seed j, of the band's `rows_per_band` values as little-endian uint32, read as
+    int64. Keys of different bands do not collide, so one exchange by key serves all bands: among the 40 x 8.3 billion
+    keys of a corpus the probability that a page meets any other by accident is below one in a million.
 
-    Raises ValueError where the signatures hold fewer than bands * rows_per_band values (more are left unused).
+    Raises ValueError if signatures have fewer than bands * rows_per_band values (further ones are ignored).
     """
     _check(bands, rows_per_band)
     if signatures.ndim != 2 or signatures.shape[1] < bands * rows_per_band:
@@ -48,17 +48,17 @@ def collision_probability(jaccard: float, *, bands: int = 40, rows_per_band: int
     """
     _check(bands, rows_per_band)
     if not 0 <= jaccard <= 1:
-        raise ValueError(f"a Jaccard similarity is within 0 and 1, not {jaccard}")
+        raise ValueError(f"a Jaccard similarity must be within 0 and 1, not {jaccard}")
     return float(1 - (1 - jaccard**rows_per_band) ** bands)
 
 
 def sketch(
     texts: Any, *, bands: int = 40, rows_per_band: int = 20, shingle_chars: int = 5, seed: int = 1
 ) -> pa.RecordBatch:
-    """What dedup keeps of each text of a (large_)string array: `tables.SKETCHES` without doc_id.
+    """The sketch of each text of a (large_)string array: `tables.SKETCHES` without doc_id.
 
     Columns: `bands`, the keys of `band_keys`; `sketch`, one bit of each of the bands * rows_per_band values of the
-    signature (100 bytes for 800); `text_hash`, of the whole text. The memory needed beside the result is bounded.
+    signature (100 bytes for 800); `text_hash` of the whole text. Memory beyond the result is bounded.
     Raises ValueError unless bands * rows_per_band is a positive multiple of 8.
     """
     _check(bands, rows_per_band)
@@ -83,19 +83,17 @@ def sketch(
 
 
 def text_keys(text_hashes: npt.NDArray[np.int64], sketches: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """A 64-bit key for each text, by which the same texts meet: the XXH64 of its sketch, with its hash as the seed.
+    """A 64-bit key for each text, the same for equal texts: the XXH64 of its sketch, with its hash as the seed.
 
-    text_hashes: shape (n,). sketches: uint8, shape (n, bytes). As with `band_keys`, texts that differ in either meet by
-    accident only: among 8.3 billion pages that is to be expected of two pairs.
+    text_hashes: shape (n,). sketches: uint8, shape (n, bytes). Other texts have the same key by accident only: two
+    pairs are expected among 8.3 billion pages.
     """
     return _text_keys(text_hashes.view(np.uint64), sketches).view(np.int64)
 
 
 def sketch_bytes(sketches: Any) -> npt.NDArray[np.uint8]:
-    """The bytes of a binary array of sketches, all of one length: uint8, shape (n, bytes), a view of Arrow's buffer.
-
-    Raises ValueError where their lengths differ, or one is null.
-    """
+    """The bytes of a binary array of sketches: uint8, shape (n, bytes), a view of Arrow's buffer. Raises ValueError if
+    their lengths differ, or one is null."""
     if not len(sketches):
         return np.zeros((0, 0), np.uint8)
     _, offsets, data = sketches.buffers()

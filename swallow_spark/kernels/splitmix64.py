@@ -10,7 +10,7 @@ Numbers = TypeVar("Numbers", np.uint64, NDArray[np.uint64])
 
 
 def mixed(values: Numbers) -> Numbers:
-    """64 evenly spread bits for each 64-bit number; different ones for different numbers."""
+    """64 evenly distributed bits for each 64-bit number; a bijection."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

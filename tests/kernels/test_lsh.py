@@ -74,7 +74,7 @@ def test_sketch_of_nothing_and_of_a_wrong_setting() -> None:
 
 
 def test_hardly_a_pair_below_min_similarity_passes() -> None:
-    """Bounds that are promised of `min_similarity`, on pairs of a text and an edit of it."""
+    """The documented bounds of `min_similarity`, on pairs of a text and an edit of it."""
     rng = random.Random(11)
     texts, exact = [], []
     for _ in range(150):

@@ -1,13 +1,11 @@
 """Probabilities of a fastText classifier for Arrow arrays of texts.
 
-fastText averages the rows of all features of a text and multiplies the average by the output matrix. Since both are
-linear, the output matrix is multiplied into the rows once, at load, wherever that makes the rows no longer (800 MB
-become 8 MB for 2 M buckets of 100 dimensions and two labels: of two, only the difference counts). What comes out is a
-table that workers map instead of each having its own.
+fastText averages the rows of all features of a text and multiplies the average by the output matrix. Both are linear,
+so the output matrix is multiplied into the rows once, at load, unless that makes the rows longer: 800 MB become 8 MB
+for 2 M hash buckets of 100 dimensions and two labels, of which only the difference counts. All workers map this table.
 
-What counts as a feature is fastText's own rule (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification";
-Bojanowski et al. 2017 for the character n-grams): see `fasttext_features`. A newline counts as a blank, since fastText
-reads one line a document.
+Features follow fastText's rules (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; Bojanowski et
+al. 2017 for the character n-grams): see `features`. A newline is a blank: fastText reads one line per document.
 """
 
 from pathlib import Path
@@ -20,16 +18,9 @@ from numpy.typing import NDArray
 
 from swallow_spark.errors import ModelError
 from swallow_spark.kernels import classifiers
-from swallow_spark.kernels.fasttext.features import index_entries, sum_features
+from swallow_spark.kernels.fasttext import losses
+from swallow_spark.kernels.fasttext.features import Inputs, index_entries, sum_features
 from swallow_spark.kernels.fasttext.file import ModelFile, read
-from swallow_spark.kernels.fasttext.losses import (
-    ARTEFACT,
-    dot_products,
-    hierarchical_softmax,
-    huffman_children,
-    one_vs_all,
-    softmax,
-)
 from swallow_spark.kernels.fasttext.table import Table, map_table, write_table
 from swallow_spark.kernels.fasttext.trigrams import sum_bigrams_and_trigrams
 from swallow_spark.kernels.text.utf8 import utf8_buffers
@@ -40,17 +31,19 @@ VERSION: Final = 4  # of the results, and of the files that `Model.share` writes
 class Model(classifiers.Model):
     """A loaded classifier. `labels` are the model's, with their `__label__` prefix, in the model's order."""
 
-    floor = ARTEFACT
+    floor = losses.ARTEFACT
 
     def __init__(self, path: Path, table: Table) -> None:
         self.path = path
         self.labels = table.labels
         self._table = table
-        self._children = huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
+        self._children = (
+            losses.huffman_children(table.label_counts) if table.loss == "hs" else np.zeros((0, 2), np.int32)
+        )
 
     @property
     def one_label_each(self) -> bool:
-        """Whether the probabilities of a text's labels add up to 1: not in one-vs-all."""
+        """Whether the probabilities of a text's labels add up to 1: False for one-vs-all."""
         return self._table.loss in ("softmax", "hs")
 
     def share(self, path: Path) -> None:
@@ -60,8 +53,8 @@ class Model(classifiers.Model):
     def probabilities(self, texts: pa.Array) -> NDArray[np.float32]:
         """float32 (len(texts), len(labels)): what fastText's `predict(k=-1)` gives.
 
-        texts: string or large_string array. A null counts as an empty text. A text in which fastText finds no feature,
-        and so predicts nothing, has 0 for all labels.
+        texts: string or large_string array. A null counts as an empty text. A text without any feature, for which
+        fastText predicts nothing, has 0 for all labels.
         """
         means, counts = self._means(texts)
         table = self._table
@@ -69,55 +62,48 @@ class Model(classifiers.Model):
         logits = means
         if len(table.output):
             logits = np.empty((len(texts), len(table.output)), means.dtype)
-            dot_products(means, table.output, logits)
+            losses.dot_products(means, table.output, logits)
         logits = logits[:, : table.num_logits]
         if table.loss == "hs":
-            hierarchical_softmax(logits, self._children, result)
+            losses.hierarchical_softmax(logits, self._children, result)
         elif table.loss != "softmax":
-            result = one_vs_all(logits)
+            result = losses.one_vs_all(logits)
         elif len(self.labels) == 2:
-            softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
+            losses.softmax(np.column_stack([np.zeros(len(texts)), logits[:, 0]]), result)
         else:
-            softmax(logits, result)
+            losses.softmax(logits, result)
         result[counts == 0] = 0.0
         return result
 
     def _means(self, texts: pa.Array) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """The mean row of each text (texts, width), and how many features it has."""
+        """The mean row of each text (texts, width), and its number of features."""
         data, offsets = utf8_buffers(texts)
         table = self._table
         counts = np.zeros(len(texts), np.int64)
-        exactly = not self.one_label_each  # as fastText adds: see `one_vs_all`
+        exactly = not self.one_label_each  # added as fastText adds: see `one_vs_all`
         sums = np.zeros((len(texts), table.rows.shape[1]), np.float32 if exactly else np.float64)
         vocabulary = (table.entries, table.entry_offsets, table.entry_hashes, table.slots, table.num_words)
-        rows = (table.rows, table.bucket, table.kept)
+        inputs = Inputs(*vocabulary, table.rows, table.bucket, table.kept)
         if (table.minn, table.maxn, table.word_ngrams) == (2, 3, 1):
-            sum_bigrams_and_trigrams(data, offsets, *vocabulary, *rows, exactly, sums, counts)
+            sum_bigrams_and_trigrams(data, offsets, inputs, exactly, sums, counts)
         else:
-            ngrams = (table.minn, table.maxn, table.word_ngrams)
-            sum_features(data, offsets, *vocabulary, *rows, *ngrams, sums, counts)
+            sum_features(data, offsets, inputs, table.minn, table.maxn, table.word_ngrams, sums, counts)
         return sums * (1.0 / np.maximum(counts, 1)).astype(sums.dtype)[:, None], counts
 
 
 def load(path: str | Path) -> Model:
-    """The classifier in a fastText `.bin` or `.ftz` file.
-
-    Raises ModelError where the file is missing, cut, damaged, or holds no supervised model.
-    """
+    """The classifier in a fastText `.bin` or `.ftz` file. Raises ModelError if it has no supervised model."""
     path = Path(path)
     return Model(path, _convert(path, read(path)))
 
 
 def open_shared(path: Path) -> Model:
-    """The classifier that `share` wrote. All processes of a machine that open the same file hold it once.
-
-    Raises ModelError where the file is damaged.
-    """
+    """The classifier that `share` wrote, in memory that processes share. Raises ModelError if the file is damaged."""
     return Model(path, map_table(path))
 
 
 def _convert(path: Path, contents: ModelFile) -> Table:
-    """The table of a model file: with rows as short as they can be."""
+    """The table of a model file, with rows as short as possible."""
     arguments = contents.arguments
     output = np.concatenate(list(contents.output.chunks()))
     used = output.astype(np.float64)
@@ -128,7 +114,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
     folded = contents.loss in ("softmax", "hs") and len(used) <= arguments.dim
     width = len(used) if folded else arguments.dim
     width = 4 if width in (2, 3) else width  # four columns are added at a time
-    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # and one of zeros
+    rows = np.zeros((contents.input.num_rows + 1, width), np.float32)  # the last one stays zero
     start = 0
     for chunk in contents.input.chunks():
         if folded:
@@ -137,7 +123,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
             rows[start : start + len(chunk), : arguments.dim] = chunk
         start += len(chunk)
     if not np.isfinite(rows).all():
-        raise ModelError(f"{path}: the products of its matrices are not finite")
+        raise ModelError(f"{path}: the product of its matrices is not finite")
     entries = contents.words + [label.encode() for label in contents.labels]
     return Table(
         contents.labels,
@@ -158,7 +144,7 @@ def _convert(path: Path, contents: ModelFile) -> Table:
 
 @njit(cache=True, nogil=True)
 def _fold(rows: NDArray[np.float32], output: NDArray[np.float64], result: NDArray[np.float32]) -> None:
-    """result[r, k] = rows[r] . output[k], in double precision and in one order on every machine, unlike BLAS."""
+    """result[r, k] = rows[r] . output[k], in double precision, in the same order on every machine (unlike BLAS)."""
     for r in range(rows.shape[0]):
         for k in range(output.shape[0]):
             total = 0.0

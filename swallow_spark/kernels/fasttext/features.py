@@ -1,10 +1,15 @@
-"""What fastText takes for features of a text, and the sum of their rows: the compiled loops behind `fasttext`."""
+"""The features that fastText finds in a text, and the sum of their rows: compiled loops for `fasttext`."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets
+
+Numbers = NDArray[np.int32]
+Hashes = NDArray[np.uint32]
 
 END_OF_LINE: Final = b"</s>"
 LABEL_PREFIX: Final = b"__label__"
@@ -14,10 +19,21 @@ FNV_PRIME: Final = 16777619
 WORD_NGRAM_FACTOR: Final = np.uint64(116049371)
 
 
-def index_entries(
-    entries: list[bytes],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """The entries' bytes, offsets and hashes, and an open-addressing table of their numbers (half empty at least)."""
+class Inputs(NamedTuple):
+    """The vocabulary of a model and the rows of its features: see `Table` for the arrays."""
+
+    entries: Bytes
+    entry_offsets: Offsets
+    entry_hashes: Offsets
+    slots: Numbers
+    num_words: int
+    rows: NDArray[np.float32]
+    num_buckets: int
+    kept: Numbers
+
+
+def index_entries(entries: list[bytes]) -> tuple[Bytes, Offsets, Offsets, Numbers]:
+    """The entries' bytes, offsets and hashes, and an open-addressing table of their numbers (at least half empty)."""
     data = np.frombuffer(b"".join(entries), np.uint8)
     offsets = np.zeros(len(entries) + 1, np.int64)
     np.cumsum([len(entry) for entry in entries], out=offsets[1:])
@@ -29,13 +45,12 @@ def index_entries(
 
 @njit(cache=True, nogil=True, inline="always")
 def step(h: Any, byte: Any) -> Any:
-    """One step of FNV-1a in 32 bits; of `byte` the lowest 8 count. fastText extends the sign of a byte: 0x80 and above
-    set the upper 24 bits too."""
+    """One step of 32-bit FNV-1a with the lowest 8 bits of `byte`, whose sign fastText extends to the upper 24 bits."""
     return np.uint32((h ^ np.uint32(np.int32(np.int8(byte)))) * np.uint32(FNV_PRIME))
 
 
 @njit(cache=True, nogil=True)
-def hash_bytes(token: NDArray[np.uint8]) -> int:
+def hash_bytes(token: Bytes) -> int:
     """fastText's hash of a token."""
     h = np.uint32(FNV_OFFSET)
     for i in range(len(token)):
@@ -44,9 +59,7 @@ def hash_bytes(token: NDArray[np.uint8]) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _fill_slots(
-    data: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.int64], slots: NDArray[np.int32]
-) -> None:
+def _fill_slots(data: Bytes, offsets: Offsets, hashes: Offsets, slots: Numbers) -> None:
     for entry in range(len(hashes)):
         h = hash_bytes(data[offsets[entry] : offsets[entry + 1]])
         hashes[entry] = h
@@ -58,12 +71,12 @@ def _fill_slots(
 
 @njit(cache=True, nogil=True)
 def is_blank(byte: int) -> bool:
-    """Whether fastText takes the byte for the end of a token."""
+    """Whether the byte ends a token in fastText."""
     return byte == 32 or byte == 0 or 9 <= byte <= 13
 
 
 @njit(cache=True, nogil=True)
-def starts_with(token: NDArray[np.uint8], prefix: bytes) -> bool:
+def starts_with(token: Bytes, prefix: bytes) -> bool:
     if len(token) < len(prefix):
         return False
     for i in range(len(prefix)):  # noqa: SIM110 - compiled
@@ -73,15 +86,8 @@ def starts_with(token: NDArray[np.uint8], prefix: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def find_entry(
-    token: NDArray[np.uint8],
-    h: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    hashes: NDArray[np.int64],
-    slots: NDArray[np.int32],
-) -> int:
-    """Number of the vocabulary's entry that equals `token` (h: its hash), or -1."""
+def find_entry(token: Bytes, h: int, data: Bytes, offsets: Offsets, hashes: Offsets, slots: Numbers) -> int:
+    """The number of the vocabulary entry that equals `token` (h: its hash), or -1."""
     slot = h & (len(slots) - 1)
     while slots[slot] >= 0:
         entry = int(slots[slot])
@@ -99,7 +105,7 @@ def find_entry(
 
 
 @njit(cache=True, nogil=True)
-def _add_rows(rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int, total: NDArray[Any]) -> int:
+def _add_rows(rows: NDArray[np.float32], numbers: Numbers, count: int, total: NDArray[Any]) -> int:
     """Adds the rows with the first `count` numbers to `total`, one by one; returns 0, the new count."""
     for i in range(count):
         row = numbers[i]
@@ -110,17 +116,10 @@ def _add_rows(rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int,
 
 @njit(cache=True, nogil=True)
 def _hash_ngrams(
-    token: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    first: int,
-    last: int,
-    num_chars: int,
-    minn: int,
-    maxn: int,
-    hashes: NDArray[np.uint32],
+    token: Bytes, starts: Offsets, first: int, last: int, num_chars: int, minn: int, maxn: int, hashes: Hashes
 ) -> int:
-    """Hashes of the n-grams that begin with characters `first` to `last` - 1 of a token of `num_chars` characters, `<`
-    and `>` included; returns their number."""
+    """Writes the hashes of the n-grams that begin with characters `first` to `last` - 1 of a token of `num_chars`
+    characters, `<` and `>` included; returns their number."""
     count = 0
     for begin in range(first, last):
         h = np.uint32(FNV_OFFSET)
@@ -138,8 +137,7 @@ def _hash_ngrams(
 
 @njit(cache=True, nogil=True, inline="always")
 def remainder(h: Any, num_buckets: Any) -> Any:
-    """h modulo the number of buckets (0 counts as 1), h of 32 bits, in a fraction of a division's time: by doubles the
-    quotient is off by one at most."""
+    """h (32 bits) modulo the number of hash buckets (or 1), faster than a division: a double is off by one at most."""
     modulus = np.int64(max(num_buckets, 1))
     row = np.int64(h) - np.int64(np.float64(h) * (1.0 / modulus)) * modulus
     row += modulus * (row < 0)
@@ -149,15 +147,9 @@ def remainder(h: Any, num_buckets: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _append_rows(
-    hashes: NDArray[np.uint32],
-    count: int,
-    num_buckets: int,
-    kept: NDArray[np.int32],
-    num_words: int,
-    numbers: NDArray[np.int32],
-    pending: int,
+    hashes: Hashes, count: int, num_buckets: int, kept: Numbers, num_words: int, numbers: Numbers, pending: int
 ) -> int:
-    """Appends the rows that hashes fall on to `numbers`; returns how many there are then."""
+    """Appends the row numbers of hashes to `numbers`; returns the new length."""
     for i in range(count):
         row = remainder(hashes[i], num_buckets)
         if len(kept):
@@ -169,31 +161,18 @@ def _append_rows(
 
 @njit(cache=True, nogil=True)
 def sum_features(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    entry_data: NDArray[np.uint8],
-    entry_offsets: NDArray[np.int64],
-    entry_hashes: NDArray[np.int64],
-    slots: NDArray[np.int32],
-    num_words: int,
-    rows: NDArray[np.float32],
-    num_buckets: int,
-    kept: NDArray[np.int32],
-    minn: int,
-    maxn: int,
-    word_ngrams: int,
-    sums: NDArray[Any],
-    counts: NDArray[np.int64],
+    data: Bytes, offsets: Offsets, inputs: Inputs, minn: int, maxn: int, word_ngrams: int, sums: Any, counts: Offsets
 ) -> None:
     """Adds the rows of each text's features to `sums` (n, width), one by one in fastText's order, and their number to
     `counts` (n,).
 
-    fastText's rules: tokens stand between blanks (U+3000 is none) and the end of the line is the token `</s>`, also
-    where it is written out, which ends the text. A token of the vocabulary is a feature; so are the n-grams of `minn`
-    to `maxn` characters of `<token>`, except `<` and `>` alone, of any token but `</s>`; labels and other tokens with
-    the prefix of labels are nothing. n-grams of words count where the model has them. n-grams are hashed to buckets;
-    those of a pruned bucket are dropped (`kept` is empty in a model without pruning).
+    fastText's rules: blanks separate tokens (U+3000 is not a blank). The end of the line is the token `</s>`; a
+    written-out `</s>` ends the text too. A token of the vocabulary is a feature; so are the n-grams of `minn` to `maxn`
+    characters of `<token>`, except `<` and `>` alone, for any token but `</s>`. Labels and other tokens with the label
+    prefix are ignored. Word n-grams are features if the model has them. n-grams are hashed to hash buckets; those of a
+    pruned bucket are dropped (`kept` is empty in a model without pruning).
     """
+    entry_data, entry_offsets, entry_hashes, slots, num_words, rows, num_buckets, kept = inputs
     longest = 0
     for document in range(len(counts)):
         longest = max(longest, offsets[document + 1] - offsets[document])
@@ -211,7 +190,7 @@ def sum_features(
     for document in range(len(counts)):
         position, end = offsets[document], offsets[document + 1]
         total = sums[document]
-        pending = 0  # features in `numbers` that are not yet added
+        pending = 0  # features in `numbers` not yet added
         num_hashes = 0
         at_end = False
         while not at_end:

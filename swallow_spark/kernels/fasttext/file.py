@@ -2,10 +2,11 @@
 
 The layout is that of fastText 0.9 (file version 12; 11 is the same without subwords in supervised models), little-
 endian and unaligned: magic, version, 12 int32 arguments and a double; the dictionary (words, then labels, each zero-
-terminated with an int64 count and a type byte; after pruning the buckets that were kept); the input and the output
-matrix. Every size is checked before it is used, so a cut or damaged file is a ModelError and never a wrong score.
+terminated with an int64 count and a type byte; after pruning also the hash buckets that were kept); the input and the
+output matrix. Sizes are checked before use: a truncated or damaged file gives a ModelError, never a wrong score.
 """
 
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ LOSSES: Final = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 CENTROIDS: Final = 256  # of each subquantiser: a code is one byte
 NOT_PRUNED: Final = -1
 CHUNK_ROWS: Final = 1 << 16
-MAX_BUCKETS: Final = 1 << 28  # a damaged number must not ask for 8 GB; fastText's default is 2 M
+MAX_BUCKETS: Final = 1 << 28  # a damaged number must not allocate 8 GB; fastText's default is 2 M
 MAX_NGRAM: Final = 1024
-MAX_COUNT: Final = 10**15  # of a label; fastText's hierarchical softmax takes it for infinity
+MAX_COUNT: Final = 10**15  # of a label; this is infinity in fastText's hierarchical softmax
 
 
 class Arguments(NamedTuple):
@@ -47,23 +48,25 @@ class Arguments(NamedTuple):
 
 
 class _Cursor:
-    """Takes values from the front of a file, never beyond its end."""
+    """Reads values in order, never beyond the end of the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0
         try:
-            self.size = path.stat().st_size
-            self.bytes = np.memmap(path, np.uint8, "r") if self.size else np.zeros(0, np.uint8)
-        except (OSError, ValueError) as error:
+            with path.open("rb") as file:
+                self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:  # ValueError: the file is empty
             raise ModelError(f"{path}: can't read this model file: {error}") from error
+        self.size = len(self.map)
+        self.bytes = np.frombuffer(self.map, np.uint8)
 
     def fail(self, what: str) -> NoReturn:
-        raise ModelError(f"{self.path}: not a whole fastText model: {what} (at byte {self.offset} of {self.size})")
+        raise ModelError(f"{self.path}: not a complete fastText model: {what} (at byte {self.offset} of {self.size})")
 
     def take(self, size: int, what: str) -> NDArray[np.uint8]:
         if size < 0 or size > self.size - self.offset:
-            self.fail(f"{what} does not fit")
+            self.fail(f"the file ends within the {what}")
         start, self.offset = self.offset, self.offset + size
         return self.bytes[start : self.offset]
 
@@ -80,7 +83,7 @@ class _Cursor:
     def floats(self, count: int, what: str) -> NDArray[np.float32]:
         values = np.frombuffer(self.take(4 * count, what).tobytes(), "<f4").astype(np.float32, copy=False)
         if not np.isfinite(values).all():
-            self.fail(f"{what} holds numbers that are not finite")
+            self.fail(f"{what} has values that are not finite")
         return values
 
 
@@ -100,7 +103,7 @@ class _DenseMatrix:
 
 @dataclass(frozen=True)
 class _QuantisedMatrix:
-    """Rows as bytes, each the number of a centroid in its part of the dimensions; with `norms`, of unit length."""
+    """Each byte of a row is the number of a centroid for its part of the dimensions; `norms` scale rows of length 1."""
 
     codes: NDArray[np.uint8]  # (rows, parts)
     centroids: list[NDArray[np.float32]]  # for each part (256, dimensions of that part)
@@ -123,8 +126,8 @@ Matrix = _DenseMatrix | _QuantisedMatrix
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a file holds. `label_counts`: how often each label stood in the training data. `kept_buckets` maps buckets
-    to rows after the words' (-1: dropped); None where none is."""
+    """The contents of a file. `label_counts`: how often each label occurred in the training data. `kept_buckets`: for
+    each hash bucket its row after those of the words (-1: pruned); None in a model without pruning."""
 
     arguments: Arguments
     words: list[bytes]
@@ -140,7 +143,7 @@ class ModelFile:
 
 
 def read(path: Path) -> ModelFile:
-    """The supervised model in a file. Raises ModelError where it is missing, cut, damaged or of another kind."""
+    """The supervised model in a file. Raises ModelError if it is missing, truncated, damaged or of another kind."""
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
     cursor = _Cursor(path)
@@ -186,16 +189,15 @@ def _read_dictionary(
     size, num_words, num_labels, _, num_kept = cursor.unpack("iiiqq", "head of the dictionary")
     if num_words < 0 or num_labels <= 0 or size != num_words + num_labels or num_kept < NOT_PRUNED:
         cursor.fail(f"a dictionary of {size} entries with {num_words} words and {num_labels} labels")
-    # An entry takes at least 10 bytes: so a damaged size can't ask for more memory than the file has.
+    # An entry takes at least 10 bytes, so a damaged size can't allocate more memory than the file has.
     if size > (cursor.size - cursor.offset) // 10:
-        cursor.fail("the dictionary does not fit")
+        cursor.fail("the file ends within the dictionary")
     entries: list[bytes] = []
     label_counts: list[int] = []
-    view = memoryview(cursor.bytes.data)
     for number in range(size):
-        end = _find_zero(view, cursor.offset)
+        end = cursor.map.find(b"\0", cursor.offset)
         if end < 0:
-            cursor.fail("a word without end")
+            cursor.fail("a word without an end")
         entry = cursor.take(end - cursor.offset, "word").tobytes()
         cursor.offset += 1
         count, kind = cursor.unpack("qB", "entry of the dictionary")
@@ -207,7 +209,7 @@ def _read_dictionary(
         if kind:
             label_counts.append(count)
     if len(set(entries)) != size:
-        cursor.fail("a word stands twice in the dictionary")
+        cursor.fail("a word is in the dictionary twice")
     try:
         labels = [entry.decode() for entry in entries[num_words:]]
     except UnicodeDecodeError:
@@ -225,17 +227,6 @@ def _read_dictionary(
     if (kept >= 0).sum() != num_kept:
         cursor.fail("a bucket is kept twice")
     return entries[:num_words], labels, label_counts, kept
-
-
-def _find_zero(view: memoryview, start: int) -> int:
-    """Offset of the next zero byte, or -1. Looks in pieces: words are short, and the file may be huge."""
-    step = 64
-    while start < len(view):
-        found = view[start : start + step].tobytes().find(0)
-        if found >= 0:
-            return start + found
-        start, step = start + step, 2 * step
-    return -1
 
 
 def _read_matrix(cursor: _Cursor, quantised: bool, num_rows: int, dim: int, what: str) -> Matrix:

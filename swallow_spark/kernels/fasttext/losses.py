@@ -1,7 +1,7 @@
-"""From the mean of a text's rows to the probabilities of its labels, for each of fastText's losses.
+"""The probabilities of labels from the mean of a text's rows, for each of fastText's losses.
 
-All of them give what fastText's `predict(k=-1)` gives. It takes the logarithm of p + 1e-5 and its exponential again, so
-1e-5 is added to each probability, or along the branches of hierarchical softmax to each factor.
+The results equal fastText's `predict(k=-1)`. It takes the logarithm of p + 1e-5 and the exponential of that, so 1e-5 is
+added to each probability, and in hierarchical softmax to the factor of each branch.
 """
 
 from typing import Any, Final
@@ -11,17 +11,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 ARTEFACT: Final = 1e-5
-LEAST_LOGARITHM: Final = np.float32(
-    np.log(ARTEFACT)
-)  # of a branch: fastText looks no further along one that is less probable
+LEAST_LOGARITHM: Final = np.float32(np.log(ARTEFACT))  # fastText does not follow a branch that is less probable
 SIGMOID_STEPS: Final = 512  # one-vs-all reads its sigmoid from a table over -SIGMOID_END..SIGMOID_END
 SIGMOID_END: Final = 8
 
 
 @njit(cache=True, nogil=True)
 def dot_products(means: NDArray[Any], output: NDArray[np.float32], result: NDArray[Any]) -> None:
-    """result[i, k] = means[i] . output[k], one addition after the other in the type of `result`; means may have further
-    columns."""
+    """result[i, k] = means[i] . output[k], added in order in the type of `result`; means may have more columns."""
     for i in range(len(means)):
         for k in range(len(output)):
             result[i, k] = 0
@@ -44,8 +41,8 @@ def softmax(logits: NDArray[np.float64], result: NDArray[np.float32]) -> None:
 def huffman_children(counts: list[int]) -> NDArray[np.int32]:
     """int32 (labels - 1, 2): the children of each inner node of the Huffman tree over the labels' counts.
 
-    Nodes 0 to labels - 1 are the labels, the others follow in the order in which they are made, the root last. Labels
-    come by descending count, as fastText sorts them; of a label and a node of equal weight the node goes first.
+    Nodes 0 to labels - 1 are the labels; the others follow in the order of creation, the root last. Labels come by
+    descending count, as fastText sorts them; between a label and a node of equal weight the node goes first.
     """
     weights = list(counts)
     label, inner = len(counts) - 1, len(counts)
@@ -62,8 +59,8 @@ def huffman_children(counts: list[int]) -> NDArray[np.int32]:
 
 @njit(cache=True, nogil=True)
 def hierarchical_softmax(logits: NDArray[np.float64], children: NDArray[np.int32], result: NDArray[np.float32]) -> None:
-    """logits (n, inner nodes): of going to a node's second child. Labels too improbable for fastText get 0; it reckons
-    in single precision, which decides that where a branch has all of the probability."""
+    """logits (n, inner nodes): of taking a node's second child. Labels too improbable for fastText get 0. Computed in
+    single precision, which matters if one branch has all of the probability."""
     num_labels = len(children) + 1
     logarithms = np.zeros(2 * num_labels - 1, np.float32)
     for i in range(len(logits)):
@@ -81,8 +78,8 @@ def hierarchical_softmax(logits: NDArray[np.float64], children: NDArray[np.int32
 
 
 def one_vs_all(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """logits float32 (n, labels). fastText rounds them down to a step of its table, 1/32 wide, so that this sees the
-    last bit of a sum: logits have to be computed in its precision and order."""
+    """logits float32 (n, labels). fastText rounds them down to a step of its table, 1/32 wide, so the last bit of a sum
+    can change the result: compute logits in fastText's precision and order."""
     steps = np.arange(SIGMOID_STEPS + 1, dtype=np.float32) * np.float32(2 * SIGMOID_END / SIGMOID_STEPS)
     table = (1.0 / (1.0 + np.exp(-(steps - np.float32(SIGMOID_END)).astype(np.float64)))).astype(np.float32)
     width = np.float32(SIGMOID_STEPS / (2 * SIGMOID_END))

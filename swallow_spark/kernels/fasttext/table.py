@@ -1,7 +1,7 @@
-"""A classifier as a file that processes map: its arrays lie in it as they are used, so a machine holds them once.
+"""A classifier as a memory-mapped file, so that all processes of a machine share one copy of its arrays.
 
-The file is an Arrow IPC file of one row, a list for each array; the rest is in the metadata of its schema, with a sum
-of the arrays: a file in no manifest has to tell by itself that it is whole.
+It is an Arrow IPC file of one row, with a list for each array. The rest is in the metadata of its schema, including a
+checksum of the arrays: the file is in no manifest, so it must show by itself that it is complete.
 """
 
 import json
@@ -22,7 +22,7 @@ _DESCRIPTION: Final = b"swallow_spark.classifier"
 
 @dataclass(frozen=True)
 class Table:
-    """What scoring needs of a model. Its arrays can't be written to."""
+    """What scoring needs of a model. Its arrays are read-only."""
 
     labels: list[str]
     label_counts: list[int]
@@ -33,17 +33,17 @@ class Table:
     maxn: int
     word_ngrams: int
     entries: NDArray[np.uint8]
-    """The words, then the labels, one after the other; see `fasttext_features.index_entries` for these four."""
+    """The words, then the labels, concatenated; see `features.index_entries` for these four."""
     entry_offsets: NDArray[np.int64]
     entry_hashes: NDArray[np.int64]
     slots: NDArray[np.int32]
     kept: NDArray[np.int32]
-    """Empty, or for each bucket its row after the words', -1 where it was pruned."""
+    """Empty, or for each hash bucket its row after those of the words, -1 if it was pruned."""
     rows: NDArray[np.float32]
-    """(words + buckets + 1, width): the last one is 0, and so are columns beyond those needed."""
+    """(words + hash buckets + 1, width): the last row and unused columns are 0."""
     num_logits: int
     output: NDArray[np.float32]
-    """(logits, dim), or (0, 0) where it has been multiplied into the rows."""
+    """(logits, dim), or (0, 0) if it has been multiplied into the rows."""
 
     def __post_init__(self) -> None:
         for array in _arrays(self).values():
@@ -59,10 +59,8 @@ def write_table(table: Table, path: Path) -> None:
     """Writes the file that `map_table` opens."""
     arrays = _arrays(table)
     rest = {field.name: getattr(table, field.name) for field in fields(table) if field.name not in arrays}
-    description = rest | {
-        "shapes": {name: array.shape for name, array in arrays.items()},
-        "crc32": _sum(arrays.values()),
-    }
+    shapes = {name: array.shape for name, array in arrays.items()}
+    description = rest | {"shapes": shapes, "crc32": _sum(arrays.values())}
     columns = []
     for array in arrays.values():
         values = pa.array(array.ravel())
@@ -74,7 +72,7 @@ def write_table(table: Table, path: Path) -> None:
 
 
 def map_table(path: Path) -> Table:
-    """The table in a file, whose pages are shared by all processes that map it. Raises ModelError for a damaged one."""
+    """The table in a file; all processes that map it share its memory. Raises ModelError if it is damaged."""
     try:
         with pa.memory_map(str(path)) as file:
             batch = pa.ipc.open_file(file).get_batch(0)
@@ -87,9 +85,9 @@ def map_table(path: Path) -> Table:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         if is_shortage(error):
             raise
-        raise ModelError(f"{path}: damaged; delete it, and score again: {error}") from None
+        raise ModelError(f"{path}: damaged ({error}); delete it and score again") from None
     if _sum(arrays.values()) != expected:
-        raise ModelError(f"{path}: damaged (its sum is another one); delete it, and score again")
+        raise ModelError(f"{path}: damaged (wrong checksum); delete it and score again")
     return Table(**description, **arrays)
 
 

@@ -1,8 +1,8 @@
-"""The sum of rows for models on n-grams of 2 and 3 characters and no n-grams of words, which Swallow's are.
+"""The sum of rows for models with n-grams of 2 and 3 characters and no word n-grams, as Swallow's models are.
 
-The tokens of a text follow each other as one stream of characters, `<` and `>` around each; every character begins a
-2-gram and a 3-gram. So the hashes are found without a branch, many at once in the registers of the processor, and what
-reaches beyond the end of a token falls on a row of zeros. `fasttext_features` has the rules for all models.
+A text is one stream of characters: its tokens in order, each in `<` and `>`. Every character begins a 2-gram and a
+3-gram, so the hashes are computed without branches in vector code; n-grams that reach beyond the end of a token get a
+row of zeros. `features` has the rules for all models.
 """
 
 from typing import Any, Final
@@ -15,6 +15,9 @@ from swallow_spark.kernels.fasttext.features import (
     END_OF_LINE,
     FNV_OFFSET,
     LABEL_PREFIX,
+    Hashes,
+    Inputs,
+    Numbers,
     find_entry,
     hash_bytes,
     is_blank,
@@ -22,6 +25,7 @@ from swallow_spark.kernels.fasttext.features import (
     starts_with,
     step,
 )
+from swallow_spark.kernels.text.utf8 import Bytes, Offsets
 
 CHARS_AT_ONCE: Final = 512
 LOOK_AHEAD: Final = 2  # characters after the one that a 3-gram begins with
@@ -29,7 +33,7 @@ LOOK_AHEAD: Final = 2  # characters after the one that a 3-gram begins with
 
 @njit(cache=True, nogil=True, inline="always")
 def _add_char(h: Any, char: Any) -> Any:
-    """The hash with the 1 to 4 bytes of a character added: the first is the lowest; no byte behind it is 0."""
+    """The hash with the 1 to 4 bytes of a character added: the first byte is the lowest, no later one is 0."""
     h = step(h, char)
     h = step(h, char >> np.uint32(8)) if char > np.uint32(0xFF) else h
     h = step(h, char >> np.uint32(16)) if char > np.uint32(0xFFFF) else h
@@ -37,7 +41,7 @@ def _add_char(h: Any, char: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _hash(chars: NDArray[np.uint32], count: int, two: NDArray[np.uint32], three: NDArray[np.uint32]) -> None:
+def _hash(chars: Hashes, count: int, two: Hashes, three: Hashes) -> None:
     """Hashes of the 2-gram and the 3-gram that begin with each of the first `count` characters."""
     for k in range(count):
         h = _add_char(np.uint32(FNV_OFFSET), chars[k])
@@ -48,19 +52,12 @@ def _hash(chars: NDArray[np.uint32], count: int, two: NDArray[np.uint32], three:
 
 @njit(cache=True, nogil=True)
 def _number(
-    two: NDArray[np.uint32],
-    three: NDArray[np.uint32],
-    word_rows: NDArray[np.int32],
-    count: int,
-    num_buckets: int,
-    kept: NDArray[np.int32],
-    num_words: int,
-    zero_row: int,
-    numbers: NDArray[np.int32],
+    two: Hashes, three: Hashes, word_rows: Numbers, count: int, inputs: Inputs, zero_row: int, numbers: Numbers
 ) -> int:
-    """The rows of the first `count` characters' n-grams, two for each, in fastText's order; returns how many of them
-    are features. `word_rows` is negative inside a token; at its end it is the row of the word that follows."""
-    for k in range(count):  # first what needs no table: many at once
+    """Writes the rows of the first `count` characters' n-grams, two for each, in fastText's order; returns how many of
+    them are features. `word_rows` is negative inside a token; at its end it is the row of the next word."""
+    _, _, _, _, num_words, _, num_buckets, kept = inputs
+    for k in range(count):  # what needs no table first: vector code
         numbers[2 * k] = remainder(two[k], num_buckets)
         numbers[2 * k + 1] = remainder(three[k], num_buckets)
     found = 0
@@ -78,13 +75,11 @@ def _number(
 
 
 @njit(cache=True, nogil=True)
-def _add(
-    rows: NDArray[np.float32], numbers: NDArray[np.int32], count: int, total: NDArray[Any], in_order: bool
-) -> None:
+def _add(rows: NDArray[np.float32], numbers: Numbers, count: int, total: NDArray[Any], in_order: bool) -> None:
     """Adds the rows of `count` characters to `total`; `in_order`: one by one, as fastText does.
 
-    The widths of Swallow's classifiers keep their sums in registers; of a single column 2-grams and 3-grams are added
-    apart, so that an addition need not wait for the one before.
+    The widths of Swallow's classifiers keep their sums in registers. For a single column 2-grams and 3-grams are added
+    separately, so that an addition need not wait for the previous one.
     """
     if len(total) == 1 and not in_order:
         a, b = 0.0, 0.0
@@ -95,7 +90,7 @@ def _add(
     elif len(total) == 4:
         s0, s1, s2, s3 = total[0], total[1], total[2], total[3]
         for i in range(2 * count):
-            number = np.uint32(numbers[i])  # of no sign: so LLVM sees that the four lie side by side
+            number = np.uint32(numbers[i])  # unsigned: so LLVM sees that the four are adjacent
             s0 += rows[number, 0]
             s1 += rows[number, 1]
             s2 += rows[number, 2]
@@ -110,24 +105,13 @@ def _add(
 
 @njit(cache=True, nogil=True)
 def sum_bigrams_and_trigrams(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    entry_data: NDArray[np.uint8],
-    entry_offsets: NDArray[np.int64],
-    entry_hashes: NDArray[np.int64],
-    slots: NDArray[np.int32],
-    num_words: int,
-    rows: NDArray[np.float32],
-    num_buckets: int,
-    kept: NDArray[np.int32],
-    in_order: bool,
-    sums: NDArray[Any],
-    counts: NDArray[np.int64],
+    data: Bytes, offsets: Offsets, inputs: Inputs, in_order: bool, sums: NDArray[Any], counts: Offsets
 ) -> None:
-    """`fasttext_features.sum_features` for minn 2, maxn 3 and single words. The last of `rows` is the one of zeros.
+    """`features.sum_features` for minn 2, maxn 3 and single words. The last row of `inputs` must be zeros.
 
     `in_order`: rows are added one by one in fastText's order, so that float32 `sums` are fastText's to the last bit.
     """
+    entry_data, entry_offsets, entry_hashes, slots, num_words, rows, _, _ = inputs
     zero_row = len(rows) - 1
     longest = len(END_OF_LINE)  # in bytes, of the tokens that are looked up
     for entry in range(len(entry_hashes)):
@@ -143,7 +127,7 @@ def sum_bigrams_and_trigrams(
     for document in range(len(counts)):
         position, end = offsets[document], offsets[document + 1]
         total = sums[document]
-        chars[0], word_rows[0] = 0, zero_row  # as if a token had ended: a place for the row of the first word
+        chars[0], word_rows[0] = 0, zero_row  # as after a token: room for the row of the first word
         n = 1
         while True:
             while position < end and is_blank(data[position]):
@@ -173,9 +157,7 @@ def sum_bigrams_and_trigrams(
                 n += 1
                 if n >= CHARS_AT_ONCE:
                     _hash(chars, n - LOOK_AHEAD, two, three)
-                    counts[document] += _number(
-                        two, three, word_rows, n - LOOK_AHEAD, num_buckets, kept, num_words, zero_row, numbers
-                    )
+                    counts[document] += _number(two, three, word_rows, n - LOOK_AHEAD, inputs, zero_row, numbers)
                     _add(rows, numbers, n - LOOK_AHEAD, total, in_order)
                     for i in range(LOOK_AHEAD):
                         chars[i], word_rows[i] = chars[n - LOOK_AHEAD + i], word_rows[n - LOOK_AHEAD + i]
@@ -183,7 +165,7 @@ def sum_bigrams_and_trigrams(
                 if position == end:
                     break
                 char = np.uint32(data[position])
-                if 0xE0 <= char < 0xF0 and position + 3 <= end:  # first: kana and kanji are of this kind
+                if 0xE0 <= char < 0xF0 and position + 3 <= end:  # first, as kana and kanji are like this
                     char |= np.uint32(data[position + 1]) << np.uint32(8)
                     char |= np.uint32(data[position + 2]) << np.uint32(16)
                     position += 3
@@ -199,5 +181,5 @@ def sum_bigrams_and_trigrams(
             n += 1
         chars[n], chars[n + 1], word_rows[n] = 0, 0, zero_row
         _hash(chars, n, two, three)
-        counts[document] += _number(two, three, word_rows, n, num_buckets, kept, num_words, zero_row, numbers)
+        counts[document] += _number(two, three, word_rows, n, inputs, zero_row, numbers)
         _add(rows, numbers, n, total, in_order)

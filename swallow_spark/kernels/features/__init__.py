@@ -1,7 +1,6 @@
 """Features: numbers measured on a text, with the names and definitions of Swallow's rules. Thresholds are elsewhere.
 
-To add one, write a module with a `FEATURE` beside these and list it in `FEATURES`. Those of other pipelines have a
-group, and are measured where it is asked for.
+To add one, write a module with a `FEATURE` and list it in `FEATURES`. Features of other pipelines have a group.
 """
 
 from collections import Counter
@@ -15,7 +14,7 @@ from swallow_spark.kernels.features.texts import Feature, Texts, without_blank_l
 from swallow_spark.kernels.text.ngwords import Matcher
 
 VERSION: Final = 1
-"""Of what is done to texts before any feature is computed: decoding and leaving out blank lines."""
+"""Of the steps before all features: decoding and removing blank lines."""
 
 FEATURES: Final[tuple[Feature, ...]] = (
     letters.FEATURE,
@@ -33,7 +32,7 @@ def _schema(features: tuple[Feature, ...]) -> pa.Schema:
     names = Counter([feature.name for feature in features])
     columns = Counter([field.name for feature in features for field in feature.schema])
     if doubled := [name for name, times in (names + columns).items() if times > 1]:
-        raise ValueError(f"features that have the same name: {', '.join(doubled)}")
+        raise ValueError(f"features with the same name: {', '.join(doubled)}")
     return pa.schema([field for feature in features for field in feature.schema])
 
 
@@ -41,19 +40,19 @@ SCHEMA: Final = _schema(FEATURES)
 """The columns of `measure`: counts are int32, fractions float64."""
 
 GROUPS: Final = tuple(dict.fromkeys(feature.group for feature in FEATURES if feature.group))
-"""Features that are measured only where they are asked for."""
+"""Groups of features that are measured on request only."""
 
 LISTS: Final = {field.name: feature.list for feature in FEATURES if feature.list for field in feature.schema}
-"""Column -> the list that it is measured with, by its key in the section [features]."""
+"""Column -> the list that it needs, by its key in the section [features]."""
 
 
 def versions(groups: Collection[str] = ()) -> dict[str, int]:
-    """What the values depend on beside the text and the lists, for fingerprints."""
+    """What the values depend on besides the text and the lists, for fingerprints."""
     return {"features": VERSION, **{f"features.{feature.name}": feature.version for feature in _measured(groups)}}
 
 
 def group_of(column: str) -> str | None:
-    """The group that a column is measured with; None where it always is. Raises KeyError where there is no such one."""
+    """The group of a column; None if it is always measured. Raises KeyError for an unknown column."""
     return {field.name: feature.group for feature in FEATURES for field in feature.schema}[column]
 
 
@@ -66,10 +65,9 @@ def measure(
 ) -> pa.RecordBatch:
     """All features of each text of a (large_)string array: a batch of `SCHEMA`, one row for each text.
 
-    `blank_lines="drop"` measures the texts without lines that are empty or blank; "keep" measures them as they stand,
-    as Swallow's code does. `lists` are those of LISTS, as in `ng_words=Matcher(["…"])`. Null are the features of lists
-    that aren't given, and of groups that aren't in `groups`. Nulls count as empty texts. Raises ValueError for a group
-    or list that there isn't.
+    `blank_lines="drop"` measures the texts without empty and blank lines; "keep" measures them unchanged, as Swallow's
+    code does. `lists` are those of LISTS, as in `ng_words=Matcher(["…"])`. Features of lists that aren't given and of
+    groups that aren't in `groups` are null. Nulls count as empty texts. Raises ValueError for an unknown group or list.
     """
     if unknown := set(lists) - set(LISTS.values()):
         known = ", ".join(LISTS.values())

@@ -1,5 +1,5 @@
-"""How well a text is compressed: repetitive text well, random characters badly. Measured only with the group
-`compression`, since it takes longer than all else together."""
+"""How well a text compresses: repetitive text well, random characters badly. Measured only with the group
+`compression`, since it takes longer than all other features together."""
 
 import zlib
 from typing import Final
@@ -24,5 +24,5 @@ FEATURE: Final = Feature(
     group="compression",
     schema=pa.schema(optional_ratios("compression_ratio")),
     compute=_compute,
-    meanings={"compression_ratio": "Bytes of the text in UTF-8 by those that zlib (level 6) compresses it to."},
+    meanings={"compression_ratio": "Bytes of the text in UTF-8 divided by its size after zlib (level 6)."},
 )

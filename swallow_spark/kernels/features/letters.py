@@ -1,4 +1,4 @@
-"""How many characters of which script."""
+"""The number of characters in each script."""
 
 from typing import Final
 
@@ -26,39 +26,31 @@ def num_japanese_letters(texts: Texts) -> npt.NDArray[np.int64]:
     return japanese
 
 
+_COUNTS: Final = {
+    "num_letters": "All characters.",
+    "num_hiragana_letters": "Hiragana: U+3041-3096.",
+    "num_katakana_letters": "Katakana: U+30A1-30FA.",
+    "num_kanji_letters": "Kanji: 々〇〻, U+3400-9FFF, U+F900-FAFF, U+20000-2FFFF.",
+    "num_kuten": "。．！？",
+    "num_toten": "、，",
+    "num_japanese_letters": "Japanese letters: the sum of these five. They lack ー, ・, ゝ and half-width kana.",
+}
+_FRACTIONS: Final = {
+    **{f"{kind}_fraction": f"Share of {kind} among the Japanese letters." for kind in _KINDS},
+    "japanese_fraction": "Share of Japanese letters among all characters.",
+}
 FEATURE: Final = Feature(
     name="letters",
     version=1,
-    schema=pa.schema(
-        counts(
-            "num_letters",
-            "num_hiragana_letters",
-            "num_katakana_letters",
-            "num_kanji_letters",
-            "num_kuten",
-            "num_toten",
-            "num_japanese_letters",
-        )
-        + ratios(*(f"{kind}_fraction" for kind in _KINDS), "japanese_fraction")
-    ),
+    schema=pa.schema(counts(*_COUNTS) + ratios(*_FRACTIONS)),
     compute=_compute,
-    meanings={
-        "num_letters": "All characters.",
-        "num_hiragana_letters": "Hiragana: U+3041-3096.",
-        "num_katakana_letters": "Katakana: U+30A1-30FA.",
-        "num_kanji_letters": "Kanji: 々〇〻, U+3400-9FFF, U+F900-FAFF, U+20000-2FFFF.",
-        "num_kuten": "。．！？",
-        "num_toten": "、，",
-        "num_japanese_letters": "Japanese letters: the sum of these five. They lack ー, ・, ゝ and half-width kana.",
-        **{f"{kind}_fraction": f"Share of {kind} among the Japanese letters." for kind in _KINDS},
-        "japanese_fraction": "Share of Japanese letters among all characters.",
-    },
+    meanings=_COUNTS | _FRACTIONS,
 )
 
 
 @njit(cache=True, nogil=True)
 def _count(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-    """int64 (kinds, texts). ー, ・, ゝ and half-width kana are none of them."""
+    """int64 (kinds, texts)."""
     n = offsets.size - 1
     result = np.zeros((5, n), np.int64)
     for i in range(n):

@@ -1,7 +1,4 @@
-"""How the lines of a text end, begin and repeat: the rules of Gopher, C4 and FineWeb, for Japanese text as well.
-
-Lines are those that aren't blank, without the blanks around them. Measured only with the group `lines`.
-"""
+"""How the lines of a text, without blanks around them, begin, end and repeat: rules of Gopher, C4 and FineWeb."""
 
 from typing import Final
 
@@ -17,7 +14,7 @@ from swallow_spark.kernels.text.utf8 import Codes, Offsets
 SHORT_CHARS: Final = 30  # FineWeb's short_line_length
 
 TERMINAL: Final = frozenset(map(ord, "。．！？.!?…」』”’\"'"))
-"""What ends a line that is a sentence: C4's marks and the Japanese ones; closing quotation marks count, as in C4."""
+"""The last character of a line that is a sentence: C4's marks, including quotation marks, and the Japanese ones."""
 
 BULLETS: Final = frozenset(map(ord, "・•‣◦●○◎■□▪▫◆◇▶►※＊*－-"))
 
@@ -39,29 +36,21 @@ def _compute(texts: Texts) -> list[Column]:
     ]
 
 
+_MEANINGS: Final = {
+    "terminal_punctuation_line_fraction": "Share of lines that end in one of 。．！？.!?…」』”’\"'",
+    "short_line_fraction": "Share of lines of at most 30 characters.",
+    "duplicate_line_fraction_in_character": "Characters of lines that repeat an earlier one, divided by those of all.",
+    "bullet_line_fraction": "Share of lines that begin with one of ・•‣◦●○◎■□▪▫◆◇▶►※＊*－-",
+    "ellipsis_line_fraction": "Share of lines that end in …, or in three or more of . or ・",
+    "symbol_fraction": "# (half and full width) and ellipses, divided by characters that aren't blank.",
+}
 FEATURE: Final = Feature(
     name="lines",
     version=1,
     group="lines",
-    schema=pa.schema(
-        optional_ratios(
-            "terminal_punctuation_line_fraction",
-            "short_line_fraction",
-            "duplicate_line_fraction_in_character",
-            "bullet_line_fraction",
-            "ellipsis_line_fraction",
-            "symbol_fraction",
-        )
-    ),
+    schema=pa.schema(optional_ratios(*_MEANINGS)),
     compute=_compute,
-    meanings={
-        "terminal_punctuation_line_fraction": "Share of lines that end in one of 。．！？.!?…」』”’\"'",
-        "short_line_fraction": "Share of lines of at most 30 characters.",
-        "duplicate_line_fraction_in_character": "Characters of lines that repeat an earlier one, among those of all.",
-        "bullet_line_fraction": "Share of lines that begin with one of ・•‣◦●○◎■□▪▫◆◇▶►※＊*－-",
-        "ellipsis_line_fraction": "Share of lines that end in …, or in three or more of . or ・",
-        "symbol_fraction": "# (half and full width) and ellipses, by characters that aren't blank.",
-    },
+    meanings=_MEANINGS,
 )
 
 
@@ -75,7 +64,7 @@ def _is_one_of(code: int, codes: Codes) -> bool:
 
 @njit(cache=True, nogil=True, inline="always")
 def _ellipsis_at(codes: Codes, at: int, end: int) -> int:
-    """The length of the ellipsis that begins there: one …, or three or more . or ・ in a row; 0 where none does."""
+    """The length of the ellipsis at `at`: one …, or three or more . or ・ in a row; 0 if there is none."""
     c = codes[at]
     if c == 0x2026:
         return 1
@@ -90,7 +79,7 @@ def _ellipsis_at(codes: Codes, at: int, end: int) -> int:
 @njit(cache=True, nogil=True)
 def _measure(codes: Codes, offsets: Offsets, terminal: Codes, bullets: Codes) -> npt.NDArray[np.int64]:
     """int64 (9, texts): lines; those that end in terminal punctuation, are short, begin with a bullet, end in an
-    ellipsis; their characters, those of lines that were there before; hash signs and ellipses; characters not blank."""
+    ellipsis; characters of all lines, of repeated lines; hash signs and ellipses; characters that aren't blank."""
     n = offsets.size - 1
     result = np.zeros((9, n), np.int64)
     room = 0 if n == 0 else np.diff(offsets).max()

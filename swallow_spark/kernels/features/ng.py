@@ -1,4 +1,4 @@
-"""How much of a text are NG expressions, such as obscene words of a list that the user names."""
+"""The share of NG expressions in a text, such as obscene words of a list that the user configures."""
 
 from typing import Final
 
@@ -18,5 +18,5 @@ FEATURE: Final = Feature(
     schema=pa.schema(optional_ratios("ng_fraction")),
     compute=_compute,
     list="ng_words",
-    meanings={"ng_fraction": "Characters of NG expressions, by Japanese letters; null without `features.ng_words`."},
+    meanings={"ng_fraction": "Characters of NG expressions per Japanese letter; null without `features.ng_words`."},
 )

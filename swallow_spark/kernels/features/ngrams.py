@@ -1,8 +1,7 @@
-"""How often character n-grams come again, over the whole text with its line breaks.
+"""Repeated character n-grams over the whole text, including line breaks.
 
-Counting is exact: an n-gram is known by the number of its first n - 1 characters and its last character, which a hash
-table compares in full. An n-gram that begins like no other is not looked at again for longer n, so most of a text's
-positions drop out after two or three steps.
+Counting is exact: an n-gram is identified by the number of its first n - 1 characters and its last character, which a
+hash table compares in full. Positions with a unique n-gram are skipped for longer n: most after two or three steps.
 """
 
 from typing import Final
@@ -29,45 +28,32 @@ def _compute(texts: Texts) -> list[Column]:
     ]
 
 
+_MEANINGS: Final = {
+    f"{name.format(n)}_fraction": meaning.format(n)
+    for name, lengths, meaning in (
+        ("top_{}gram_character", _TOP, "Occurrences of the most frequent {}-gram among all occurrences."),
+        ("duplicate_{}gram_character", _DUPLICATE, "Share of distinct {}-grams that occur more than once."),
+        ("duplicate_{}gram_occurrence", _DUPLICATE, "Occurrences of {}-grams that occur more than once, among all."),
+    )
+    for n in lengths
+}
 FEATURE: Final = Feature(
     name="ngrams",
     version=1,
-    schema=pa.schema(
-        ratios(
-            *(f"top_{n}gram_character_fraction" for n in _TOP),
-            *(f"duplicate_{n}gram_character_fraction" for n in _DUPLICATE),
-            *(f"duplicate_{n}gram_occurrence_fraction" for n in _DUPLICATE),
-        )
-    ),
+    schema=pa.schema(ratios(*_MEANINGS)),
     compute=_compute,
-    meanings={
-        **{
-            f"top_{n}gram_character_fraction": f"Occurrences of the most frequent {n}-gram among all occurrences."
-            for n in _TOP
-        },
-        **{
-            f"duplicate_{n}gram_character_fraction": f"Share of distinct {n}-grams that occur more than once."
-            for n in _DUPLICATE
-        },
-        **{
-            f"duplicate_{n}gram_occurrence_fraction": f"Occurrences of {n}-grams that occur more than once, among all."
-            for n in _DUPLICATE
-        },
-    },
+    meanings=_MEANINGS,
 )
 
 
 @njit(cache=True, nogil=True)
 def _count(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-    """int64 (5, lengths, texts), for n-grams of 2 to 10 characters:
-
-    occurrences in all, of the most frequent one, distinct ones, distinct ones that occur more than once, and the
-    occurrences of these.
-    """
+    """int64 (5, lengths, texts), for n-grams of 2 to 10 characters: all occurrences, occurrences of the most frequent,
+    distinct ones, distinct ones that occur more than once, and the occurrences of these."""
     n = offsets.size - 1
     result = np.zeros((5, 9, n), np.int64)
     room = 0 if n == 0 else np.diff(offsets).max()
-    places = np.empty(room, np.int64)  # where the n-grams begin that may come again ...
+    places = np.empty(room, np.int64)  # where n-grams begin that may be repeated ...
     numbers = np.empty(room, np.int64)  # ... and the number of each: equal for equal ones
     times = np.empty(room, np.int64)  # by number
     keys = np.empty(room, np.uint64)  # by number

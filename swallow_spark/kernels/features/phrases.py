@@ -1,4 +1,4 @@
-"""How often the phrases of a list occur, of which one is enough to reject a page."""
+"""How often the phrases of a list occur; one can be enough to reject a page."""
 
 from typing import Final
 
@@ -17,5 +17,5 @@ FEATURE: Final = Feature(
     schema=pa.schema([pa.field("num_phrases", pa.int32())]),
     compute=_compute,
     list="phrases",
-    meanings={"num_phrases": "Phrases of the configured list; null without `features.phrases`."},
+    meanings={"num_phrases": "Occurrences of the phrases of the configured list; null without `features.phrases`."},
 )

@@ -1,4 +1,4 @@
-"""How much of a text are paragraphs and sentences that were there before (Rae et al. 2021, section A.1.1)."""
+"""The share of repeated paragraphs and sentences in a text (Rae et al. 2021, section A.1.1)."""
 
 from typing import Final
 
@@ -21,30 +21,24 @@ def _compute(texts: Texts) -> list[Column]:
     ]
 
 
+_MEANINGS: Final = {
+    "duplicate_paragraph_fraction": "Share of paragraphs that repeat an earlier one.",
+    "duplicate_paragraph_fraction_in_character": "The same, weighted by length.",
+    "duplicate_sentence_fraction": "Share of sentences that repeat an earlier one.",
+    "duplicate_sentence_fraction_in_character": "The same, weighted by length.",
+}
 FEATURE: Final = Feature(
     name="repetition",
     version=1,
-    schema=pa.schema(
-        ratios(
-            "duplicate_paragraph_fraction",
-            "duplicate_paragraph_fraction_in_character",
-            "duplicate_sentence_fraction",
-            "duplicate_sentence_fraction_in_character",
-        )
-    ),
+    schema=pa.schema(ratios(*_MEANINGS)),
     compute=_compute,
-    meanings={
-        "duplicate_paragraph_fraction": "Share of paragraphs that repeat an earlier one.",
-        "duplicate_paragraph_fraction_in_character": "The same, weighted by length.",
-        "duplicate_sentence_fraction": "Share of sentences that repeat an earlier one.",
-        "duplicate_sentence_fraction_in_character": "The same, weighted by length.",
-    },
+    meanings=_MEANINGS,
 )
 
 
 @njit(cache=True, nogil=True)
 def repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes: Offsets) -> tuple[int, int]:
-    """Of the pieces `codes[bounds[k] : bounds[k + 1]]`: how many equal an earlier one, and their length in all.
+    """How many of the pieces `codes[bounds[k] : bounds[k + 1]]` equal an earlier one, and the sum of their lengths.
 
     Pieces of equal hash are compared character by character. `table` needs 4 * number entries (or 1), `hashes` number.
     """
@@ -79,7 +73,7 @@ def repeats(codes: Codes, bounds: Offsets, number: int, table: Offsets, hashes: 
 
 @njit(cache=True, nogil=True)
 def _measure(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-    """int64 (2, 4, texts): of paragraphs and of sentences, their number, the repeats, and the same in characters."""
+    """int64 (2, 4, texts): for paragraphs and for sentences, their number, the repeats, and the same in characters."""
     n = offsets.size - 1
     result = np.zeros((2, 4, n), np.int64)
     room = 0 if n == 0 else np.diff(offsets).max()

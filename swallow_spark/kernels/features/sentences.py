@@ -1,4 +1,4 @@
-"""How long sentences are, and how many break off in an ellipsis; and what sentences and paragraphs are."""
+"""The length of sentences and how many end in an ellipsis; also how texts are split into sentences and paragraphs."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ FEATURE: Final = Feature(
     meanings={
         "avg_sentence_length": "Average length of a sentence.",
         "max_sentence_length": "Length of the longest sentence; 0 if there is none (the v1 code stops with an error).",
-        "num_sentences_ending_with_ellipsis": "Sentences whose last character, blanks taken away, is ・ or ….",
+        "num_sentences_ending_with_ellipsis": "Sentences whose last character that isn't blank is ・ or ….",
         "ellipsis_fraction": "Share of these sentences.",
     },
 )
@@ -38,12 +38,12 @@ FEATURE: Final = Feature(
 
 @njit(cache=True, nogil=True)
 def split(codes: Codes, kept: Codes, sentences: Offsets, paragraphs: Offsets) -> tuple[int, int]:
-    """Splits a text into sentences and paragraphs; gives the number of each.
+    """Splits a text into sentences and paragraphs; returns the number of each.
 
-    A line is cut into sentences: a longest non-empty run of characters other than 。．！？!? and at most one of these.
-    A paragraph is the sentences of a line joined again, so a mark that ends no sentence is in neither. The characters
-    go to `kept`; sentence k is `kept[sentences[k] : sentences[k + 1]]`, paragraphs alike. The arrays need room for
-    len(codes), len(codes) + 1 and len(codes) + 2 entries.
+    A sentence is a longest non-empty run of characters of a line other than 。．！？!? and at most one of these. A
+    paragraph is the joined sentences of a line, so a mark that ends no sentence is in neither. The characters go to
+    `kept`; sentence k is `kept[sentences[k] : sentences[k + 1]]`, likewise for paragraphs. The arrays need len(codes),
+    len(codes) + 1 and len(codes) + 2 entries.
     """
     size = num_sentences = num_paragraphs = 0
     sentences[0] = paragraphs[0] = 0
@@ -73,7 +73,7 @@ def split(codes: Codes, kept: Codes, sentences: Offsets, paragraphs: Offsets) ->
 
 @njit(cache=True, nogil=True)
 def _measure(codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-    """int64 (4, texts): number of sentences, their length in all, the longest, those that end in an ellipsis."""
+    """int64 (4, texts): number of sentences, their total length, the longest, those that end in an ellipsis."""
     n = offsets.size - 1
     result = np.zeros((4, n), np.int64)
     room = 0 if n == 0 else np.diff(offsets).max()

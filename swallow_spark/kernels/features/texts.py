@@ -1,4 +1,4 @@
-"""What every feature is computed from: a batch of texts, decoded once; and what a feature is."""
+"""The interface of features, and their input: a batch of texts, decoded once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +34,9 @@ class Texts:
 class Feature:
     """One or more numbers of a text that are computed together.
 
-    `version` goes up whenever a value changes for the same text. `compute` gives the columns of `schema`, in its order.
-    One with a `group` is measured only where that is asked for, and one with a `list` (the key in the section
-    [features] that names it) only where there is that list, as `Texts.lists[list]`; its columns are null elsewhere.
+    Raise `version` when a value changes for the same text. `compute` returns the columns of `schema`, in its order. A
+    feature with a `group` is measured on request only, one with a `list` (its key in the section [features]) only if
+    there is this list, in `Texts.lists[list]`; otherwise its columns are null.
     """
 
     name: str
@@ -55,34 +55,31 @@ def counts(*names: str) -> list[pa.Field]:
 
 
 def ratios(*names: str) -> list[pa.Field]:
-    """Fields of fractions and averages: float64, so that comparing with a threshold gives what Python gives."""
+    """Fields of fractions and averages: float64, so that they compare with thresholds as in Python."""
     return [pa.field(name, pa.float64(), nullable=False) for name in names]
 
 
 def optional_ratios(*names: str) -> list[pa.Field]:
-    """Fields of fractions and averages that are null where they weren't measured."""
+    """Fields of fractions and averages that are null if not measured."""
     return [pa.field(name, pa.float64()) for name in names]
 
 
 def ratio(numerators: npt.NDArray[Any], denominators: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """numerators / denominators in float64; 0 where a denominator is 0."""
+    """numerators / denominators in float64; 0 if a denominator is 0."""
     result = np.zeros(len(numerators), np.float64)
     np.divide(numerators, denominators, out=result, where=denominators != 0)
     return result
 
 
 def without_blank_lines(texts: Any) -> pa.Array:
-    """The texts (as large_string) without the lines that are empty or hold nothing but blanks (`str.isspace`).
-
-    Lines end at line feeds only. The lines that stay are joined by line feeds, none at the end.
-    """
+    """The texts (as large_string) without empty and blank lines (`str.isspace`) and without a line feed at the end."""
     data, offsets = _without_blank_lines(*utf8_buffers(texts))
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 @njit(cache=True, nogil=True, inline="always")
 def is_space(code: int) -> bool:
-    """What `str.isspace` and `str.strip` take for blank (Unicode 15: bidirectional WS, B, S, or category Zs)."""
+    """Whether `str.isspace` and `str.strip` treat it as blank (Unicode 15: bidirectional WS, B, S, or category Zs)."""
     if code < 0x80:
         return 0x09 <= code <= 0x0D or 0x1C <= code <= 0x20
     if code < 0x2000:

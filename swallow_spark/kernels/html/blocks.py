@@ -1,31 +1,15 @@
-"""A page's DOM, walked once, as blocks (the text of one paragraph, heading, list item, cell ...) and the block-level
-elements that hold them, each with what its tag and its names hint at. `maintext` makes the main text of them.
+"""A page's DOM, walked once, as blocks (the text of a paragraph, heading, list item, cell ...) and the block-level
+elements around them, each with a hint from its tag and names. `maintext` chooses the main text from them.
 """
 
 import re
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, create_tag
 
 from swallow_spark.kernels.html import wording
-
-__all__ = [
-    "ARTICLE",
-    "ARTICLE_BODY",
-    "BOILERPLATE",
-    "CUT",
-    "HIDDEN",
-    "MAIN",
-    "MAX_LINK_DENSITY",
-    "MAX_TEASER_WEIGHT",
-    "SIDEBAR",
-    "SPACE",
-    "Block",
-    "Element",
-    "walk",
-    "words",
-]
 
 
 def words(text: str) -> frozenset[str]:
@@ -36,10 +20,10 @@ def words(text: str) -> frozenset[str]:
 _MIN_SENTENCE_WEIGHT: Final = 20  # of a block with sentence punctuation; in half-width characters
 _MIN_FULL_SENTENCE_WEIGHT: Final = 12  # of a block that ends with a full-width full stop
 _FULL_STOPS: Final = ("。", "！", "？")
-_MIN_LONG_WEIGHT: Final = 100  # of a block without
-MAX_TEASER_WEIGHT: Final = 300  # of the first words of another page
-CUT: Final = ("…", "...", "[…]", "・・・")  # ends these
-_FINE_PRINT_SHARE: Final = 4  # of fine print counts one part as prose: an article on cookies is no less an article
+_MIN_LONG_WEIGHT: Final = 100  # of other blocks
+MAX_TEASER_WEIGHT: Final = 300  # of the first words of a linked page
+CUT: Final = ("…", "...", "[…]", "・・・")  # these end with it
+_FINE_PRINT_SHARE: Final = 4  # one part of fine print counts as prose: there are articles about cookies
 MAX_LINK_DENSITY: Final = 0.5  # of a block of prose
 
 _SKIPPED: Final = words(
@@ -51,9 +35,9 @@ _BLOCKS: Final = words(
     "form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary "
     "table tbody td tfoot th thead tr ul caption listing xmp plaintext"
 )
-# What an element's tag, role, itemprop and names hint at.
+# Hints from an element's tag, role, itemprop and names.
 MAIN, ARTICLE, ARTICLE_BODY, BOILERPLATE, SIDEBAR, HIDDEN = 1, 2, 3, 4, 5, 6
-_MAX_NAMES_CHARS: Final = 400  # of a class or id that are looked at
+_MAX_NAMES_CHARS: Final = 400  # of a class or id that are read
 _NAMES_OF_TEXT: Final = (MAIN, ARTICLE, ARTICLE_BODY)
 _TAG_HINTS: Final = {
     "main": MAIN,
@@ -61,10 +45,10 @@ _TAG_HINTS: Final = {
     "aside": SIDEBAR,
     **dict.fromkeys(("nav", "footer", "header", "menu", "search", "button"), BOILERPLATE),
 }
-_ANCHORED: Final = words("section h1 h2 h3 h4 h5 h6 p dt dd")  # their ids are made of words of the text
-_BUTTON_LABELS: Final = words("h1 h2 h3 h4 h5 h6 dt summary")  # what a button in these says is their text: accordions
-# What the walk does about a node, by the number that the parser gives to its tag: quicker to read than the name. All
-# others are inline (a comment, too: nothing is in it).
+_ANCHORED: Final = words("section h1 h2 h3 h4 h5 h6 p dt dd")  # their ids are made from words of the text
+_BUTTON_LABELS: Final = words("h1 h2 h3 h4 h5 h6 dt summary")  # a button in these is their text: accordions
+# How the walk treats a node, by the parser's number of its tag, which is quicker to read than the name. All others are
+# inline (comments too, which are empty).
 _INLINE, _SKIP, _LINK, _LINE_BREAK, _BLOCK, _PRE = range(6)
 _KINDS: Final = {
     create_tag(tag).tag_id: kind
@@ -104,64 +88,46 @@ _POST_TOKEN: Final = re.compile(
 _MAIN_TOKEN: Final = re.compile(
     r"(?:main|page|contents?|site)[-_]?(?:contents?|main|body|area|column|col)|main|contents?", re.IGNORECASE
 )
-# Attributes that may hide an element, or tell what it is for; most elements have none of them.
+# Attributes that may hide an element, or give a hint; most elements have none of them.
 _HIDING: Final = words("hidden aria-hidden style")
 _TELLING: Final = words("hidden style itemprop role")
 _MARKS: Final = words("reference mw-editsection")  # Wikipedia's [1] and [edit]
 _BOILERPLATE_ROLES: Final = words("navigation banner contentinfo complementary")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-# Two expressions, since one of single characters is searched for several times as fast as an alternative.
+# Two expressions, since searching a set of characters is several times as fast as an alternation.
 _WIDE_SENTENCE_END: Final = re.compile("[、。！？．，｡､]")
 _SENTENCE_END: Final = re.compile(r"[.,!?;:](?=\s|$)")
-# White space and control characters, but not the ideographic space, which Japanese paragraphs begin with. A single
-# space doesn't match: nothing is to be done about it.
+# White space and control characters, except the ideographic space, which begins Japanese paragraphs, and a single
+# space, which need not be replaced.
 _SPACES: Final = r"\x03-\x1f\x7f-\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\ufeff"
 SPACE: Final = re.compile(rf"[{_SPACES}][ {_SPACES}]*| [ {_SPACES}]+")
-# Marks in a block while it is gathered: a line break, and space that is kept.
+# Marks in an unfinished block: a line break, and space that is kept.
 _BREAK: Final = "\x00"
 _KEEP: Final = str.maketrans(" \t\n", "\x01\x02\x00", "\r")
 _KEPT: Final = str.maketrans("\x01\x02\x00", " \t\n")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Element:
-    """A block-level element. `names` is its class as it stands. `maintext` adds sums over the blocks below it, and
-    whether it is dropped."""
+    """A block-level element. `names` is its class attribute. `maintext` adds `dropped` and sums over its blocks."""
 
-    __slots__ = (
-        "dropped",
-        "hint",
-        "linked",
-        "names",
-        "num_blocks",
-        "num_links_over",
-        "parent",
-        "prose",
-        "tag",
-        "weight",
-    )
-
-    dropped: bool
-    linked: int
-    num_blocks: int
-    num_links_over: int
-    """Blocks of links, less those of prose."""
-    prose: int
-    weight: int
-
-    def __init__(self, parent: int, tag: str, hint: int, names: str | None = None) -> None:
-        self.parent = parent
-        self.tag = tag
-        self.hint = hint
-        self.names = names
+    parent: int
+    tag: str
+    hint: int
+    names: str | None = None
+    dropped: bool = field(init=False)
+    linked: int = field(init=False)
+    num_blocks: int = field(init=False)
+    num_links_over: int = field(init=False)
+    """Blocks of links minus blocks of prose."""
+    prose: int = field(init=False)
+    weight: int = field(init=False)
 
 
 class Block(NamedTuple):
-    """The text of a paragraph, heading, list item ...
-
-    `weight` is its length in half-width characters, `linked` that of its link text, `prose` that of the rest where the
-    block reads as prose, else 0.
-    """
+    """The text of a paragraph, heading, list item ... `weight` is its length in half-width characters, `linked` that of
+    its link text, `prose` that of the rest if the block reads as prose, otherwise 0."""
 
     element: int
     text: str
@@ -171,24 +137,21 @@ class Block(NamedTuple):
 
 
 def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block]]:
-    """The page's block-level elements in document order, the first of them its root, and its blocks.
-
-    Inline elements that are hidden, or a wiki's marks, are left out, unless `everything` is asked for. Iterative: pages
-    nest without end.
-    """
+    """The page's block-level elements in document order, the root first, and its blocks. Hidden inline elements and a
+    wiki's marks are skipped unless `everything`. Iterative, since pages can nest very deeply."""
     elements = [Element(-1, "html", 0)]
     blocks: list[Block] = []
     parts: list[str] = []
     linked = 0  # characters of the current block that are link text
     link_depth = pre_depth = current = 0
-    stack: list[tuple[Any, int]] = []  # the ancestors that were entered, with what is to be done when they end
+    stack: list[tuple[Any, int]] = []  # the entered ancestors with their kinds
     node = root
     kinds, inline, is_text, is_block, is_pre = _KINDS, _INLINE, _TEXT, _BLOCK, _PRE  # locals are faster to read
     while True:
         tag_id = node.tag_id
         child = None
         if tag_id == is_text:
-            if parts or not node.is_empty_text_node:  # more than half of them are
+            if parts or not node.is_empty_text_node:  # more than half are
                 text = node.text_content
                 if pre_depth:
                     parts.append(text.translate(_KEEP))
@@ -215,7 +178,7 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
                     names = None
                     if tag == "button" and elements[current].tag in _BUTTON_LABELS:
                         hint = 0
-                    if tag != "body" and (attributes := node.attributes):  # a body's names are those of the page's kind
+                    if tag != "body" and (attributes := node.attributes):  # a body's names describe the kind of page
                         hint = _attribute_hint(tag, attributes, hint)
                         names = attributes.get("class")
                     elements.append(Element(current, tag, hint, names))
@@ -256,7 +219,7 @@ def walk(root: Any, everything: bool = False) -> tuple[list[Element], list[Block
 
 
 def _attribute_hint(tag: str, attributes: dict[str, str | None], hint: int) -> int:
-    """The hint of an element's attributes, or `hint` of its tag."""
+    """The hint of an element's attributes, or else `hint`, that of its tag."""
     if not _TELLING.isdisjoint(attributes):
         style = attributes.get("style")
         if "hidden" in attributes or (style is not None and _HIDDEN_STYLE.search(style) is not None):
@@ -297,13 +260,13 @@ def _weight(text: str) -> int:
 
 
 def _flush(blocks: list[Block], parts: list[str], linked: int, current: int) -> None:
-    """Ends the block in `parts`, and empties `parts`."""
+    """Appends the block in `parts` to `blocks`, and empties `parts`."""
     text = "".join(parts) if len(parts) > 1 else parts[0] if parts else ""
     parts.clear()
-    text = text.strip(" \t\n\r")  # of most line breaks nothing is left then
+    text = text.strip(" \t\n\r")  # this removes most line breaks
     if "\n" in text and not text.isascii():
         text = _without_wide_breaks(text)
-    if "  " in text or not text.isprintable():  # a quick test that most texts pass
+    if "  " in text or not text.isprintable():  # most texts skip this
         text = SPACE.sub(" ", text)
     text = text.strip(" ")
     if "\x01" in text or "\x02" in text:
@@ -340,8 +303,8 @@ def _has_sentence_end(text: str) -> bool:
 
 
 def _without_wide_breaks(text: str) -> str:
-    """The text without its line breaks, and the blanks around them: nothing is left of them between two wide characters
-    (CSS Text 3, section 4.1.3), else a space."""
+    """The text without line breaks and the blanks around them. Between two wide characters they are removed (CSS Text
+    3, section 4.1.3), elsewhere replaced by a space."""
     pieces: list[str] = []
     before = ""
     for raw in text.split("\n"):
@@ -377,14 +340,14 @@ def _names_hint(names: str) -> int:
 
 
 def _hint(token: str) -> int:
-    """What the name of a class or an id hints at: MAIN, ARTICLE, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
+    """The hint of a class name or id: MAIN, ARTICLE, ARTICLE_BODY, SIDEBAR, BOILERPLATE or 0."""
     if _ARTICLE_TOKEN.fullmatch(token) is not None:
         return ARTICLE_BODY
     if _POST_TOKEN.fullmatch(token) is not None:
         return ARTICLE
     if _MAIN_TOKEN.fullmatch(token) is not None:
         return MAIN
-    # Utility classes (lg:toc-hidden, max-w-[20rem]) and ids made of a sentence aren't names.
+    # Utility classes (lg:toc-hidden, max-w-[20rem]) and ids made from a sentence aren't names.
     if ":" in token or "[" in token or len(token) > 48:
         return 0
     if token == "sidebar":

@@ -1,12 +1,11 @@
-"""What charset a page is in, and its bytes as text.
+"""The charset of a page, and its bytes as text.
 
-The order of evidence: a BOM; ISO-2022-JP escapes; strict UTF-8; Shift_JIS or EUC-JP that reads as kana; the declared
-charset (HTTP, then the page) where the bytes are valid in it; else a best guess, with U+FFFD for what can't be read.
+The order of evidence: a BOM; ISO-2022-JP escapes; strict UTF-8; Shift_JIS or EUC-JP with enough kana; the declared
+charset (HTTP, then the page) if the bytes are valid in it; otherwise a best guess, with U+FFFD for unreadable bytes.
 
-Shift_JIS, EUC-JP and ISO-2022-JP are read by one table, CP932's, as browsers do (WHATWG Encoding Standard, index
-jis0208): the same page gives the same text in all three, NEC and IBM extensions included. So a wave dash becomes
-U+FF5E in all three. UTF-8 text is left as its author wrote it, with U+301C where it has that: telling a wave dash from
-a full-width tilde, or a minus from a full-width hyphen, isn't possible without loss.
+Shift_JIS, EUC-JP and ISO-2022-JP use one table, CP932's, as in browsers (WHATWG Encoding Standard, index jis0208): a
+page gives the same text in all three, including NEC and IBM extensions, and a wave dash becomes U+FF5E. UTF-8 text is
+not changed and may have U+301C: normalising wave dashes and full-width tildes would lose information.
 """
 
 import codecs
@@ -16,17 +15,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import webencodings
 
-__all__ = ["Decoded", "decode"]
-
-VERSION: Final = 2  # raise it where any page may be decoded in another way
+VERSION: Final = 2  # raise it when any page may be decoded differently
 _DECLARATION_BYTES: Final = 4096  # browsers look at 1024 bytes; pages with long comments first are common
-_SAMPLE_BYTES: Final = 1 << 16  # enough to tell which charset a damaged page is in
-_MIN_KANA_FRACTION: Final = (
-    0.15  # of the non-ASCII characters; Japanese prose has 0.4 and more, misread text under 0.02
-)
+_SAMPLE_BYTES: Final = 1 << 16  # enough to find the charset of a damaged page
+_MIN_KANA_FRACTION: Final = 0.15  # of the non-ASCII characters; Japanese prose has over 0.4, misread text under 0.02
 _MAX_REPLACED_FRACTION: Final = 0.05  # of the non-ASCII characters, for UTF-8 with a few broken bytes
 
-# Python's codecs for the WHATWG's charsets, where Python has them under another name or knows more of their characters.
+# Python's codecs for WHATWG charsets, if they have another name or know more of their characters.
 _CODECS: Final = {
     "shift_jis": "cp932",
     "euc-jp": "euc_jp",
@@ -54,7 +49,7 @@ _MORE_LABELS: Final = {
     }.items()
     for label in labels.split()
 }
-# WHATWG's names that stand for others here; None: no charset of text.
+# WHATWG names that are replaced; None: not a charset of text.
 _NAMES: Final = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
@@ -74,16 +69,13 @@ JIS_ESCAPE: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\([DOQ]|\x1b\(I")
 # Any escape, and the shifts to half-width kana and back (SO, SI).
 _JIS_SHIFT: Final = re.compile(rb"\x1b(\$[@B]|\$\([A-Z]|\([A-Z])|([\x0e\x0f])")
 _TO_GR: Final = bytes(b | 0x80 if 0x21 <= b <= 0x7E else b for b in range(256))
-# Python's EUC-JP against CP932 where the two give different code points for the same character of JIS X 0208.
+# From Python's EUC-JP to CP932, for characters of JIS X 0208 with different code points.
 _TO_CP932: Final = str.maketrans("〜‖−¢£¬—", "～∥－￠￡￢―")
 
 
 class Decoded(NamedTuple):
-    """A page's text, the charset it was read in and the U+FFFD put in for unreadable bytes.
-
-    The charset is WHATWG's name in lower case: `utf-8` (for ASCII too), `shift_jis`, `euc-jp`, ...; UTF-16 is
-    `utf-16-le` or `utf-16-be`.
-    """
+    """A page's text, its charset, and the number of U+FFFD for unreadable bytes. The charset is a WHATWG name in lower
+    case: `utf-8` (also for ASCII), `shift_jis`, ...; UTF-16 is `utf-16-le` or `utf-16-be`."""
 
     text: str
     charset: str
@@ -91,10 +83,8 @@ class Decoded(NamedTuple):
 
 
 def decode(html: bytes, content_type: str | None = None) -> Decoded:
-    """The text of a page, without its BOM. Never fails; a character cut by the page's end is left out, uncounted.
-
-    `content_type` is the HTTP header's value, as it came.
-    """
+    """The text of a page, without its BOM; `content_type`: the HTTP header's value. Never fails. A character cut by the
+    end of the page is dropped and not counted."""
     for bom, charset in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -118,7 +108,7 @@ def decode(html: bytes, content_type: str | None = None) -> Decoded:
 
 
 def declared_charsets(html: bytes, content_type: str | None) -> list[str]:
-    """The charsets that the HTTP header and the page declare, in this order, known ones only, by WHATWG's names."""
+    """The charsets declared by the HTTP header and the page, in this order; known ones only, by WHATWG names."""
     labels: list[str] = []
     if content_type is not None and (match := _HTTP_CHARSET.search(content_type)) is not None:
         labels.append(match[1])
@@ -130,7 +120,7 @@ def declared_charsets(html: bytes, content_type: str | None) -> list[str]:
 
 
 def _charset_of(label: str) -> str | None:
-    """The charset that a label names; None where it is unknown or names no charset of text."""
+    """The charset of a label; None if it is unknown or not a charset of text."""
     label = label.lower()
     encoding = webencodings.lookup(_MORE_LABELS.get(label, label))
     return _NAMES.get(encoding.name, encoding.name) if encoding else None
@@ -144,14 +134,14 @@ def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
         if text is None:
             continue
         japanese[charset] = text
-        # Kana of Shift_JIS are no text in any other charset. Those of EUC-JP are the same bytes in GB 2312, but for ー.
+        # Kana of Shift_JIS are not text in any other charset. Those of EUC-JP, except ー, are the same in GB 2312.
         may_be_gb2312 = charset == "euc-jp" and "gb18030" in declared and _LONG_KATAKANA.search(text) is None
         if not may_be_gb2312 and _kana_fraction(text) >= _MIN_KANA_FRACTION:
             return Decoded(text, charset, 0)
     for charset in declared:
         if charset in _MULTIBYTE and (text := japanese.get(charset) or _strict(html, charset)) is not None:
             return Decoded(text, charset, 0)
-    # From here on nothing is valid: a few broken bytes, most often in UTF-8, or no text at all. A sample decides.
+    # No charset is valid: a few broken bytes, most often in UTF-8, or no text at all. A sample decides.
     sample = html[:_SAMPLE_BYTES]
     candidates = ["utf-8", *(c for c in declared if c in _MULTIBYTE), "shift_jis", "euc-jp"]
     for charset in dict.fromkeys(candidates):
@@ -170,33 +160,32 @@ def _decode_legacy(html: bytes, declared: list[str]) -> Decoded:
 
 
 def _strict(html: bytes, charset: str) -> str | None:
-    """The text, or None where a byte can't be read. A character cut by the end is left out."""
-    if charset == "iso-2022-jp":
-        html = _iso2022jp_to_eucjp(html)
-    codec = _CODECS.get(charset, charset)
+    """The text, or None if a byte can't be read."""
     try:
-        if codec == "euc_jp":
-            return codecs.getincrementaldecoder(codec)("swallow_spark.cp932").decode(html).translate(_TO_CP932)
-        return codecs.getincrementaldecoder(codec)("strict").decode(html)
+        return _text(html, charset, "strict")
     except UnicodeDecodeError:
         return None
 
 
 def _replacing(html: bytes, charset: str) -> Decoded:
-    """The text with U+FFFD for unreadable bytes, and how many of these came in."""
-    if charset == "iso-2022-jp":
-        html = _iso2022jp_to_eucjp(html)
-    codec = _CODECS.get(charset, charset)
-    if codec == "euc_jp":
-        text = codecs.getincrementaldecoder(codec)("swallow_spark.cp932_replace").decode(html).translate(_TO_CP932)
-    else:
-        text = codecs.getincrementaldecoder(codec)("replace").decode(html)
+    """The text with U+FFFD for unreadable bytes, and their number."""
+    text = _text(html, charset, "replace")
     already = html.count(b"\xef\xbf\xbd") if charset == "utf-8" else 0
     return Decoded(text, charset, max(0, text.count("\ufffd") - already))
 
 
+def _text(html: bytes, charset: str, errors: str) -> str:
+    """The text; `errors`: strict or replace. A character cut by the end is dropped."""
+    if charset == "iso-2022-jp":
+        html = _iso2022jp_to_eucjp(html)
+    codec = _CODECS.get(charset, charset)
+    if codec == "euc_jp":
+        return codecs.getincrementaldecoder(codec)(f"swallow_spark.cp932_{errors}").decode(html).translate(_TO_CP932)
+    return codecs.getincrementaldecoder(codec)(errors).decode(html)
+
+
 def _utf16_without_bom(html: bytes) -> str | None:
-    """UTF-16 by the zero bytes of ASCII: markup is mostly ASCII even on a Japanese page."""
+    """The kind of UTF-16, by the zero bytes of ASCII: markup is mostly ASCII even on Japanese pages."""
     start = html[:256]
     even, odd = start[0::2].count(0), start[1::2].count(0)
     if max(even, odd) < 0.4 * len(start) / 2 or min(even, odd) > 0.05 * len(start) / 2:
@@ -205,7 +194,7 @@ def _utf16_without_bom(html: bytes) -> str | None:
 
 
 def _kana_fraction(text: str) -> float:
-    """The full-width kana among the non-ASCII characters; half-width kana are what misread EUC-JP is full of."""
+    """The share of full-width kana among non-ASCII characters; misread EUC-JP is full of half-width kana."""
     units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
     kana = (units >= 0x3041) & (units <= 0x3093) | (units >= 0x30A1) & (units <= 0x30F6)  # ぁ to ん, ァ to ヶ
     total = _num_non_ascii(text)
@@ -252,16 +241,14 @@ def _jis_segment_to_eucjp(segment: bytes, mode: bytes) -> bytes:
 
 
 def _cp932_extension(error: UnicodeError) -> tuple[str, int]:
-    """Error handler for Python's EUC-JP: a pair that JIS X 0208 lacks (NEC row 13, NEC-selected IBM kanji) by CP932.
-
-    Raises `error` where CP932 has none either.
-    """
+    """Error handler for Python's EUC-JP: a pair that JIS X 0208 lacks (NEC row 13, NEC-selected IBM kanji) by CP932, or
+    `error` if CP932 lacks it too."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     pair = error.object[error.start : error.start + 2]
     if len(pair) < 2 or pair[0] < 0xA1 or pair[1] < 0xA1:
         raise error
-    # The same row and cell in Shift_JIS (JIS X 0208, annex 1), where two rows share a lead byte.
+    # The same row and cell in Shift_JIS (JIS X 0208, annex 1): two rows share a lead byte.
     row, cell = pair[0] - 0xA1, pair[1] - 0xA1
     lead = row // 2 + (0x81 if row < 62 else 0xC1)
     trail = cell + (0x9F if row % 2 else 0x40 if cell < 63 else 0x41)
@@ -279,5 +266,5 @@ def _cp932_extension_or_replacement(error: UnicodeError) -> tuple[str, int]:
         return "\ufffd", unreadable.start + (2 if len(pair) == 2 and pair[0] >= 0xA1 and pair[1] >= 0xA1 else 1)
 
 
-codecs.register_error("swallow_spark.cp932", _cp932_extension)
+codecs.register_error("swallow_spark.cp932_strict", _cp932_extension)
 codecs.register_error("swallow_spark.cp932_replace", _cp932_extension_or_replacement)

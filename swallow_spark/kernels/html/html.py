@@ -1,7 +1,6 @@
-"""The main text of an HTML page, its title, and what it asks of robots.
+"""The main text of an HTML page, its title, and its meta robots.
 
-The page is decoded (`charset`) and parsed, its DOM is walked once (`blocks`), and those of its blocks that are main
-text are chosen (`maintext`).
+The page is decoded (`charset`) and parsed, its DOM is walked once (`blocks`), and main text is chosen (`maintext`).
 """
 
 import re
@@ -14,14 +13,12 @@ from swallow_spark.kernels.html import charset
 from swallow_spark.kernels.html.blocks import SPACE, walk, words
 from swallow_spark.kernels.html.maintext import main_texts
 
-__all__ = ["VERSION", "Extracted", "depth", "extract"]
+VERSION: Final = 3  # raise it when the text of any page may change
 
-VERSION: Final = 3  # raise it where any page's text may change
+MAX_DEPTH: Final = 5_000  # the parser's time is quadratic in the depth: 17 s at 100,000
+MAX_ATTRIBUTES: Final = 5_000  # of one tag, at least two characters each; also quadratic: 17 s at 100,000
 
-MAX_DEPTH: Final = 5_000  # the parser's time grows with the square of the depth: 17 s at 100,000
-MAX_ATTRIBUTES: Final = 5_000  # of one tag; likewise: 17 s at 100,000
-
-# A title around the site's name: nothing, or a separator.
+# Around the site's name in a title: nothing, or a separator.
 _SEPARATOR_END: Final = re.compile(r"(?:^|[|｜:：»«/／•·・–—―‐-])\s*$")
 _SEPARATOR_START: Final = re.compile(r"\s*(?:$|[|｜:：»«/／•·・–—―‐-]|\s[(（\[【])")
 _QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
@@ -33,11 +30,10 @@ _NESTING_TAG: Final = re.compile(r"</?(?!(?:p|br|script|style|title|li|h[1-6]|td
 
 
 class Extracted(NamedTuple):
-    """A page's title and main text, the charset it was in, U+FFFD put in for unreadable bytes, and its meta robots.
+    """A page's title and main text, its charset, the number of U+FFFD for unreadable bytes, and its meta robots.
 
-    `text` has one line a block and no blank line; "" where the page shows no text. `robots` is in lower case, and None
-    where the page says nothing. `page_text` is all that the page shows, its title and navigation included. `lang` is
-    the language that it declares, as it stands; "" where it declares none.
+    `text` has one line per block and no blank line. `robots` is in lower case; None if there is none. `page_text` is
+    all visible text, including title and navigation. `lang` is the declared language, unchanged; "" if there is none.
     """
 
     title: str
@@ -50,10 +46,8 @@ class Extracted(NamedTuple):
 
 
 def extract(html: bytes, content_type: str | None = None) -> Extracted:
-    """The title and the main text of a page; `content_type` is the value of the HTTP header.
-
-    Any bytes will do. The text can always be encoded as UTF-8.
-    """
+    """The contents of a page, which may be any bytes, as text that can be encoded as UTF-8; `content_type`: the HTTP
+    header's value."""
     decoded = charset.decode(html, content_type)
     tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
     root = tree.root
@@ -62,7 +56,7 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     elements, blocks = walk(root)
     title, robots = _metadata(tree.head, next((b.text for b in blocks if elements[b.element].tag == "h1"), ""))
     main = main_texts(elements, blocks)
-    if not main and (frames := tree.css_first("noframes")) is not None:  # its content is text to the parser
+    if not main and (frames := tree.css_first("noframes")) is not None:  # the parser takes its content for text
         elements, blocks = walk(LexborHTMLParser(frames.text(), scripting=True).root)
         main = main_texts(elements, blocks)
     if not main:
@@ -74,7 +68,7 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
 
 
 def _without_long_tags(source: str) -> str:
-    """The page; tags with more than MAX_ATTRIBUTES keep none of them."""
+    """The page, without all attributes of tags that have more than MAX_ATTRIBUTES."""
     pieces = []
     position = 0
     for start, end in _long_tags(source):
@@ -86,9 +80,8 @@ def _without_long_tags(source: str) -> str:
 
 
 def _long_tags(source: str) -> Iterator[tuple[int, int]]:
-    """Where tags begin, and end before the next `<` or `>`, that are 2 * MAX_ATTRIBUTES characters long: an attribute
-    and a space are two characters at least."""
-    step = MAX_ATTRIBUTES  # so long a tag fills one of these pieces
+    """Start and end (before the next `<` or `>`) of tags of at least 2 * MAX_ATTRIBUTES characters."""
+    step = MAX_ATTRIBUTES  # a tag of that length fills one of these pieces
     after = 0
     for piece in range(0, len(source) - step, step):
         if piece < after or source.find("<", piece, piece + step) >= 0:
@@ -104,12 +97,12 @@ def _long_tags(source: str) -> Iterator[tuple[int, int]]:
 
 
 def _flattened(source: str) -> str:
-    """The page; where its elements may nest deeper than MAX_DEPTH, with only paragraphs, cells and items as tags."""
+    """The page; if elements may nest deeper than MAX_DEPTH, only tags of paragraphs, cells and items stay."""
     return source if depth(source, MAX_DEPTH) < MAX_DEPTH else _NESTING_TAG.sub("\n", source)
 
 
 def depth(source: str, suspicious: int) -> int:
-    """How deep a page's elements may nest, by its tags alone; 0 where a count shows that it is below `suspicious`."""
+    """How deep a page's elements may nest, by its tags alone; 0 if the number of tags is too low for `suspicious`."""
     tags = source.count("<")
     if tags < suspicious or tags - 2 * source.count("</") < suspicious:
         return 0
@@ -124,8 +117,8 @@ def depth(source: str, suspicious: int) -> int:
 def _metadata(head: Any, h1: str) -> tuple[str, str | None]:
     """(title, content of meta robots).
 
-    The title is <title>'s, without the site's name where og:title or <h1> are the rest of it, or og:site_name is what
-    follows its last separator; else one of these.
+    The title is <title> without the site's name, if og:title or <h1> are the rest of it, or og:site_name follows its
+    last separator. Without <title> it is og:title or <h1>.
     """
     title = og_title = site = ""
     robots = None

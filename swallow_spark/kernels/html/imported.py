@@ -1,4 +1,4 @@
-"""Text that was extracted elsewhere: the rows of JSON lines (plain, gzip, zstd) and Parquet files."""
+"""Text extracted by other tools: the rows of JSON lines (plain, gzip, zstd) and Parquet files."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1
 
 
 class Row(NamedTuple):
-    """A row of an input. `problem` says why its text can't be used: (reason, detail)."""
+    """A row of an input. `problem`: why its text can't be used, as (reason, detail)."""
 
     number: int
     values: dict[str, Any]
-    length: int  # bytes in the input, as far as known
+    length: int  # bytes in the input, if known
     problem: tuple[str, str] | None = None
-    utf8: bytes = b""  # of the text: encoded once for all that is made of it
+    utf8: bytes = b""  # the text, encoded once for all uses
 
 
 def page_columns(row: Row) -> dict[str, Any] | None:
-    """The row as columns of tables.PAGES, without doc_id; None where there is no text."""
+    """The row as columns of tables.PAGES, without doc_id; None if there is no text."""
     text = row.values["text"]
     if not text or text.isspace():
         return None
@@ -54,23 +54,19 @@ def page_columns(row: Row) -> dict[str, Any] | None:
 def parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
     """The rows of a Parquet file (see `files.inputs.Format`)."""
     try:
-        yield from _parquet_rows(stream, max_record_bytes)
-    except ValueError as error:  # names of columns that are no UTF-8, columns of different lengths
+        file = pq.ParquetFile(stream)
+        columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
+        if "text" not in columns:
+            yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
+            return
+        for number, row in enumerate(zip(*columns.values(), strict=True)):
+            yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
+    except ValueError as error:  # column names that are not UTF-8, columns of different lengths
         raise pa.ArrowInvalid(str(error)) from error
 
 
-def _parquet_rows(stream: Any, max_record_bytes: int) -> Iterator[Row]:
-    file = pq.ParquetFile(stream)
-    columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
-    if "text" not in columns:
-        yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
-        return
-    for number, row in enumerate(zip(*columns.values(), strict=True)):
-        yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
-
-
 def _is_read(schema: pa.Schema, name: str) -> bool:
-    index = schema.get_field_index(name)  # -1 also where several have that name
+    index = schema.get_field_index(name)  # -1 also if several have that name
     if index < 0:
         return False
     kind = schema.field(index).type
@@ -81,8 +77,8 @@ def _is_read(schema: pa.Schema, name: str) -> bool:
 
 
 def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
-    """A column's values, decoded one at a time: the file's dictionary may give each row of a batch one that is as large
-    as a page. What is a dictionary in Arrow too doesn't grow so, and would be copied for each batch."""
+    """A column's values, decoded one at a time: with a dictionary in the file, each row of a batch may be as large as a
+    page. Dictionaries in Arrow don't grow like that, and would be copied for each batch."""
     is_dictionary = pa.types.is_dictionary(file.schema_arrow.field(name).type)
     for batch in file.iter_batches(256 if is_dictionary else 1, columns=[name], use_threads=False):
         yield from (value.value if is_dictionary else value for value in batch.column(0))
@@ -113,8 +109,8 @@ def _decoded(buffer: pa.Buffer | None) -> str | None:
 
 
 def _moment(scalar: Any) -> datetime | None:
-    """Of a date or a timestamp; None beyond the years 1 to 9999. The names of time zones, which may be nonsense, don't
-    matter: what is stored is UTC."""
+    """The datetime of a date or timestamp; None beyond the years 1 to 9999. Values are in UTC, so the names of time
+    zones, which may be invalid, are ignored."""
     if scalar is None or scalar.value is None:
         return None
     try:
@@ -131,23 +127,21 @@ def json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
     for number, line in enumerate(jsonl.read(stream, max_line_bytes=max_record_bytes)):
         if line.problem:
             yield Row(number, {}, line.length, line.problem)
+        elif not isinstance(line.value, dict) or not isinstance(line.value.get("text"), str):
+            yield Row(number, {}, line.length, _NO_TEXT)
         else:
-            yield _checked(number, line.value, line.length)
-
-
-def _checked(number: int, values: Any, length: int) -> Row:
-    if not isinstance(values, dict) or not isinstance(values.get("text"), str):
-        return Row(number, {}, length, _NO_TEXT)
-    text, utf8 = _unicode(values["text"])
-    strings = {name: _string(values.get(name)) for name in ("url", "title")}
-    return Row(number, {"text": text, **strings, "date": _date(values.get("date"))}, length, utf8=utf8)
+            values = line.value
+            text, utf8 = _unicode(values["text"])
+            strings = {name: _string(values.get(name)) for name in ("url", "title")}
+            values = {"text": text, **strings, "date": _date(values.get("date"))}
+            yield Row(number, values, line.length, utf8=utf8)
 
 
 def _unicode(value: str) -> tuple[str, bytes]:
-    """A string, and it as UTF-8."""
+    """A string and its UTF-8."""
     try:
         return value, value.encode()
-    except UnicodeEncodeError:  # lone surrogates come through JSON escapes, and are no Unicode text
+    except UnicodeEncodeError:  # lone surrogates from JSON escapes
         utf8 = value.encode("utf-8", "replace")
         return utf8.decode(), utf8
 
@@ -157,7 +151,7 @@ def _string(value: Any) -> str | None:
 
 
 def _date(value: Any) -> datetime | None:
-    """A date as given by a date, a timestamp or in ISO 8601; None where it is none of them."""
+    """The datetime of a date, a timestamp or a string in ISO 8601; None for anything else."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -1,10 +1,10 @@
-"""Which blocks of a page are its main text.
+"""The choice of the blocks that are a page's main text.
 
 Prose is found by sentence punctuation, full-width or ASCII, and by length with wide characters counted double; links
-weigh against it (link density: Kohlschütter et al., "Boilerplate Detection using Shallow Text Features", WSDM 2010).
-What tags, roles and names call main text or an article narrows the search down. In there the way leads to the innermost
-element that holds most of the prose, and what stands beside this way and reads as text too is kept. Names of classes
-and ids are hints only, and are ignored where the element holds much of the page's prose.
+count against it (link density: Kohlschütter et al., "Boilerplate Detection using Shallow Text Features", WSDM 2010).
+The search is limited to elements that tags, roles and names mark as main text or article. There it descends to the
+innermost element with most of the prose; siblings on the way down that read as text are kept. Names of classes and ids
+are hints only, and are ignored if the element has much of the page's prose.
 """
 
 from typing import Final
@@ -25,33 +25,31 @@ from swallow_spark.kernels.html.blocks import (
     words,
 )
 
-__all__ = ["main_texts"]
-
-_MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element that its name says is no main text
-_MAX_HIDDEN_FRACTION: Final = 0.6  # likewise, in an element that is hidden until a script shows it
+_MAX_HINTED_FRACTION: Final = 0.35  # of the page's prose, in an element whose name says it is not main text
+_MAX_HIDDEN_FRACTION: Final = 0.6  # the same, in an element that is hidden until a script shows it
 _MIN_SIDEBAR_PROSE: Final = 0.7  # of the characters of a sidebar that belongs to the text
 _MIN_MAIN: Final = 0.4  # of the prose, in <main>
-_MIN_ARTICLE: Final = 0.05  # of the prose in there, in the only article: a short post beside a long sidebar
-_MIN_ARTICLE_BODY: Final = 0.05  # of the prose in there, in the only element named as the body of an article
-_MIN_SEVERAL: Final = 0.6  # of the prose, where there are several: forum posts, a list of entries, but also teasers
+_MIN_ARTICLE: Final = 0.05  # of that prose, in the only article: a short post beside a long sidebar
+_MIN_ARTICLE_BODY: Final = 0.05  # of that prose, in the only element named as the body of an article
+_MIN_SEVERAL: Final = 0.6  # of the prose, if there are several: forum posts, a list of entries, but also teasers
 _MIN_LINK_LIST_DENSITY: Final = 0.6  # of the characters of a list of links
 _MAX_BOILERPLATE_LINE: Final = 200  # half-width characters of a line that is dropped for its words
 _MAX_NAVIGATION_LINE: Final = 100  # half-width characters of a line of links that is dropped for its words
 _MAX_APPENDIX_HEADING: Final = 50  # half-width characters of a heading of related pages or comments
 _MAX_APPENDED: Final = 0.35  # of the prose, under a heading of related pages or comments
-_MAX_AFTER_COMMENTS: Final = 0.05  # of the prose, behind the comments: a manual has a chapter on comments
+_MAX_AFTER_COMMENTS: Final = 0.05  # of the prose, after the comments: a manual may have a chapter on comments
 _MIN_APPENDED_LINKS: Final = 0.3  # of the lines under a heading of related pages
-_MIN_SOLE: Final = 0.9  # of the prose of its parent, in an element beside which there is no more text
-_MIN_TRUNK: Final = 0.4  # of the prose of its parent, in an element that is descended into
-_MAX_LINKED_BESIDE: Final = 0.5  # characters of links to those of prose, in text that stands beside the most of it
-_MIN_LINKED_TEASERS: Final = 0.2  # likewise, in what has as many lines of links as of prose: teasers
+_MIN_SOLE: Final = 0.9  # of its parent's prose, in an element without text beside it
+_MIN_TRUNK: Final = 0.4  # of its parent's prose, in an element that is descended into
+_MAX_LINKED_BESIDE: Final = 0.5  # characters of links by those of prose, in text beside the main element
+_MIN_LINKED_TEASERS: Final = 0.2  # the same, in an element with as many lines of links as of prose: teasers
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ITEMS: Final = frozenset({"li", "dd", "dt", "p", "td", "div"})
 _LISTS: Final = frozenset({"ul", "ol", "dl"})
-_LAYOUT: Final = words("div section article main center form fieldset aside header footer nav")  # makes areas of a page
-_TABLES: Final = words("table tbody tr td")  # likewise on old pages, but most hold data
-_NAMELESS_SECTIONS: Final = frozenset({"section", "article"})  # one beside the other are parts of one text
+_LAYOUT: Final = words("div section article main center form fieldset aside header footer nav")  # for areas of a page
+_TABLES: Final = words("table tbody tr td")  # the same on old pages, but most contain data
+_NAMELESS_SECTIONS: Final = frozenset({"section", "article"})  # side by side they are parts of one text
 _CONTAINERS: Final = words(
     "html body div section article main td table tbody tr center form fieldset blockquote dl dd ul ol li details"
 )
@@ -61,7 +59,6 @@ def main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
     """The texts of the blocks that are main text, in document order."""
     _sum_up(elements, blocks)
     page = elements[0]
-    # Elements that their name says are no main text, unless they hold much of the page's prose.
     page.dropped = False
     for element in elements[1:]:
         element.dropped = elements[element.parent].dropped or _is_boilerplate(element, page.prose, page.weight)
@@ -78,14 +75,14 @@ def main_texts(elements: list[Element], blocks: list[Block]) -> list[str]:
 
 
 def _is_boilerplate(element: Element, total: int, weight: int) -> bool:
-    """Whether an element is what its names hint at, or the labels of a form; `total` is the page's prose, and `weight`
-    its length."""
+    """Whether an element is not main text by its names, unless it has much of the page's prose (`total`), or a form
+    with labels only; `weight` is the page's length."""
     if not element.hint:
         return element.tag == "form" and not element.prose and element.weight <= _MAX_HINTED_FRACTION * weight
     if element.hint == HIDDEN:
         return element.prose <= _MAX_HIDDEN_FRACTION * total
     if element.hint == SIDEBAR and element.prose >= _MIN_SIDEBAR_PROSE * element.weight:
-        return False  # a box in a manual or a magazine's article: the sidebar of a site is mostly lists and links
+        return False  # a box in an article: the sidebar of a site is mostly lists and links
     return element.hint in (BOILERPLATE, SIDEBAR) and element.prose <= _MAX_HINTED_FRACTION * total
 
 
@@ -116,7 +113,7 @@ def _sum_up(elements: list[Element], blocks: list[Block]) -> None:
 
 
 def _without_appendices(elements: list[Element], blocks: list[Block]) -> list[Block]:
-    """The blocks without those under a heading of related pages, of which a good part is links, or of comments."""
+    """The blocks without those under a heading of comments, or of related pages with enough links."""
     total = elements[0].prose
     kept: list[Block] = []
     index = 0
@@ -141,7 +138,7 @@ def _without_appendices(elements: list[Element], blocks: list[Block]) -> list[Bl
 
 def _end_of_section(elements: list[Element], blocks: list[Block], index: int) -> int:
     """The index after the last block of the section of the heading at `index`: the outermost element that begins with
-    the heading, or else what follows it up to the next heading that is no lower."""
+    the heading, or if it has no other block, everything up to the next heading of the same or a higher level."""
     before = set(_ancestors(elements, blocks[index - 1].element)) if index else {0}
     inner = blocks[index].element
     while elements[inner].parent not in before:
@@ -172,8 +169,7 @@ def _ancestors(elements: list[Element], index: int) -> list[int]:
 
 
 def _inside_main(elements: list[Element]) -> list[bool]:
-    """For each element, whether it is main text: below the elements that are named so, and there in the innermost one
-    that holds most of the prose."""
+    """For each element, whether it is main text: in the elements named so, and in the innermost with most prose."""
     hints = {element.hint for element in elements}
     inside = [True] * len(elements)
     prose = elements[0].prose
@@ -202,15 +198,15 @@ def _inside_main(elements: list[Element]) -> list[bool]:
 
 
 def _trunk(elements: list[Element], main: int) -> list[bool]:
-    """For each element, whether it is text: the innermost element in `main` that is reached through elements holding a
-    good part of their parent's prose, and what stands beside these and reads as text too."""
+    """For each element, whether it is text: the innermost element in `main` reached through elements with a good part
+    of their parent's prose, and siblings on the way that read as text."""
     children: dict[int, list[int]] = {}
     for index in range(main + 1, len(elements)):
         if elements[index].num_blocks:
             children.setdefault(elements[index].parent, []).append(index)
     inside = [False] * len(elements)
     decided = [False] * len(elements)
-    # In the named body of an article its author put what is there.
+    # Everything in the named body of an article was put there by its author.
     least = _MIN_SOLE if elements[main].hint == ARTICLE_BODY else _MIN_TRUNK
     while (trunk := _next(elements, children, main, least)) is not None:
         around = children[main]
@@ -220,7 +216,7 @@ def _trunk(elements: list[Element], main: int) -> list[bool]:
         kept = [index for index in around if index == trunk or _is_text_beside(elements, index, trunk, is_sole)]
         for index in around:
             decided[index] = True
-            # Between two parts of the text all is text but links.
+            # Between two parts of the text everything but links is text.
             inside[index] = kept[0] < index < kept[-1] and not elements[index].prose and not _is_linked(elements[index])
         for index in kept:
             inside[index] = True
@@ -236,13 +232,12 @@ def _trunk(elements: list[Element], main: int) -> list[bool]:
 
 
 def _next(elements: list[Element], children: dict[int, list[int]], main: int, least: float) -> int | None:
-    """The child of `main` that holds the most prose, if it is a good part (at `least`) and the child is an area of the
-    page."""
+    """The child of `main` with the most prose, if it has at least the share `least` and is an area of the page."""
     trunk = max(children.get(main, ()), key=lambda index: elements[index].prose, default=None)
     if trunk is None:
         return None
     prose, tag = elements[trunk].prose, elements[trunk].tag
-    if tag in _LISTS:  # of one item that holds the page, or else a list in the text
+    if tag in _LISTS:  # otherwise it is a list in the text
         if max((elements[index].prose for index in children.get(trunk, ())), default=0) < _MIN_SOLE * prose:
             return None
     elif tag not in _CONTAINERS:
@@ -251,7 +246,7 @@ def _next(elements: list[Element], children: dict[int, list[int]], main: int, le
 
 
 def _is_text_beside(elements: list[Element], index: int, trunk: int, is_sole: bool) -> bool:
-    """Whether an element beside the one that holds the most prose, or nearly all, belongs to the same text."""
+    """Whether a sibling of the element with the most prose (`is_sole`: nearly all of it) belongs to the same text."""
     element = elements[index]
     if _are_alike(element, elements[trunk]):
         return not _is_linked(element)
@@ -265,7 +260,7 @@ def _is_text_beside(elements: list[Element], index: int, trunk: int, is_sole: bo
 
 
 def _are_alike(element: Element, trunk: Element) -> bool:
-    """Whether two elements beside each other are of one kind, by tag and class: sections of one text."""
+    """Whether two siblings have the same tag and class: sections of one text."""
     return (
         element.tag == trunk.tag
         and element.names == trunk.names
@@ -278,11 +273,10 @@ def _is_linked(element: Element) -> bool:
 
 
 def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[str]:
-    """The texts of blocks without lists of links that stand before the prose, outweigh it, or follow a heading of
-    related pages (where there is no prose, they are the text: a table of contents); without lines that no article
-    consists of; without headings that nothing follows.
+    """The texts of blocks, without lists of links before the prose, longer than it, or under a heading of related
+    pages; without boilerplate lines; without headings that nothing follows.
 
-    In the named body of an article a list of links is the author's own and stays.
+    Lists of links stay in the named body of an article, and on a page without prose, such as a table of contents.
     """
     prose = sum(block.prose for block in blocks)
     texts: list[str] = []
@@ -309,7 +303,7 @@ def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[st
             if (
                 (is_list or links.num_blocks > 1)
                 and links.linked > _MIN_LINK_LIST_DENSITY * links.weight
-                and not _is_in_article_body(elements, block.element)
+                and all(elements[index].hint != ARTICLE_BODY for index in _ancestors(elements, block.element))
                 and (
                     (prose and (not prose_seen or links.weight > prose))
                     or (headings and wording.is_related(headings[-1]))
@@ -320,11 +314,3 @@ def _without_link_lists(elements: list[Element], blocks: list[Block]) -> list[st
         headings.clear()
         texts.append(wording.without_permalink(block.text) if element.tag == "dt" else block.text)
     return texts
-
-
-def _is_in_article_body(elements: list[Element], index: int) -> bool:
-    while index > 0:
-        if elements[index].hint == ARTICLE_BODY:
-            return True
-        index = elements[index].parent
-    return False

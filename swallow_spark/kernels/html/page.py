@@ -1,4 +1,4 @@
-"""From a WARC record to a page of the corpus, or to the reason why it is none."""
+"""From a WARC record to a page of the corpus, or the reason why it gives none."""
 
 import base64
 import hashlib
@@ -17,40 +17,38 @@ from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.warc import http, skim
 from swallow_spark.kernels.warc.records import Record
 
-__all__ = ["VERSION", "Failure", "Limits", "Page", "PassedOver", "read_page"]
-
-VERSION: Final = 3  # raise it where another page, or none, may come out of the same record
+VERSION: Final = 3  # raise it when the same record may give another result
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
     re.IGNORECASE,
 )
-ELAPSED_FACTOR: Final = 20  # a machine may be so loaded
-_TEST_HOSTILE: Final = os.environ.get("SWALLOW_SPARK_TEST_HOSTILE") == "1"  # only tests set it
+ELAPSED_FACTOR: Final = 20  # for overloaded machines
+_TEST_HOSTILE: Final = os.environ.get("SWALLOW_SPARK_TEST_HOSTILE") == "1"  # set by tests only
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a record and a page may have at most."""
+    """Limits on a record and its page."""
 
     max_record_bytes: int = 64 << 20
-    """Bytes of a WARC record's block as framed (`warc.read`)."""
+    """Bytes of a WARC record's block (`warc.read`)."""
     max_inflated_bytes: int = 64 << 20
     """Bytes after removing HTTP encodings."""
     max_inflated_ratio: int = 200
-    """Of these to the bytes stored, where they are over a mebibyte. Deflate reaches 1,032; pages 10, or 50."""
+    """These bytes by the stored bytes, if over a mebibyte. Deflate reaches 1,032; pages 10 to 50."""
     max_html_bytes: int = 16 << 20
     """Bytes of HTML parsed."""
     max_tags: int = 500_000
-    """Of a page, by its `<`. A block takes up to 700 bytes of memory while the main text is sought."""
+    """Number of `<` in a page. A block takes up to 700 bytes of memory during extraction."""
     max_depth: int = 50_000
-    """Of elements in each other; from html.MAX_DEPTH on they are flattened."""
+    """Nesting of elements; from html.MAX_DEPTH on they are flattened."""
     max_seconds_per_page: float = 30.0
-    """CPU seconds of parsing; then the process ends (SIGPROF), and a retried task gives up the page. A page that waits
-    for something ends it after ELAPSED_FACTOR times as many seconds (SIGALRM)."""
+    """CPU seconds of parsing; after that the process ends (SIGPROF), and a retried task skips the page. Elapsed time is
+    limited to ELAPSED_FACTOR times as many seconds (SIGALRM)."""
     max_replaced_fraction: float = 0.05
-    """Of the decoded page's characters, U+FFFD put in for unreadable bytes: 0 to 1."""
+    """Share of U+FFFD for unreadable bytes among the decoded page's characters: 0 to 1."""
 
 
 class Page(NamedTuple):
@@ -66,13 +64,13 @@ class Page(NamedTuple):
     num_chars: int
     record_length: int
     payload_sha1: str
-    """As WARC-Payload-Digest writes it, `sha1:` and base 32, but always of the body without HTTP encodings."""
+    """In the form of WARC-Payload-Digest, `sha1:` and base 32, but always of the body without HTTP encodings."""
     robots: str | None
     """X-Robots-Tag headers and meta robots, joined by `; `."""
 
 
 class PassedOver(NamedTuple):
-    """A sound record that is no Japanese page; `reason`: not_a_response, status, not_html, no_text,
+    """A valid record that is not a Japanese page; `reason`: not_a_response, status, not_html, no_text,
     no_sign_of_japanese or not_japanese."""
 
     reason: str
@@ -84,7 +82,7 @@ _NO_SIGN_OF_JAPANESE: Final = PassedOver("no_sign_of_japanese")
 
 
 class Failure(NamedTuple):
-    """A record that might be a page, if it could be read; `reason`: bad_http, inflated_size, inflated_ratio,
+    """A record that might be a page but can't be read; `reason`: bad_http, inflated_size, inflated_ratio,
     too_large, too_many_tags, too_deep, undecodable, parse_error; from `confined` also crashed and timed_out."""
 
     reason: str
@@ -92,10 +90,8 @@ class Failure(NamedTuple):
 
 
 def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
-    """The page in a record: a response with status 200, HTML, with Japanese text. Tests go from cheap to dear.
-
-    Raises MemoryError, whatever takes the memory.
-    """
+    """The page in a record: a response with status 200, HTML, with Japanese text. The cheapest tests come first. Raises
+    MemoryError, even if others take the memory."""
     if not record.holds_http_response:
         return _NOT_A_RESPONSE
     if seen := skim.skim(record, limits.max_inflated_bytes):
@@ -121,9 +117,9 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return PassedOver("not_html")
     try:
         return _japanese_page(record, response, body, limits)
-    except MemoryError:  # it may be others that took the memory: `confined` tells
+    except MemoryError:  # others may take the memory: `confined` finds out
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a parser makes of hostile HTML costs that page only
+    except Exception as error:  # noqa: BLE001  # a parser error on hostile HTML must cost only this page
         return Failure("parse_error", f"{type(error).__name__}: {error}")
 
 
@@ -138,7 +134,7 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
     with _watched(limits.max_seconds_per_page):
         if _TEST_HOSTILE:
             _obey(body)
-        # As deep as it has tags, a page can nest: decoding it, too, is for the few that may be too deep.
+        # A page can't nest deeper than it has tags: only the few that may be too deep are decoded for this.
         depth = html.depth(body.decode("latin-1"), limits.max_depth) if num_tags > limits.max_depth else 0
         if depth > limits.max_depth:
             return Failure("too_deep", f"elements nest {depth} deep, over the limit of {limits.max_depth}")
@@ -170,7 +166,7 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
 
 @contextmanager
 def _watched(seconds: float) -> Iterator[None]:
-    """Ends this process where what is done in here takes too long: a parser can't be interrupted otherwise."""
+    """Ends this process if the block takes too long: a parser can't be interrupted in any other way."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, ELAPSED_FACTOR * seconds)
     try:
@@ -181,10 +177,10 @@ def _watched(seconds: float) -> Iterator[None]:
 
 
 def _obey(body: bytes) -> None:
-    """For tests: does to this process what a page's marker says that a parser might."""
+    """For tests: does to this process what a hostile page might, by a marker in the page."""
     if b"<!--swallow-spark-test:crash-->" in body:
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"<!--swallow-spark-test:eat-->" in body:
-        bytearray(1 << 62)  # more than any address space has: nothing is mapped, whatever the system grants
+        bytearray(1 << 62)  # more than any address space has, so nothing is ever mapped
     while b"<!--swallow-spark-test:hang-->" in body:
         pass

@@ -1,7 +1,4 @@
-"""Signs of Japanese in a page's bytes, before any parsing.
-
-For 95 % of a crawl looking for them is all that a page costs, so it errs on the side of yes.
-"""
+"""Signs of Japanese in a page's bytes, before any parsing: 95 % of a crawl end here. False positives are accepted."""
 
 import re
 from typing import Final
@@ -12,14 +9,12 @@ from numba import njit
 from swallow_spark.kernels.html import charset
 from swallow_spark.kernels.warc.heads import equals, names
 
-__all__ = ["has_no_sign", "may_be_japanese"]
-
 _MIN_UTF8_KANA: Final = 3  # other languages have の, or ー, once
 _MIN_LEGACY_KANA: Final = 3  # in Shift_JIS or EUC-JP
-_MAX_WRONG_FRACTION: Final = 0.25  # bytes that can't be read, to pairs that can; charset.py bears fewer
+_MAX_WRONG_FRACTION: Final = 0.25  # unreadable bytes to readable pairs; charset.py tolerates fewer
 _HEAD_BYTES: Final = 2048
-_BLOCK_BYTES: Final = 64  # looked at together
-_MIN_CERTAIN_FRACTION: Final = 0.2  # kana among the pairs, where all can be read; charset.py takes 0.15 for proof
+_BLOCK_BYTES: Final = 64  # tested at once
+_MIN_CERTAIN_FRACTION: Final = 0.2  # kana among the pairs, if all are readable; for charset.py 0.15 is proof
 _DECLARATION_BYTES: Final = 1024
 _SAMPLE_BYTES: Final = 4096
 
@@ -28,7 +23,7 @@ _TITLE: Final = re.compile(rb"<title\b[^>]{0,256}>(.{0,1024}?)</title", re.IGNOR
 _KANA: Final = re.compile("[ぁ-ゖァ-ヺーｦ-ﾟ]")
 _HTML, _, _ = names("html", "", "")
 
-# Bytes by type, so that comparing them takes no more than a byte of a vector.
+# Typed, so that a comparison takes one byte of a vector.
 _ASCII_END, _CONTINUATION_END, _LEAD = np.uint8(0x80), np.uint8(0xBF), np.uint8(0xC0)
 _NUL, _TAG_START = np.uint8(0), np.uint8(0x3C)
 _SMALL_H, _LARGE_H, _SMALL_T, _LARGE_T = np.uint8(0x68), np.uint8(0x48), np.uint8(0x74), np.uint8(0x54)
@@ -42,9 +37,9 @@ _EUC_FIRST, _EUC_LAST = np.uint8(0xA4), np.uint8(0xA5)
 def may_be_japanese(html: bytes, content_type: str | None = None) -> bool:
     """Whether a page has a sign of Japanese: `<html lang=ja>`, kana in the title, three kana anywhere.
 
-    Bytes are read as UTF-8, UTF-16, Shift_JIS, EUC-JP and ISO-2022-JP, whatever the page declares, and character
-    references are seen. Says yes to some pages that aren't Japanese (Japanese words in scripts or in a list of
-    languages); `japanese.is_japanese` decides on the text.
+    Bytes are read as UTF-8, UTF-16, Shift_JIS, EUC-JP and ISO-2022-JP, whatever the page declares, including character
+    references. True also for some pages that aren't Japanese (Japanese words in scripts or in a list of languages);
+    `japanese.is_japanese` decides on the text.
     """
     data = np.frombuffer(html, dtype=np.uint8)
     begins_declared, has_nul = _look_at_head(data, 0, data.size)
@@ -60,8 +55,8 @@ def may_be_japanese(html: bytes, content_type: str | None = None) -> bool:
     legacy, first, certain = _legacy_kana(data, 0, data.size) if malformed else (0, 0, False)
     if certain:
         return True
-    if legacy >= _MIN_LEGACY_KANA:  # a few thousand bytes tell whether they are
-        start = max(html.rfind(b">", 0, first), 0)  # no half of a character
+    if legacy >= _MIN_LEGACY_KANA:  # a few thousand bytes show whether they are kana
+        start = max(html.rfind(b">", 0, first), 0)  # not within a character
         return _has_kana(html[:_DECLARATION_BYTES] + html[start : first + _SAMPLE_BYTES], content_type)
     return kana + legacy > 0 and (title := _TITLE.search(html)) is not None and _has_kana(title[1], content_type)
 
@@ -83,7 +78,7 @@ def _has_kana(html: bytes, content_type: str | None) -> bool:
 
 @njit(cache=True, nogil=True)
 def has_no_sign(data: np.ndarray, start: int, end: int) -> bool:
-    """True only if `may_be_japanese` of data[start:end] is False: for nearly all pages that it is False of."""
+    """True only if `may_be_japanese` of data[start:end] is False; True for nearly all such pages."""
     may_be_declared, has_nul = _look_at_head(data, start, end)
     if may_be_declared or has_nul:
         return False
@@ -124,11 +119,8 @@ def _look_at_head(data: np.ndarray, start: int, end: int) -> tuple[bool, bool]:
 
 @njit(cache=True, nogil=True)
 def _scan(data: np.ndarray, start: int, end: int) -> tuple[int, bool, bool]:
-    """(kana as UTF-8 or in character references, whether the bytes are malformed as UTF-8, whether there is an ESC).
-
-    Ends where kana are enough. Blocks without any of these are passed over by a loop that the compiler makes vectors
-    of.
-    """
+    """(kana as UTF-8 or in character references, whether the bytes are malformed as UTF-8, whether there is an ESC), up
+    to where there are enough kana. A vectorised loop skips blocks without any of these."""
     kana = 0
     malformed = escape = False
     if start < end:
@@ -175,7 +167,7 @@ def _scan(data: np.ndarray, start: int, end: int) -> tuple[int, bool, bool]:
 
 @njit(cache=True, nogil=True)
 def _is_kana_reference(data: np.ndarray, i: int, end: int) -> bool:
-    """Whether the character reference whose `&#` is at `i` is of U+3040 to U+30FF or a half-width kana."""
+    """Whether the character reference that begins at `i` is U+3040 to U+30FF or a half-width kana."""
     i += 2
     base = 10
     if i < end and data[i] | 0x20 == 0x78:  # x
@@ -195,11 +187,10 @@ def _is_kana_reference(data: np.ndarray, i: int, end: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
-    """(kana if the bytes are Shift_JIS, or else if they are EUC-JP; where the first is; whether that is beyond doubt).
+    """(number of kana as Shift_JIS, or if none, as EUC-JP; place of the first; whether this is certain).
 
-    Pairs of bytes are told apart from the first byte of a run on. Where many are of no charset's pattern, it isn't in
-    that charset: Big5 has second bytes that EUC-JP has not, and no charset of EUC's kind has the lead bytes of
-    Shift_JIS's kana.
+    Pairs of bytes are delimited from the first byte of a run. If many don't fit a charset, the page isn't in it: Big5
+    has second bytes that EUC-JP lacks, and no charset like EUC has the lead bytes of Shift_JIS's kana.
     """
     if _any_between(data, start, end, _SJIS_FIRST, _SJIS_LAST):
         found = _shift_jis_kana(data, start, end)
@@ -212,7 +203,7 @@ def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool
 
 @njit(cache=True, nogil=True)
 def _any_between(data: np.ndarray, start: int, end: int, low: np.uint8, high: np.uint8) -> bool:
-    """Whether a byte is from `low` to `high`. The compiler makes vectors of the inner loop."""
+    """Whether any byte is from `low` to `high`. The inner loop is vectorised."""
     for i in range(start, end, _BLOCK_BYTES):
         block = data[i : min(i + _BLOCK_BYTES, end)]
         seen = False

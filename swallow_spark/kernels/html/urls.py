@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 
 def host_of(url: str) -> str | None:
-    """The host of a URL in lower case, as written there (IDNA names stay encoded), without port and trailing dot."""
+    """The host of a URL in lower case, as written (IDNA names stay encoded), without port and trailing dot."""
     try:
         host = urlsplit(url.strip()).hostname
     except ValueError:

@@ -1,17 +1,7 @@
-"""Short lines of a page that tell by their words what they, or the lines below them, are: Japanese first."""
+"""Short lines of a page whose words show what they, or the lines below them, are: mainly in Japanese."""
 
 import re
 from typing import Final
-
-__all__ = [
-    "is_about_comments",
-    "is_boilerplate",
-    "is_date",
-    "is_fine_print",
-    "is_navigation",
-    "is_related",
-    "without_permalink",
-]
 
 _BOILERPLATE: Final = re.compile(
     r"[\s【〔［\[（(＜<■□●◆▼▲※*]*(?:"
@@ -45,7 +35,8 @@ _DATE: Final = re.compile(
     r"(?:20|19)\d\d\s*[年/.-]\s*\d{1,2}\s*[月/.-]\s*\d{1,2}\s*日?\s*(?:[(（].{1,3}[)）])?"
     r"\s*(?:\d{1,2}\s*[:：時]\s*\d{2}\s*分?)?\s*(?:公開|更新|投稿|掲載|配信|付)?$"
 )
-_FINE_PRINT_SIGNS: Final = ("©", "opyright", "OPYRIGHT", "ights ", "無断", "ookie", "クッキー")  # any of them is in it
+# All fine print has one of these.
+_FINE_PRINT_SIGNS: Final = ("©", "opyright", "OPYRIGHT", "ights ", "無断", "ookie", "クッキー")
 _FINE_PRINT: Final = re.compile(
     r"©|copyright\s*(?:\(|\d)|rights reserved|無断(?:転載|複製|使用|引用|複写)"
     r"|\b(?:uses?|accept|of) (?:\w+ )?cookies|(?:cookies?|クッキー)[^。]{0,12}(?:使用|利用|同意|許可)",
@@ -55,20 +46,17 @@ _PERMALINK: Final = re.compile(r"\s*(?:[¶§#]|\[(?:編集|ソースを編集|ed
 
 
 def is_boilerplate(line: str) -> bool:
-    """Whether a line is of no article: a copyright, a paywall, a button for sharing."""
+    """Whether a line is not part of an article: a copyright, a paywall, a button for sharing."""
     return _BOILERPLATE.match(line) is not None
 
 
 def is_fine_print(text: str) -> bool:
-    """Whether a paragraph speaks of the page's copyright, or of cookies: such are as long as prose."""
-    for sign in _FINE_PRINT_SIGNS:
-        if sign in text:
-            return _FINE_PRINT.search(text) is not None
-    return False
+    """Whether a paragraph is about copyright or cookies: these are as long as prose."""
+    return any(sign in text for sign in _FINE_PRINT_SIGNS) and _FINE_PRINT.search(text) is not None
 
 
 def is_navigation(line: str) -> bool:
-    """Whether a line that is a link, or several, leads back, on, or to the rest."""
+    """Whether a line of links leads back, onwards, or to the rest of the text."""
     return _NAVIGATION.search(line) is not None
 
 
@@ -78,7 +66,7 @@ def is_related(heading: str) -> bool:
 
 
 def is_about_comments(heading: str) -> bool:
-    """Whether a heading stands above what readers wrote."""
+    """Whether a heading stands above readers' comments."""
     return _COMMENTS.match(heading) is not None
 
 
@@ -88,5 +76,5 @@ def is_date(line: str) -> bool:
 
 
 def without_permalink(heading: str) -> str:
-    """A heading without the mark that links to it, or the wiki's [編集]; as it is where nothing else is there."""
+    """A heading without its permalink mark or a wiki's [編集]; unchanged if nothing else is left."""
     return _PERMALINK.sub("", heading) or heading

@@ -1,4 +1,4 @@
-"""Signatures, their bands, and the buckets that pages share."""
+"""MinHash signatures and buckets of pages."""
 
 from swallow_spark.kernels.minhash.minhash import signatures
 

@@ -1,8 +1,7 @@
 """Buckets: from band keys to edges, each page to the first page of its bucket, in bounded memory.
 
-Two halves with an exchange by key between them: `thin` on the side of the map tasks, `reduce` on the other. A bucket of
-n pages costs n rows; no pair of pages is ever formed. Of a hot bucket only the first page of each chunk is exchanged by
-its key.
+`thin` runs in the map tasks, `reduce` after an exchange by key. A bucket of n pages costs n rows; no pairs of pages are
+formed. From a hot bucket only the first page of each chunk is exchanged by key.
 """
 
 import tempfile
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 from swallow_spark.errors import filling
 from swallow_spark.kernels.minhash import exchange
 
-# A key that a chunk holds at least so often is thinned to its first page there. Rarer ones are not worth the join that
-# resolves what was thinned.
+# A key with at least this many rows in a chunk is thinned to its first page there. For rarer keys the join that
+# resolves thinned rows costs more than it saves.
 HOT: Final = 16
-CHUNK_ROWS: Final = 4 << 20  # rows that a map task holds at once: some 500 MB with what sorting and packing need
-REDUCE_ROWS: Final = 16 << 20  # rows of a partition that are sorted in memory; more wait on disk
+CHUNK_ROWS: Final = 4 << 20  # rows in memory in a map task: 500 MB including sorting and packing
+REDUCE_ROWS: Final = 16 << 20  # rows of a partition sorted in memory; more are spilled to disk
 
 ROW: Final = np.dtype([("key", "<i8"), ("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
-"""A page as a member of a bucket; `first` is NONE but in buckets that were thinned: there, the first page of the
-chunk."""
+"""A page in a bucket; `first` is the first page of the chunk in thinned buckets, NONE in others."""
 NONE: Final = np.iinfo(np.int64).min
 
 EDGES: Final = pa.schema(
@@ -40,33 +38,32 @@ EDGES: Final = pa.schema(
         ("leads", pa.bool_()),
     ]
 )
-"""A page and the first page of its bucket; where `thinned`, only the first of a chunk: the bucket's first is then that
-of (first, band) in another row, one that `leads`, or `first` itself."""
+"""A page and the first page of its bucket. If `thinned`, `first` is only the first of a chunk: the bucket's first page
+is in another row, one that `leads`, with this `first` as its page and the same band, or it is `first` itself."""
 
 Rows = NDArray[Any]  # of ROW
 _KEY_BITS: Final = 64
-_DIGIT_BITS: Final = 11  # 2,048 places to write to at a time
-_SMALL: Final = 32  # rows that are sorted by insertion
+_DIGIT_BITS: Final = 11  # 2,048 places to write to
+_SMALL: Final = 32  # runs up to this size are sorted by insertion
 
 
 def members(keys: NDArray[np.int64], doc_ids: NDArray[np.int64], bands: NDArray[np.int32]) -> Rows:
-    """Rows of arrays that fit each other's shape."""
+    """Rows (ROW) from arrays that broadcast to the shape of `keys`."""
     rows = np.empty(keys.shape, ROW)
     rows["key"], rows["doc_id"], rows["first"], rows["band"] = keys, doc_ids, NONE, bands
     return rows.ravel()
 
 
 def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int, stop: int) -> Rows:
-    """The rows, of the bands from `start` to `stop`, of pages with their lists of band keys (all of one length)."""
+    """The rows of pages for the bands `start` to `stop`, from their lists of band keys (all of one length)."""
     keys = bands.flatten().to_numpy().reshape(len(bands), -1)[:, start:stop]
     return members(keys, doc_ids[:, None], np.arange(start, stop, dtype=np.int32))
 
 
 def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
-    """Rows as exchange.PACKED, each in the partition that `reduce` needs it in: with its key's others, or if it is
-    thinned, anywhere, as a hot key's partition would have too many: by its page."""
+    """Rows as exchange.PACKED, partitioned by key for `reduce`; thinned rows by page, as hot keys have too many."""
     for chunk in exchange.chunks(parts, CHUNK_ROWS):
-        # Their high bits part the keys, so that sorted rows lie by partitions already.
+        # Keys are partitioned by their high bits, so sorted rows are in the order of partitions.
         rows = exchange.take(chunk, _order(chunk, _KEY_BITS - 2 * _DIGIT_BITS))
         _name_firsts(rows, HOT)
         thinned = _thinned(rows)
@@ -77,8 +74,7 @@ def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
 
 
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges (EDGES) of whole buckets (exchange.PACKED), for all pages but the first of each. Thinned rows pass
-    through."""
+    """Edges (EDGES) of complete buckets (exchange.PACKED), for all pages but the first of each, and thinned rows."""
     held: list[Rows] = []
     count = 0
     with _Spill() as spill:
@@ -98,7 +94,7 @@ def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 yield from _firsts(part)
         elif held:
             rows = np.concatenate(held)
-            held.clear()  # views of Arrow's buffers, as large again
+            held.clear()  # views that keep Arrow's buffers alive
             yield from _firsts(rows)
 
 
@@ -114,7 +110,7 @@ def _passed(rows: Rows) -> pa.RecordBatch:
 
 
 def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
-    # By bits that are no one's: partitions are made by the highest, the spill's parts by the lowest.
+    # By bits not used otherwise: the highest choose the partition, the lowest the spill's part.
     order = _order(rows, _Spill.BITS)
     later, firsts = _later(rows, order)
     rows = exchange.take(rows, later)
@@ -125,11 +121,8 @@ def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
 
 @njit(cache=True, nogil=True)
 def _order(rows: Rows, shift: int) -> NDArray[np.int32]:
-    """The places of rows, bucket by bucket, in each by doc_id.
-
-    Keys are hashes: two passes of a radix sort, by the 22 bits above `shift`, leave next to nothing to sort. The order
-    of buckets is that of these bits.
-    """
+    """The places of rows, bucket by bucket, and by doc_id within a bucket. Keys are hashes, so two passes of a radix
+    sort by the 22 bits above `shift`, which order the buckets, leave almost nothing to sort."""
     n = len(rows)
     size = 1 << _DIGIT_BITS
     low, high = np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64)
@@ -173,7 +166,7 @@ def _insert(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> N
 
 @njit(cache=True, nogil=True)
 def _sort(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> None:
-    """Of a hot bucket's rows, most often, which are in order as they come."""
+    """Sorts a long run, usually the rows of a hot bucket, which are already in order."""
     doc_ids = np.array([rows[place].doc_id for place in places])
     for i in range(1, len(keys)):
         if keys[i - 1] > keys[i] or (keys[i - 1] == keys[i] and doc_ids[i - 1] > doc_ids[i]):
@@ -185,7 +178,7 @@ def _sort(rows: Rows, keys: NDArray[np.int64], places: NDArray[np.int32]) -> Non
 
 @njit(cache=True, nogil=True)
 def _name_firsts(rows: Rows, hot: int) -> None:
-    """Of sorted rows, `first` of those in buckets that are to be thinned."""
+    """Sets `first` in sorted rows, for buckets to be thinned."""
     start = 0
     for end in range(1, len(rows) + 1):
         if end == len(rows) or rows[end].key != rows[start].key:
@@ -197,7 +190,7 @@ def _name_firsts(rows: Rows, hot: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _later(rows: Rows, order: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The places of all rows but the first of each bucket, and that first's doc_id."""
+    """The places of all rows but the first of each bucket, and the doc_id of the first."""
     places, firsts = np.empty(len(order), np.int32), np.empty(len(order), np.int64)
     found = start = 0
     for i in range(1, len(order)):
@@ -210,7 +203,7 @@ def _later(rows: Rows, order: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDA
 
 
 class _Spill:
-    """Rows on local disk, in parts by key: a bucket's rows are all in one part."""
+    """Rows on local disk, partitioned by key: all rows of a bucket are in one part."""
 
     BITS: Final = 5
 
@@ -221,7 +214,7 @@ class _Spill:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        with filling(self._directory):  # files write what they hold as they are closed
+        with filling(self._directory):  # closing a file writes what it has buffered
             self._closing.__exit__(*error)
 
     @property
@@ -234,7 +227,7 @@ class _Spill:
             paths = (Path(self._directory, str(part)) for part in range(1 << self.BITS))
             self._files = [self._closing.enter_context(path.open("w+b")) for path in paths]
         for rows in held:
-            # Keys are hash values themselves, and partitions are made by high bits: low bits will do.
+            # Keys are hashes, and partitions use their high bits, so low bits will do.
             part_of = rows["key"] & ((1 << self.BITS) - 1)
             with filling(self._directory):
                 for part in np.unique(part_of):

@@ -1,4 +1,4 @@
-"""Chains of witnesses of pages that are few enough for one process: each page's witness may have fallen itself."""
+"""Chains of witnesses in one process: the witness of a removed page may be removed itself."""
 
 from typing import Final
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROWS: Final = 4 << 20
-"""Pages whose chains one process follows: some 300 MB."""
+"""The most pages for one process: 300 MB."""
 
 
 def ends(doc_ids: NDArray[np.int64], witnesses: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The end of each page's chain of witnesses: the first that is no page of `doc_ids`, which are all different.
+    """The end of each page's chain of witnesses: the first that is not among `doc_ids`, which must be distinct.
 
-    By pointer jumping: a step doubles what a pointer spans, so a chain of n links takes log2(n) of them. Raises
-    ValueError where a chain comes back to its beginning. Takes some 60 bytes a page.
+    Pointer jumping: each step doubles the span of a pointer, so a chain of n links takes log2(n) steps. Raises
+    ValueError for a cycle. Takes about 60 bytes per page.
     """
     order = np.argsort(doc_ids)
     ascending = doc_ids[order]
-    # Place in `ascending` of the page that the chain has been followed to; -1: it has ended, with no page of these.
+    # The place in `ascending` of the page reached so far; -1: the chain has ended.
     onward = np.searchsorted(ascending, witnesses[order])
     onward[onward == len(ascending)] = 0
     found = ascending[onward] == witnesses[order] if len(ascending) else np.zeros(0, np.bool_)
@@ -30,7 +30,7 @@ def ends(doc_ids: NDArray[np.int64], witnesses: NDArray[np.int64]) -> NDArray[np
         at = onward[open_]
         reached[open_], onward[open_] = reached[at], onward[at]
     else:
-        raise ValueError("a chain of witnesses without end")
+        raise ValueError("a chain of witnesses without end: there is a cycle")
     found_ends = np.empty_like(reached)
     found_ends[order] = reached
     return found_ends

@@ -1,4 +1,4 @@
-"""Exchanges of few large rows in the place of many small ones: what they cost Spark is by the row."""
+"""Exchanges of few large rows instead of many small ones: Spark's costs are per row."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -9,11 +9,11 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
-PACKED_BYTES: Final = 1 << 20  # of a row of PACKED, at most
+PACKED_BYTES: Final = 1 << 20  # the most in a row of PACKED
 _BATCH_BYTES: Final = 8 << 20
 
 PACKED: Final = pa.schema([("partition", pa.int32()), ("rows", pa.binary())])
-"""Rows for one partition, by repartitionById, as one."""
+"""Rows for one partition, packed into one row for repartitionById."""
 
 
 def pack(rows: NDArray[Any], partition_of: NDArray[np.uint32]) -> Iterator[pa.RecordBatch]:
@@ -38,7 +38,7 @@ def pack(rows: NDArray[Any], partition_of: NDArray[np.uint32]) -> Iterator[pa.Re
 
 
 def unpack(batches: Iterable[pa.RecordBatch], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """The rows of PACKED, of which only the column `rows` is needed; views of Arrow's buffers."""
+    """The rows in the column `rows` of PACKED, as views of Arrow's buffers."""
     for batch in batches:
         if batch.num_rows:
             packed = batch.column("rows")
@@ -48,7 +48,7 @@ def unpack(batches: Iterable[pa.RecordBatch], dtype: np.dtype[Any]) -> Iterator[
 
 
 def chunks(parts: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
-    """The rows of all parts, about so many at a time."""
+    """The rows of all parts, at least `rows` at a time."""
     held: list[NDArray[Any]] = []
     count = 0
     for part in parts:
@@ -63,7 +63,7 @@ def chunks(parts: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
 
 @njit(cache=True, nogil=True)
 def take(rows: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
-    """rows[places], at several times the speed that NumPy has for structured types."""
+    """rows[places], several times as fast as NumPy for structured types."""
     taken = np.empty(len(places), rows.dtype)
     for i in range(len(places)):
         taken[i] = rows[places[i]]
@@ -71,12 +71,12 @@ def take(rows: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
 
 
 def partition_of(values: NDArray[np.int64], partitions: int) -> NDArray[np.uint32]:
-    """By Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4)."""
+    """The partition of each value, by Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4)."""
     return partition_of_hash((values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)).view(np.int64), partitions)
 
 
 def partition_of_hash(hashes: NDArray[np.int64], partitions: int) -> NDArray[np.uint32]:
-    """By high bits: ascending with the hashes, as unsigned numbers."""
+    """The partition of each hash by its high bits, ascending with the hashes as unsigned numbers."""
     high = hashes.view(np.uint64) >> np.uint64(32)
     return (high * np.uint64(partitions) >> np.uint64(32)).astype(np.uint32)
 
@@ -88,7 +88,7 @@ def runs(values: NDArray[np.int64] | NDArray[np.uint32]) -> tuple[NDArray[np.int
 
 
 def batches(columns: list[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Columns as batches of a bounded number of rows."""
+    """Columns as batches of at most 65,536 rows."""
     batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=schema)
     for start in range(0, batch.num_rows, 1 << 16):
         yield batch.slice(start, 1 << 16)

@@ -1,6 +1,6 @@
-"""MinHash signatures of character n-grams, as datasketch 2 defines them, and what is made of them.
+"""MinHash signatures of character n-grams as datasketch 2 defines them, one-bit sketches, and text hashes.
 
-The peer is `datasketch.MinHash(num_perm, seed=seed, scheme="affine32", hashfunc=xxhash.xxh32_intdigest)` updated with a
+Equal to `datasketch.MinHash(num_perm, seed=seed, scheme="affine32", hashfunc=xxhash.xxh32_intdigest)` updated with a
 text's shingles: a shingle's XXH32 goes through MurmurHash3's 32-bit finalizer to h, and value k of the signature is the
 least a_k * h + b_k (mod 2**32) over the shingles. The permutations (a, b) are the numbers that datasketch draws.
 """
@@ -16,19 +16,19 @@ from swallow_spark.kernels.minhash.xxhash import xxh32_each, xxh64
 from swallow_spark.kernels.text.utf8 import Bytes, Offsets, utf8_buffers
 
 VERSION: Final = 1
-"""Goes up whenever any value that this module returns for the same text changes."""
+"""Raise it when a value changes for the same text."""
 
 Signatures = npt.NDArray[np.uint32]
 
-_LANES = 16  # hashes taken through the permutations together: their products need no load or store of the minima
-_BLOCK = 1024  # shingles that are hashed together; a multiple of _LANES
-_SEEN = 4096  # entries of the filter of hashes seen lately, a power of two; 16 KiB stay in the first-level cache
+_LANES = 16  # hashes permuted together, without loading or storing minima in between
+_BLOCK = 1024  # shingles hashed together; a multiple of _LANES
+_SEEN = 4096  # entries of the filter of recent hashes, a power of two; 16 KiB stay in the L1 cache
 
 
 @lru_cache(maxsize=8)
 def _permutations(num_perm: int, seed: int) -> tuple[Signatures, Signatures]:
-    """(a, b), each uint32 of shape (num_perm,): drawn as datasketch draws them, from a generator whose numbers NumPy
-    keeps as they are (NEP 19). Every a is odd, so that no two hashes become one."""
+    """(a, b), each uint32 of shape (num_perm,), as datasketch draws them, from a generator whose stream NumPy
+    guarantees (NEP 19). Every a is odd, so different hashes stay different."""
     random = np.random.RandomState(seed)
     a = random.randint(0, 1 << 31, num_perm, np.uint32) * np.uint32(2) + np.uint32(1)
     return a, random.randint(0, 1 << 32, num_perm, np.uint32)
@@ -37,8 +37,8 @@ def _permutations(num_perm: int, seed: int) -> tuple[Signatures, Signatures]:
 def signatures(texts: Any, *, num_perm: int = 800, shingle_chars: int = 5, seed: int = 1) -> Signatures:
     """The MinHash signatures of a string or large_string array: uint32, shape (len(texts), num_perm).
 
-    Shingles are all runs of `shingle_chars` code points of the text as it stands; a shorter text (nulls count as
-    empty) is one shingle. Raises ValueError for a `num_perm` or `shingle_chars` below 1.
+    Shingles are all runs of `shingle_chars` code points of the unchanged text; a shorter text (nulls count as empty) is
+    one shingle. Raises ValueError for a `num_perm` or `shingle_chars` below 1.
     """
     if num_perm < 1 or shingle_chars < 1:
         raise ValueError(f"num_perm and shingle_chars must be at least 1, not {num_perm} and {shingle_chars}")
@@ -48,7 +48,7 @@ def signatures(texts: Any, *, num_perm: int = 800, shingle_chars: int = 5, seed:
 
 
 def text_hashes(texts: Any) -> npt.NDArray[np.int64]:
-    """XXH64 (seed 0) of the UTF-8 bytes of each text, its 64 bits read as int64; shape (len(texts),)."""
+    """XXH64 (seed 0) of the UTF-8 bytes of each text, read as int64; shape (len(texts),)."""
     return _text_hashes(*utf8_buffers(texts)).view(np.int64)
 
 
@@ -56,8 +56,8 @@ def one_bit_sketches(signatures: Signatures) -> npt.NDArray[np.uint8]:
     """One bit of each value of the signatures, packed: uint8, shape (n, num_perm // 8), for `estimated_jaccard`.
 
     This is b-bit MinHash with b = 1 (Li and König, WWW 2010). The bit is the lowest one after MurmurHash3's finalizer,
-    not the value's own: a_k is odd, so the lowest bit of a_k * h + b_k is that of h for every k, and two texts of a
-    few shingles would agree in all their bits or in none. Raises ValueError unless num_perm is a multiple of 8.
+    not of the value itself: a_k is odd, so the lowest bit of a_k * h + b_k follows that of h for every k, and two texts
+    of a few shingles would agree in all their bits or in none. Raises ValueError unless num_perm is a multiple of 8.
     """
     if signatures.shape[1] % 8:
         raise ValueError(f"num_perm must be a multiple of 8, not {signatures.shape[1]}")
@@ -67,8 +67,8 @@ def one_bit_sketches(signatures: Signatures) -> npt.NDArray[np.uint8]:
 def estimated_jaccard(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """The Jaccard similarity estimated from two arrays of sketches of the same shape (n, bytes): float32, (n,).
 
-    Bits of different minima agree half the time, so the estimate is 2 * (share of equal bits) - 1, and 0 where that is
-    negative. Its standard error is sqrt((1 - J**2) / bits): .015 at J = .9 with 800 bits.
+    Bits of different minima agree half the time, so the estimate is max(0, 2 * (share of equal bits) - 1). Its standard
+    error is sqrt((1 - J**2) / bits): .015 at J = .9 with 800 bits.
     """
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"sketches of the shapes {a.shape} and {b.shape} can't be compared row by row")
@@ -88,7 +88,7 @@ def _fmix32(h: np.uint32) -> np.uint32:
 @njit(cache=True, nogil=True)
 def _lower(minima: Signatures, hashes: Signatures, count: int, a: Signatures, b: Signatures) -> None:
     """Lowers `minima` by the permuted `hashes[:count]`; `hashes` has room up to the next multiple of _LANES."""
-    while count % _LANES:  # a hash may be taken twice: the minimum stays
+    while count % _LANES:  # repeating a hash does not change the minimum
         hashes[count] = hashes[count - 1]
         count += 1
     for start in range(0, count, _LANES):
@@ -96,7 +96,7 @@ def _lower(minima: Signatures, hashes: Signatures, count: int, a: Signatures, b:
         h4, h5, h6, h7 = hashes[start + 4], hashes[start + 5], hashes[start + 6], hashes[start + 7]
         h8, h9, h10, h11 = hashes[start + 8], hashes[start + 9], hashes[start + 10], hashes[start + 11]
         h12, h13, h14, h15 = hashes[start + 12], hashes[start + 13], hashes[start + 14], hashes[start + 15]
-        for k in range(a.size):  # LLVM turns this loop into vector code
+        for k in range(a.size):  # LLVM vectorises this loop
             a_k, b_k, least = a[k], b[k], minima[k]
             least = min(least, np.uint32(a_k * h0 + b_k))
             least = min(least, np.uint32(a_k * h1 + b_k))
@@ -119,8 +119,8 @@ def _lower(minima: Signatures, hashes: Signatures, count: int, a: Signatures, b:
 
 @njit(cache=True, nogil=True)
 def _find_chars(data: Bytes, at: int, end: int, places: Offsets, held: int) -> tuple[int, int]:
-    """Puts where the code points of `data[at:end]` begin into `places`, behind those held, while there is room for one
-    more; `end` is put behind the last. Returns where to go on, and how many are held."""
+    """Appends the offsets of the code points of `data[at:end]` to the first `held` of `places` while there is room,
+    and `end` after the last one. Returns where to continue, and the new number of offsets."""
     while at < end and held < places.size - 1:
         places[held] = at
         held += data[np.uint64(at)] & 0xC0 != 0x80
@@ -140,12 +140,12 @@ def _signatures(data: Bytes, offsets: Offsets, shingle_chars: int, a: Signatures
     seen = np.empty(_SEEN, np.uint32)
     for i in range(n):
         seen[:] = 0
-        seen[0] = 1  # entry 0 is the home of 0 and not of 1: nothing has been seen
+        seen[0] = 1  # hash 0 belongs in entry 0 and 1 does not: nothing has been seen
         start, end = offsets[i], offsets[i + 1]
         places[0] = start
         at, held = _find_chars(data, min(start + 1, end), end, places, int(start < end))
         while True:
-            # Each code point ends where the next one begins; of the last one held that is not known before `end`.
+            # A code point ends where the next one begins; for the last one this is known only at `end`.
             count = held - shingle_chars + int(at == end)
             if count > 0:
                 xxh32_each(data, places[:count], places[shingle_chars : shingle_chars + count], parts, hashes)

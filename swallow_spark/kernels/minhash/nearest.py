@@ -1,7 +1,6 @@
-"""Of each page the edge to the first page that it is near to, in bounded memory.
+"""For each page the edge to the first page near it, in bounded memory.
 
-Two halves with an exchange by page between them: `thin` on the side of the map tasks, `reduce` on the other. (Spark's
-own minimum of two columns together sorts all edges, a row at a time.)
+`thin` runs in the map tasks, `reduce` after an exchange by page. (Spark's minimum of two columns sorts all edges.)
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,22 +13,21 @@ from numpy.typing import NDArray
 
 from swallow_spark.kernels.minhash import exchange
 
-CHUNK_ROWS: Final = 4 << 20  # edges held at once, beside those of the pages of a partition: some 300 MB when sorted
+CHUNK_ROWS: Final = 4 << 20  # edges in memory, besides one for each page of a partition: 300 MB while sorted
 
 SCHEMA: Final = pa.schema([("doc_id", pa.int64()), ("first", pa.int64()), ("band", pa.int32())])
 ROW: Final = np.dtype([("doc_id", "<i8"), ("first", "<i8"), ("band", "<i4")])
 
 
 def thin(batches: Iterable[pa.RecordBatch], partitions: int) -> Iterator[pa.RecordBatch]:
-    """Edges (SCHEMA), of which of each page one is left in a chunk, as exchange.PACKED, by page."""
+    """Edges (SCHEMA), reduced to one for each page of a chunk, as exchange.PACKED by page."""
     rows = (_structured(batch) for batch in batches)
     for chunk in map(_least, exchange.chunks(rows, CHUNK_ROWS)):
         yield from exchange.pack(chunk, exchange.partition_of(chunk["doc_id"].copy(), partitions))
 
 
 def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Of each page of a partition (exchange.PACKED) the edge (SCHEMA) with the least `first`, and of several bands with
-    that one, the lowest; by doc_id."""
+    """For each page (of exchange.PACKED) the edge (SCHEMA) with the least `first`, then the lowest band; by doc_id."""
     held = np.zeros(0, ROW)
     for chunk in exchange.chunks(exchange.unpack(batches, ROW), CHUNK_ROWS):
         held = _least(np.concatenate([held, chunk]))
@@ -51,7 +49,7 @@ def _least(rows: NDArray[Any]) -> NDArray[Any]:
 
 @njit(cache=True, nogil=True)
 def _places(rows: Any, order: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each run of `order`, the place of the least row."""
+    """The place of the least row in each run of `order`."""
     found = np.empty(len(ends) - 1, np.int64)
     for run in range(len(found)):
         least = order[ends[run]]

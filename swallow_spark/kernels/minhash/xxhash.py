@@ -31,7 +31,7 @@ def _rotate32(x: np.uint32, bits: int) -> np.uint32:
 
 @njit(cache=True, nogil=True, inline="always")
 def _read32(data: Bytes, at: int | np.uint64) -> np.uint32:
-    # Numba takes a signed index for one that may count from the end, which keeps LLVM from making this one load.
+    # A signed index might count from the end, which would keep LLVM from making this one load.
     first = np.uint64(at)
     return np.uint32(
         np.uint32(data[first])
@@ -91,17 +91,17 @@ def _finish32(h: np.uint32) -> np.uint32:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-_LONGER = np.uint32(16)  # stands for any size that the lanes can't take
+_LONGER = np.uint32(16)  # any size of 16 or more
 
 
 @njit(cache=True, nogil=True)
 def xxh32_each(data: Bytes, starts: Offsets, stops: Offsets, parts: Words, hashes: Words) -> None:
-    """XXH32, seed 0, of each `data[starts[i]:stops[i]]` into hashes[i], several at a time in the lanes of vectors.
+    """XXH32, seed 0, of each `data[starts[i]:stops[i]]` into hashes[i], several at a time in vector lanes.
 
-    starts, stops: (n,); hashes: (at least n,); parts: room, of shape (5, at least n).
+    starts, stops: (n,); hashes: (at least n,); parts: scratch space of shape (5, at least n).
     """
     first, second, third, rest, sizes = parts[0], parts[1], parts[2], parts[3], parts[4]
-    readable = np.uint64(max(0, data.size - 15))  # 16 bytes can be read from each place before this one
+    readable = np.uint64(max(0, data.size - 15))  # 16 bytes can be read from any place before this one
     longer = False
     for i in range(starts.size):
         start, size = np.uint64(starts[i]), np.uint64(stops[i] - starts[i])
@@ -111,7 +111,7 @@ def xxh32_each(data: Bytes, starts: Offsets, stops: Offsets, parts: Words, hashe
             third[i] = _read32(data, start + np.uint64(8))
             rest[i] = _read32(data, start + (size & np.uint64(12)))
             sizes[i] = np.uint32(size)
-        else:  # with emoji, or at the very end of the column
+        else:  # with emoji, or at the end of the column
             longer = True
             sizes[i] = _LONGER
     _below_16_bytes(first, second, third, rest, sizes, hashes, starts.size)
@@ -125,9 +125,9 @@ def xxh32_each(data: Bytes, starts: Offsets, stops: Offsets, parts: Words, hashe
 def _below_16_bytes(
     first: Words, second: Words, third: Words, rest: Words, sizes: Words, hashes: Words, n: int
 ) -> None:
-    """XXH32 of strings of `sizes` bytes, of whom the first three words and the one behind the last whole are given.
+    """XXH32 of strings of `sizes` bytes, given their first three words and the one after the last full word.
 
-    Without branches, so that LLVM makes vector code of the loop: what a string is too short for is computed as well.
+    Without branches, so that LLVM vectorises the loop: steps that a string is too short for are computed and discarded.
     """
     for i in range(n):
         size, tail = sizes[i], rest[i]

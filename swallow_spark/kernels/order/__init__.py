@@ -1,1 +1,1 @@
-"""Cuts of ordered values, samples, and how much a corpus needs."""
+"""Cuts of ordered values, samples, and the capacity that a corpus needs."""

@@ -1,8 +1,7 @@
-"""Cuts of an order of documents, found by counting documents in ranges of it, and documents placed between cuts.
+"""Cuts of ordered documents, found by counting documents in ranges, and the place of documents between cuts.
 
-The order is that of selection: score descending, doc_id ascending. A score becomes an integer that ascends as scores
-descend, so that ranges can be halved, and halved again, without any rounding: finite numbers of all sizes, denormal
-ones among them, lie on the 64-bit integers in their order; both zeros are one.
+The order is score descending, doc_id ascending. A score becomes a 64-bit integer that ascends as scores descend, so
+ranges can be halved without rounding: all finite numbers, also denormal ones, keep their order; both zeros are equal.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +15,15 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 _NUMBERS: Final = np.int64(0x7FFFFFFFFFFFFFFF)
-MOST_BINS: Final = 4096  # that are held at a time, by a task and by the driver …
-LEAST_BINS: Final = 64  # … unless there are so many ranges that this would be less for each
+MOST_BINS: Final = 4096  # in memory, in a task and in the driver …
+LEAST_BINS: Final = 64  # … unless this gives each range fewer than these
 LOWEST: Final = -(1 << 63)
 HIGHEST: Final = (1 << 63) - 1
 
 
 def keys_of(scores: NDArray[np.float64]) -> Integers:
     """int64 keys of finite scores: the higher a score, the lower its key; equal scores have equal keys."""
-    bits = (scores + 0.0).view(np.int64)  # + 0.0: the negative zero becomes the other one
+    bits = (scores + 0.0).view(np.int64)  # + 0.0: the negative zero becomes the positive one
     return ~(bits ^ ((bits >> 63) & _NUMBERS))
 
 
@@ -35,7 +34,7 @@ def score_of(key: int) -> float:
 
 
 class Range(NamedTuple):
-    """The documents with keys `low` to `high`; where that is one key, those of them with doc_ids `first` to `last`."""
+    """The documents with keys `low` to `high`; if that is one key, only those with doc_ids `first` to `last`."""
 
     low: int
     high: int
@@ -51,7 +50,7 @@ class Range(NamedTuple):
         return self.is_one_key and self.first == self.last
 
     def shift(self, bins: int) -> int:
-        """By how many bits distances in the range are shifted to become numbers of at most so many bins."""
+        """The shift that turns distances within the range into the numbers of at most `bins` bins."""
         width = self.last - self.first if self.is_one_key else self.high - self.low
         return max(0, width.bit_length() - bins.bit_length() + 1)
 
@@ -62,8 +61,8 @@ EVERYTHING: Final = Range(LOWEST, HIGHEST, LOWEST, HIGHEST)
 class Cut(NamedTuple):
     """The last document above a cut.
 
-    documents and weight: of all documents down to it; better: the number of those with a higher score than its own.
-    Where `doc_id` is None, all documents of the score lie above the cut.
+    documents and weight: of all documents down to it; better: the number of documents with a higher score.
+    If `doc_id` is None, all documents with the score are above the cut.
     """
 
     documents: int
@@ -74,7 +73,7 @@ class Cut(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """The documents in a part of a range: how many, their weights' sum, and the tightest range that holds them."""
+    """The documents in a part of a range: their number, the sum of their weights, the tightest range around them."""
 
     number: int
     documents: int
@@ -87,7 +86,7 @@ Count = Callable[[list[Range], int], Sequence[Sequence[Bin]]]
 
 @dataclass
 class _Search:
-    """How far the search for one cut has come: the documents before `range`, where the cut's document is."""
+    """The state of the search for one cut: the cut's document is in `range`; counts are of the documents before it."""
 
     target: int
     range: Range = EVERYTHING
@@ -96,7 +95,7 @@ class _Search:
     better: int = 0
 
     def advance(self, bins: Sequence[Bin]) -> Bin:
-        """Goes on to the bin that reaches the target, of the range's ascending bins."""
+        """Continues with the bin that reaches the target; `bins` of the range, ascending."""
         for found in bins:
             if self.weight + found.weight >= self.target:
                 break
@@ -111,11 +110,11 @@ class _Search:
 
 
 def find(count: Count, targets: Sequence[int]) -> list[Cut | None]:
-    """The cuts behind the shortest prefixes whose weights reach each of the targets; None for a target of 0.
+    """The cuts after the shortest prefixes whose weights reach each of the targets; None for a target of 0.
 
-    `count(ranges, bins)` gives the bins of each of some ascending ranges that share no document: at most `bins` of
-    each, ascending, without the empty ones. All cuts are looked for in the same passes; each pass leaves one bin of a
-    range, so there are 12 at most for one cut. Raises ValueError where all weights don't reach a target.
+    `count(ranges, bins)` returns the bins of ascending, disjoint ranges: at most `bins` for each, ascending, without
+    empty ones. All cuts are searched in the same passes; each pass narrows a range to one bin, so one cut takes at most
+    12. Raises ValueError if the sum of all weights is below a target.
     """
     searches = {target: _Search(target) for target in targets if target > 0}
     found: dict[int, Cut | None] = {}
@@ -133,7 +132,7 @@ def find(count: Count, targets: Sequence[int]) -> list[Cut | None]:
 
 
 class Bins:
-    """Counts per bin of some ranges, which share no document and are ascending. Batches are added one by one."""
+    """Counts per bin of ascending, disjoint ranges. Batches are added one by one."""
 
     def __init__(self, ranges: list[Range], bins: int) -> None:
         self._ranges = np.array(ranges, np.int64).reshape(-1, 4)
@@ -145,12 +144,11 @@ class Bins:
         self._bounds[:, :, 1::2] = LOWEST
 
     def add(self, keys: Integers, doc_ids: Integers, weights: Integers) -> None:
-        """Counts documents; those outside of all ranges are passed over."""
+        """Counts documents; those outside all ranges are ignored."""
         _count(keys, doc_ids, weights, self._ranges, self._shifts, self._documents, self._weights, self._bounds)
 
     def columns(self) -> Iterator[Integers]:
-        """Of the bins that aren't empty: number of the range, of the bin, documents, weight, then the bounds: lowest
-        and highest key, lowest and highest doc_id."""
+        """Of bins that aren't empty: range, number, documents, weight, lowest, highest key, lowest, highest doc_id."""
         of, number = np.nonzero(self._documents)
         yield from (of, number, self._documents[of, number], self._weights[of, number])
         yield from np.ascontiguousarray(self._bounds[of, number].T)
@@ -177,7 +175,7 @@ def _count(
             value, low = doc_id, ranges[found, 2]
             if doc_id < low or doc_id > ranges[found, 3]:
                 continue
-        # Differences of 64-bit integers are right as unsigned ones, wherever both lie.
+        # Unsigned, so that the difference of any two 64-bit integers is right.
         place = np.int64((np.uint64(value) - np.uint64(low)) >> shifts[found])
         documents[found, place] += 1
         sums[found, place] += weights[i]
@@ -187,7 +185,7 @@ def _count(
 
 
 def num_cuts_above(keys: Integers, doc_ids: Integers, cut_keys: Integers, cut_doc_ids: Integers) -> Integers:
-    """How many of the cuts, ascending, each document lies behind; the document that a cut names lies above it."""
+    """How many of the ascending cuts are before each document; the document of a cut is above it."""
     return np.asarray(_place(keys, doc_ids, cut_keys, cut_doc_ids))
 
 
@@ -201,7 +199,7 @@ def _place(keys: Integers, doc_ids: Integers, cut_keys: Integers, cut_doc_ids: I
 
 @njit(cache=True, nogil=True)
 def _num_before(key: int, doc_id: int, keys: Integers, doc_ids: Integers, or_equal: bool) -> int:
-    """How many of the ascending pairs come before (key, doc_id), or are equal to it where that counts."""
+    """How many of the ascending pairs are before (key, doc_id), or equal to it if `or_equal`."""
     low, high = 0, keys.size
     while low < high:
         middle = (low + high) // 2

@@ -1,5 +1,4 @@
-"""Samples by doc_id and seed: the same pages whatever order or parts they come in, and a larger share holds a smaller
-one's pages too."""
+"""Samples by doc_id and seed: independent of order and batches; a larger share contains a smaller one's pages."""
 
 from fractions import Fraction
 from typing import Final
@@ -19,7 +18,7 @@ def hashes(doc_ids: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
 
 
 def is_sampled(doc_ids: NDArray[np.int64], seed: int, share: Fraction) -> NDArray[np.bool_]:
-    """Whether each page is in the sample of a share (0 to 1) of all."""
+    """Whether each page is in a sample of this share (0 to 1) of all pages."""
     least_out = share.numerator * (1 << 64) // share.denominator
     if least_out >= 1 << 64:
         return np.ones(len(doc_ids), np.bool_)

@@ -1,1 +1,1 @@
-"""What is looked for in texts, URLs and hosts, or changed in texts."""
+"""Checks of texts, URLs and hosts, and changes of texts."""

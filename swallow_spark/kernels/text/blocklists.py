@@ -1,8 +1,8 @@
-"""Hosts and URLs against listed domains and prefixes of URLs, which give reasons.
+"""The reasons against a page from lists of domains and URL prefixes.
 
-A domain rejects the pages of the host of that name and of all below it (Swallow's code compares whole hosts only). A
-URL prefix rejects the pages whose URL is the prefix, or goes on behind it with /, ? or #; scheme, user, port and a
-leading `www.` don't count, nor does case: as squidGuard, for which UT1 makes its lists, compares them.
+A domain rejects the pages of its host and of all hosts below it (Swallow's code compares whole hosts only). A URL
+prefix rejects the pages whose URL is the prefix, or continues with /, ? or #. Scheme, user, port, a leading `www.` and
+case are ignored, as in squidGuard, for which UT1 makes its lists.
 """
 
 import re
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 VERSION: Final = 1
-# Patterns of RE2 and of Java alike: stages/decide.py takes URLs apart by the same.
+# Valid in RE2 and in Java: stages/decide uses them too.
 SCHEME_AND_USER: Final = r"^([a-z][a-z0-9+.-]*:)?//([^/?#]*@)?"
 BEHIND_HOST: Final = r"[:/?#].*$"
 TRAILING_DOTS: Final = r"\.+$"
@@ -21,13 +21,13 @@ FRAGMENT: Final = r"#.*$"
 
 
 def parents(host: str) -> list[str]:
-    """The domains that a host is or lies below."""
+    """A host and the domains above it."""
     labels = re.sub(TRAILING_DOTS, "", host.lower()).split(".")
     return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def beginnings(url: str) -> list[str]:
-    """The prefixes that a URL matches, in the form of listed ones; the first is its host."""
+    """The prefixes that match a URL, in the form of the lists; the first is its host."""
     bare = re.sub(FRAGMENT, "", re.sub(SCHEME_AND_USER, "", url.lower()))
     host = re.sub(WWW, "", re.sub(TRAILING_DOTS, "", re.sub(BEHIND_HOST, "", bare)))
     path = re.sub(r"^[^/?]*", "", bare)

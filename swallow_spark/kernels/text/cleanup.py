@@ -1,7 +1,7 @@
-"""Clean-up of texts as Swallow does it (swallow-corpus, phase 4): commas and full stops made Japanese, footers trimmed.
+"""Swallow's clean-up of texts (swallow-corpus, phase 4): Japanese commas and full stops, footers trimmed.
 
-`swallow` does what the original does. `careful` trims less: never the first line, and never more than half of a text,
-for the original empties short pages whose first line says お知らせ.
+`swallow` is the original. `careful` trims less: never the first line, and never more than half of a text, since the
+original empties short pages whose first line is お知らせ.
 """
 
 import re
@@ -16,37 +16,29 @@ VERSION: Final = 1
 Mode: TypeAlias = Literal["careful", "swallow"]
 
 _LAST_LINES: Final = 10
-_FOOTER_SHARE: Final = 0.3  # of a line's characters, strictly more
+_FOOTER_SHARE: Final = 0.3  # of a line's characters: a footer has more
 
-# What a comma or full stop counts behind. The original means ideographs beyond U+FFFF as well, but misses them.
+# Commas and full stops count after these. The original means ideographs beyond U+FFFF too, but misses them.
 _JAPANESE: Final = "[）」』］〕】〉》\u3041-\u3096\u30a1-\u30fa々〇〻\u3400-\u9fff\uf900-\ufaff]"
-# What ， and ． stay behind; ^ slipped into the original's class. Nothing is replaced at a text's very beginning.
-_STAYS_BEHIND: Final = "０-９Ａ-Ｚａ-ｚ^"
+# After these ， and ． stay; the ^ is an accident of the original. At the beginning of a text they stay too.
+_STAYS_AFTER: Final = "０-９Ａ-Ｚａ-ｚ^"
 
 
-class _Mark(NamedTuple):
-    western: str
-    japanese: str
-    as_japanese: re.Pattern[str]
-    as_western: re.Pattern[str]
-    replaced: re.Pattern[str]
-
-
-def _mark(western: str, japanese: str) -> _Mark:
-    return _Mark(
+# The Western and the Japanese mark, patterns that count each, and the pattern of what is replaced.
+_MARKS: Final = [
+    (
         western,
         japanese,
-        re.compile(f"{_JAPANESE}{japanese}+"),
         re.compile(f"{_JAPANESE}{western}+"),
-        re.compile(f"(?<=[^{_STAYS_BEHIND}]){western}"),
+        re.compile(f"{_JAPANESE}{japanese}+"),
+        re.compile(f"(?<=[^{_STAYS_AFTER}]){western}"),
     )
-
-
-_MARKS: Final = (_mark("，", "、"), _mark("．", "。"))
+    for western, japanese in ("，、", "．。")
+]
 
 
 def footer_words() -> tuple[str, ...]:
-    """The words of footers, in the order in which they are looked for: the longest first."""
+    """The words of footers, in the order of removal: the longest first."""
     text = resources.files("swallow_spark.kernels.text").joinpath("footers.txt").read_text(encoding="utf-8")
     words = {line for line in text.splitlines() if line and not line.startswith("#")}
     return tuple(sorted(words, key=lambda word: (-len(word), word)))
@@ -57,7 +49,7 @@ _ANY_FOOTER_WORD: Final = re.compile("|".join(map(re.escape, _FOOTER_WORDS)))
 
 
 class Cleaned(NamedTuple):
-    """Texts after clean-up, their lengths in code points, and whether a footer was trimmed."""
+    """Cleaned texts, their lengths in code points, and whether a footer was trimmed."""
 
     texts: pa.Array
     num_chars: npt.NDArray[np.int32]
@@ -74,19 +66,16 @@ def clean(texts: Any, mode: Mode) -> Cleaned:
 
 
 def normalise_punctuation(text: str) -> str:
-    """A text that writes ， more often than 、 behind Japanese characters gets 、 for it, unless behind full-width
-    digits or Latin letters; so with ． and 。. A run of marks counts once."""
-    for mark in _MARKS:
-        if mark.western not in text:
-            continue
-        western = sum(1 for _ in mark.as_western.finditer(text))
-        if western and western > sum(1 for _ in mark.as_japanese.finditer(text)):
-            text = mark.replaced.sub(mark.japanese, text)
+    """If ， is more frequent than 、 after Japanese characters, replaces it by 、, except after full-width digits or
+    Latin letters; the same for ． and 。. A run of marks counts once."""
+    for western, japanese, as_western, as_japanese, replaced in _MARKS:
+        if western in text and len(as_western.findall(text)) > len(as_japanese.findall(text)):
+            text = replaced.sub(japanese, text)
     return text
 
 
 def trim_footer(text: str, mode: Mode) -> str:
-    """The text up to the first of its last 10 lines that is a footer."""
+    """The text before the first footer among its last 10 lines."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     for start in starts[-_LAST_LINES:]:
         if mode == "careful" and (start == 0 or 2 * (start - 1) < len(text)):
@@ -98,7 +87,7 @@ def trim_footer(text: str, mode: Mode) -> str:
 
 
 def is_footer(line: str) -> bool:
-    """Whether more than 30 % of a line's characters are footer words, taken out one word after the other."""
+    """Whether more than 30 % of a line's characters are footer words, removed one word after the other."""
     if not _ANY_FOOTER_WORD.search(line):
         return False
     rest = line

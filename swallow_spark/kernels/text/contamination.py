@@ -1,12 +1,11 @@
 """How much of a benchmark's questions a page contains: shared character n-grams, after normalisation.
 
-PaLM (Chowdhery et al. 2022, section 8) calls an example contaminated where 70 % of its 8-grams of words are in the
-training data. Eight words are about sixteen characters of Japanese.
+PaLM (Chowdhery et al. 2022, section 8) calls an example contaminated if 70 % of its 8-grams of words are in the
+training data. Eight words are about sixteen Japanese characters.
 
-Texts are compared in the form NFKC, in lower case, and without all that is no letter, digit or mark: full and half
-width, blanks, line breaks and punctuation don't count. N-grams are compared by 64-bit hashes. With a million n-grams of
-questions, one in 2e13 n-grams of pages is taken for one that it isn't; a share of a question changes by that only
-where such an accident adds to it, and never gets near a bound by it.
+Texts are compared in NFKC, lower case, with letters, digits and marks only: width, blanks, line breaks and punctuation
+don't matter. N-grams are compared by 64-bit hashes. With a million n-grams of questions, one in 2e13 n-grams of pages
+collides with one of them, too few to affect a decision.
 """
 
 import unicodedata
@@ -24,34 +23,33 @@ from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
 
-_BASE: Final = 0x9E3779B97F4A7C15  # odd; of the polynomial that hashes an n-gram
-_SLOTS: Final = 4  # places of the table for each n-gram, so that most n-grams of a page meet an empty one at once
+_BASE: Final = 0x9E3779B97F4A7C15  # odd: base of the polynomial hash of an n-gram
+_SLOTS: Final = 4  # of the table per n-gram, so that most n-grams of a page hit an empty one at once
 
 
 class Index(NamedTuple):
-    """The distinct n-grams of the questions; arrays that may be memory-mapped."""
+    """The distinct n-grams of the questions; the arrays may be memory-mapped."""
 
     hashes: npt.NDArray[np.uint64]  # of n-gram i
-    table: npt.NDArray[np.int32]  # i + 1, by hash; else 0
+    table: npt.NDArray[np.int32]  # i + 1 by hash; 0: empty
     starts: npt.NDArray[np.int64]  # n-gram i is in questions[starts[i] : starts[i + 1]]
     questions: npt.NDArray[np.int32]
-    sizes: npt.NDArray[np.int32]  # distinct n-grams of each question; 0: it is shorter than one
+    sizes: npt.NDArray[np.int32]  # distinct n-grams of each question; 0: it is too short
 
 
 class Contamination(NamedTuple):
-    """Of each text the largest share of a question's distinct n-grams that it contains, and that question: of those
-    with the same share the first; -1 where there is none."""
+    """For each text the largest share of a question's distinct n-grams, and the first question with it, or -1."""
 
     fraction: npt.NDArray[np.float64]
     question: npt.NDArray[np.int32]
 
 
 def index(questions: Sequence[str], ngram_chars: int) -> Index:
-    """The index of some questions. Raises ValueError where all are shorter than an n-gram."""
+    """The index of questions. Raises ValueError if all are shorter than an n-gram."""
     codes, offsets = _letters(pa.array(questions, pa.large_string()))
     hashes, of = _ngrams(codes, offsets, ngram_chars)
     if not len(hashes):
-        raise ValueError(f"no question has {ngram_chars} letters")
+        raise ValueError(f"no question has at least {ngram_chars} letters")
     pairs = np.empty(len(hashes), [("hash", np.uint64), ("question", np.int32)])
     pairs["hash"], pairs["question"] = hashes, of
     pairs = np.unique(pairs)
@@ -64,13 +62,13 @@ def index(questions: Sequence[str], ngram_chars: int) -> Index:
 
 
 def measure(texts: Any, questions: Index, ngram_chars: int) -> Contamination:
-    """What each text of a (large_)string array contains of the questions."""
+    """The contamination of each text of a (large_)string array."""
     codes, offsets = _letters(texts)
-    return Contamination(*_measure(codes, offsets, ngram_chars, *questions))
+    return Contamination(*_measure(codes, offsets, ngram_chars, questions))
 
 
 def _letters(texts: Any) -> tuple[Codes, Offsets]:
-    """The texts as they are compared."""
+    """The normalised texts."""
     plain = [unicodedata.normalize("NFKC", text or "").lower() for text in texts.to_pylist()]
     codes, offsets = code_points(pa.array(plain, pa.large_string()))
     kept: tuple[Codes, Offsets] = _filter(codes, offsets, _is_letter())
@@ -79,7 +77,7 @@ def _letters(texts: Any) -> tuple[Codes, Offsets]:
 
 @cache
 def _is_letter() -> npt.NDArray[np.bool_]:
-    """By code point: whether it is a letter, digit or mark."""
+    """For each code point, whether it is a letter, digit or mark."""
     return np.array([unicodedata.category(chr(code))[0] in "LNM" for code in range(0x110000)])
 
 
@@ -107,7 +105,7 @@ def _power(n: int) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def _ngrams(codes: Codes, offsets: Offsets, n: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
-    """The hash of each n-gram, and the text that it is in."""
+    """The hash of each n-gram, and the number of its text."""
     hashes = np.empty(codes.size, np.uint64)
     of = np.empty(codes.size, np.int32)
     top = _power(n)
@@ -135,19 +133,13 @@ def _fill(hashes: npt.NDArray[np.uint64], table: npt.NDArray[np.int32]) -> None:
 
 @njit(cache=True, nogil=True)
 def _measure(
-    codes: Codes,
-    offsets: Offsets,
-    n: int,
-    hashes: npt.NDArray[np.uint64],
-    table: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int64],
-    questions: npt.NDArray[np.int32],
-    sizes: npt.NDArray[np.int32],
+    codes: Codes, offsets: Offsets, n: int, index: Index
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    hashes, table, starts, questions, sizes = index
     num_texts = offsets.size - 1
     fraction = np.zeros(num_texts, np.float64)
     question = np.full(num_texts, -1, np.int32)
-    seen = np.full(hashes.size, -1, np.int64)  # the last text that has n-gram i
+    seen = np.full(hashes.size, -1, np.int64)  # the last text with n-gram i
     found = np.zeros(sizes.size, np.int32)  # n-grams of each question in this text
     touched = np.empty(sizes.size, np.int32)
     top = _power(n)

@@ -1,8 +1,7 @@
-"""Texts in which variants of a character are one: half and full width, hiragana and katakana.
+"""Texts with variants of characters unified: half and full width, hiragana and katakana.
 
-`width` takes each character that Unicode calls a wide or narrow form to the plain one (Ａ to A, ｱ to ア, ％ to %);
-`kana` takes hiragana to katakana. With either, a kana and a combining sound mark behind it become one character, so
-half-width ｶﾞ is ガ.
+`width` replaces the wide and narrow forms of Unicode by the plain ones (Ａ to A, ｱ to ア, ％ to %); `kana` replaces
+hiragana by katakana. With either, a kana and a combining sound mark become one character: half-width ｶﾞ is ガ.
 """
 
 import unicodedata
@@ -15,13 +14,13 @@ import numpy.typing as npt
 
 from swallow_spark.kernels.text.utf8 import Codes, Offsets
 
-Folding: TypeAlias = npt.NDArray[np.uint32]  # (3, 65536): what a character becomes; with U+3099, U+309A behind it; or 0
+Folding: TypeAlias = npt.NDArray[np.uint32]  # (3, 65536): a character folded; composed with U+3099; with U+309A; or 0
 
 _VOICED: Final = 0x3099
 
 
 def folding(variants: Collection[str]) -> Folding:
-    """The table for some of the variants `width` and `kana`. Raises ValueError for others."""
+    """The table for variants: `width`, `kana` or both. Raises ValueError for others."""
     return _table(frozenset(variants))
 
 
@@ -48,13 +47,13 @@ def _table(variants: frozenset[str]) -> Folding:
 
 
 def fold(codes: Codes, offsets: Offsets, table: Folding) -> tuple[Codes, Offsets, Offsets]:
-    """`(codes, offsets, origins)` of texts (`utf8.code_points`): text i folded is `codes[offsets[i] : offsets[i + 1]]`.
+    """`(codes, offsets, origins)` of texts (`utf8.code_points`): folded text i is `codes[offsets[i] : offsets[i + 1]]`.
 
-    `origins`, one longer than the folded codes, says where each of them began in the codes that were given.
+    `origins`: where each folded code, and the end, was in the original codes.
     """
     folded = np.where(codes < 0x10000, table[0, codes & 0xFFFF], codes)
     is_mark = (folded == _VOICED) | (folded == _VOICED + 1)
-    is_mark[offsets[:-1][offsets[:-1] < len(codes)]] = False  # what is before belongs to another text
+    is_mark[offsets[:-1][offsets[:-1] < len(codes)]] = False  # the code before is in another text
     marks = np.flatnonzero(is_mark)
     before = folded[marks - 1]
     composed = np.where(before < 0x10000, table[1 + folded[marks] - _VOICED, before & 0xFFFF], 0)

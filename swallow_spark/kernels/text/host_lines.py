@@ -1,10 +1,9 @@
-"""Lines that repeat across the pages of a host: keys to count them by, and texts without those that repeat too often.
+"""Lines that repeat across the pages of a host: keys to count them by, and texts without too frequent lines.
 
-A line is what lies between line feeds, compared without the blanks around it. One of less than three characters has
-no key: a brace that closes a block of code is on many pages and no menu. A line's key is the XXH64 of its UTF-8, seeded
-with the key of its host, less one bit: keys are int64 and never negative. Whoever looks a line up by its key compares
-the host's key as well. So a line is taken for another one only within its host: with a million lines of a host that are
-dropped, one in 9e12 of its others is.
+Lines are separated by line feeds and compared without the blanks around them. A line of less than three characters has
+no key: a brace that closes a block of code is on many pages, but no menu. The key of a line is the XXH64 of its UTF-8,
+seeded with the key of its host, without one bit: an int64 that is never negative. Lookups compare the host's key too,
+so lines collide only within a host: with a million dropped lines of a host, one in 9e12 of its other lines does.
 """
 
 from typing import Any, Final, NamedTuple
@@ -26,8 +25,7 @@ _LEAST_CHARS: Final = 3
 
 
 class Lines(NamedTuple):
-    """The lines of some texts that have keys, in their order: the text that each is in, the keys of its host and its
-    own."""
+    """The lines with keys, in order: the number of the text, the key of its host and the key of the line."""
 
     text: npt.NDArray[np.int32]
     host: Keys
@@ -35,7 +33,7 @@ class Lines(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """On how many pages each line of a host is: distinct (host, line), ascending."""
+    """The number of pages with each line of a host: distinct (host, line), ascending."""
 
     host: Keys
     line: Keys
@@ -43,7 +41,7 @@ class Counts(NamedTuple):
 
 
 class Without(NamedTuple):
-    """Texts without some lines, their lengths in code points, and how many lines each has lost."""
+    """Texts without some lines, their lengths in code points, and how many lines each lost."""
 
     texts: pa.Array
     num_chars: npt.NDArray[np.int32]
@@ -51,18 +49,18 @@ class Without(NamedTuple):
 
 
 def host_keys(hosts: Any) -> Keys:
-    """int64 (hosts,): the key of each of a (large_)string array; -1 where it is null or empty."""
+    """int64 (hosts,): the key of each host of a (large_)string array; -1 if it is null or empty."""
     keys: Keys = _host_keys(*utf8_buffers(hosts))
     return keys
 
 
 def lines(texts: Any, hosts: Keys) -> Lines:
-    """The lines of a (large_)string array, `hosts` being the keys of the hosts. Texts without a host have none."""
+    """The lines of a (large_)string array; `hosts`: their `host_keys`. Texts without a host have none."""
     return Lines(*_lines(*utf8_buffers(texts), hosts))
 
 
 def count(texts: Any, hosts: Keys) -> Counts:
-    """On how many of the texts each line of a host is. A line that a text has twice counts once."""
+    """The number of texts with each line of a host. A line that a text has twice counts once."""
     text, host, line = lines(texts, hosts)
     order = np.lexsort((line, text))  # a text has one host
     first = np.ones(len(order), np.bool_)
@@ -72,7 +70,7 @@ def count(texts: Any, hosts: Keys) -> Counts:
 
 
 def combine(host: Keys, line: Keys, num_pages: npt.NDArray[np.int32]) -> Counts:
-    """The same keys' pages added up."""
+    """Counts with equal keys added up."""
     if not len(host):
         return Counts(host, line, num_pages)
     order = np.lexsort((line, host))
@@ -82,10 +80,9 @@ def combine(host: Keys, line: Keys, num_pages: npt.NDArray[np.int32]) -> Counts:
 
 
 def without(texts: Any, of: npt.NDArray[np.int32], dropped: npt.NDArray[np.bool_]) -> Without:
-    """The texts of a (large_)string array without those of their lines that are `dropped`; `of` is `lines(…).text`.
+    """The texts of a (large_)string array without the lines that are `dropped`; `of` is `lines(…).text`.
 
-    Where a text loses lines, blank lines at its beginning and end go as well: of nothing else than blank lines nothing
-    stays. Other texts stay as they are.
+    If a text loses lines, blank lines at its beginning and end are removed too. Other texts are not changed.
     """
     data, offsets = utf8_buffers(texts)
     kept, ends, num_chars, num_lines = _without(data, offsets, of, dropped)
@@ -104,8 +101,8 @@ def _host_keys(data: Bytes, offsets: Offsets) -> Keys:
 
 @njit(cache=True, nogil=True)
 def _line(data: Bytes, at: int, end: int) -> tuple[int, int, int, int]:
-    """Of the line that begins at `at`: where it begins and ends without the blanks around it (both the same where it
-    is blank), how many characters that is, and where it ends."""
+    """For the line that begins at `at`: its start and end without the blanks around it (equal if it is blank), its
+    characters between these, and where the line ends."""
     first = last = at
     chars = upto = 0
     blank = True

@@ -1,4 +1,4 @@
-"""JSON lines, plain or packed with gzip or zstd, one at a time."""
+"""JSON lines, plain or compressed with gzip or zstd, one at a time."""
 
 import json
 import sys
@@ -12,16 +12,16 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Line(NamedTuple):
-    """A line that isn't blank, by its number from 1. `problem` says why it has no value: (reason, detail)."""
+    """A line that isn't blank; numbers begin at 1. `problem`: why it has no value, as (reason, detail)."""
 
     number: int
-    length: int  # in bytes; of one that is too long, the most that it may have
+    length: int  # in bytes; the limit for a line that is too long
     value: Any = None
     problem: tuple[str, str] | None = None
 
 
 def read(stream: Any, *, max_line_bytes: int = sys.maxsize) -> Iterator[Line]:
-    """The lines of a PyArrow stream that can seek. Raises OSError or pyarrow.ArrowException where it is damaged."""
+    """The lines of a seekable PyArrow stream. Raises OSError or pyarrow.ArrowException if it is damaged."""
     magic = stream.read(4)
     stream.seek(0)
     codec = next((name for start, name in _MAGIC.items() if magic.startswith(start)), None)
@@ -38,17 +38,17 @@ def read(stream: Any, *, max_line_bytes: int = sys.maxsize) -> Iterator[Line]:
 
 
 def objects(stream: Any) -> Iterator[dict[str, Any]]:
-    """The objects of a PyArrow stream that can seek. Raises ValueError for a line that holds none; else as `read`."""
+    """The objects of a seekable PyArrow stream. Raises ValueError for a line without one, and what `read` raises."""
     for line in read(stream):
         if line.problem:
             raise ValueError(f"line {line.number}: {line.problem[1]}")
         if not isinstance(line.value, dict):
-            raise ValueError(f"line {line.number}: no JSON object")
+            raise ValueError(f"line {line.number}: not a JSON object")
         yield line.value
 
 
 def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
-    """The lines of a stream; None in the place of one that is longer than `limit`."""
+    """The lines of a stream; None for a line longer than `limit`."""
     rest, skipping = b"", False
     while chunk := stream.read(_CHUNK_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")

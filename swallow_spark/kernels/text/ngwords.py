@@ -1,4 +1,4 @@
-"""Expressions of a list in texts: how many there are, and how many characters of a text belong to one."""
+"""Expressions of a list in texts: the number of matches, and the characters in matches."""
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
@@ -13,16 +13,16 @@ from swallow_spark.kernels.text.folding import fold, folding
 from swallow_spark.kernels.text.utf8 import Codes, Offsets, code_points
 
 VERSION: Final = 1
-_PIECE_CHARS: Final = 1 << 16  # of a text at a time: each match is a tuple as long as the library holds it
+_PIECE_CHARS: Final = 1 << 16  # of a text at a time: the library makes a tuple for each match
 Variant: TypeAlias = Literal["width", "kana"]
 
 
 class Matcher:
-    """Finds expressions from left to right, the longest one at each place, without overlaps: as they are written, or
-    whatever their `variants` (see kernels/text/folding.py)."""
+    """Finds expressions from left to right, the longest at each place, without overlaps; with `variants`, also in other
+    variants of their characters (see kernels/text/folding.py)."""
 
     def __init__(self, expressions: Iterable[str], variants: Collection[Variant] = ()) -> None:
-        """Raises ValueError where there is no expression, or an empty one."""
+        """Raises ValueError if there is no expression, or an empty one."""
         found = sorted(set(expressions))
         if not found:
             raise ValueError("no expression in the list")
@@ -36,15 +36,12 @@ class Matcher:
         self._automaton = AhoCorasick(patterns, MatchKind.LeftmostLongest, store_patterns=False)
 
     def matched_chars(self, codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-        """How many code points of each text belong to a match: int64, (texts,). The texts are `utf8.code_points`.
-
-        With variants the code points of the text as it stands are counted: half-width ｶﾞ is two of them.
-        """
+        """The code points of each unchanged text (`utf8.code_points`) in matches: int64, (texts,). ｶﾞ counts as two."""
         matched: npt.NDArray[np.int64] = self._matches(codes, offsets)[0]
         return matched
 
     def num_matches(self, codes: Codes, offsets: Offsets) -> npt.NDArray[np.int64]:
-        """How many matches each text has: int64, (texts,)."""
+        """The number of matches in each text: int64, (texts,)."""
         number: npt.NDArray[np.int64] = self._matches(codes, offsets)[1]
         return number
 

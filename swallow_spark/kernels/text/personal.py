@@ -1,7 +1,6 @@
 """Personal data in texts, replaced by marks: mail addresses, Japanese phone numbers and postal codes.
 
-What only looks alike stays: dates, ISBNs, prices, versions. Digits and hyphens may be half or full width. Every pattern
-is bounded, so the time is linear in the length of a text whatever it holds.
+Dates, ISBNs, prices and versions stay. Digits and hyphens may be half or full width. Bounded patterns: linear time.
 """
 
 import re
@@ -24,7 +23,7 @@ _PREFECTURES: Final = (
     "山梨県|長野県|岐阜県|静岡県|愛知県|三重県|滋賀県|京都府|大阪府|兵庫県|奈良県|和歌山県|鳥取県|島根県|岡山県|広島県|山口県|徳島県|"
     "香川県|愛媛県|高知県|福岡県|佐賀県|長崎県|熊本県|大分県|宮崎県|鹿児島県|沖縄県"
 )
-# Local parts have at most 64 characters, labels 63 (RFC 5321, RFC 1035); a part is looked at from its beginning only.
+# Local parts have at most 64 characters, labels 63 (RFC 5321, RFC 1035); a match begins at the start of a part only.
 _LOCAL: Final = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~-"
 _MAIL: Final = re.compile(
     rf"(?<![{_LOCAL}])[{_LOCAL}]{{1,64}}[@＠](?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,8}}[A-Za-z]{{2,24}}(?![A-Za-z0-9])"
@@ -37,18 +36,18 @@ _PHONE: Final = re.compile(
     rf"(?P<exchange>{_DIGIT}{{1,4}})(?:{_HYPHEN}|[)）]{_HYPHEN}?)(?P<subscriber>{_DIGIT}{{3,4}})"
     rf"(?!{_DIGIT}|{_HYPHEN}{_DIGIT}|[A-Za-z%％円年月日])"
 )
-# Without hyphens only mobile numbers are told from other numbers.
+# Without hyphens only mobile numbers can be told from other numbers.
 _MOBILE: Final = re.compile(rf"(?<![0-9０-９A-Za-z.．/_-])[0０][7-9７-９][0０]{_DIGIT}{{8}}(?![0-9０-９A-Za-z_%％円-])")
 _POSTAL: Final = re.compile(
     rf"(?:〒[ 　]?|郵便番号[:：]?[ 　]?){_DIGIT}{{3}}{_HYPHEN}?{_DIGIT}{{4}}(?!{_DIGIT})"
     rf"|(?<![0-9０-９A-Za-z.．-]){_DIGIT}{{3}}{_HYPHEN}{_DIGIT}{{4}}(?=[ 　\n]{{0,2}}(?:{_PREFECTURES}))"
 )
 _FREE: Final = frozenset({"0120", "0570", "0990", "0180"})  # these have three digits at the end
-_ELEVEN: Final = frozenset({"050", "070", "080", "090", "0800"})  # and numbers with these eleven in all
+_ELEVEN: Final = frozenset({"050", "070", "080", "090", "0800"})  # and numbers with these have eleven in all
 
 
 class Masked(NamedTuple):
-    """Texts with marks, their lengths in code points, and how many of each kind were replaced (kinds, texts)."""
+    """Masked texts, their lengths in code points, and the number of replacements (kinds, texts)."""
 
     texts: pa.Array
     num_chars: npt.NDArray[np.int32]
@@ -73,7 +72,7 @@ def mask_mail(text: str) -> tuple[str, int]:
 
 
 def mask_phone(text: str) -> tuple[str, int]:
-    """The text without Japanese phone numbers, from 0 or +81, with hyphens or brackets; mobile ones without, too."""
+    """The text without Japanese phone numbers: from 0 or +81, with hyphens or brackets; mobile ones also without."""
     number = 0
 
     def replaced(match: re.Match[str]) -> str:
@@ -104,7 +103,7 @@ def _ascii(digits: str) -> str:
 
 
 def mask_postal_code(text: str) -> tuple[str, int]:
-    """The text without postal codes: those that 〒 or 郵便番号 announces, and those before the name of a prefecture."""
+    """The text without postal codes: those after 〒 or 郵便番号, and those before the name of a prefecture."""
     return _POSTAL.subn(MARKS["postal_code"], text)
 
 

@@ -1,11 +1,12 @@
-"""How many tokens texts are, by a tokenizer that a package ships or a file holds; without special tokens.
+"""The number of tokens of texts, by the tokenizer of a package or a file; without special tokens.
 
-What looks like a special token in a text (`<|endoftext|>`, `</s>`) is counted as the text that it is.
+Special tokens written in a text (`<|endoftext|>`, `</s>`) are counted as ordinary text.
 """
 
+from collections.abc import Callable
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +15,23 @@ from numpy.typing import NDArray
 from swallow_spark.errors import ModelError
 
 VERSION: Final = 1
-_TEXTS_AT_ONCE: Final = 256  # the tokens of so many are held
+_TEXTS_AT_ONCE: Final = 256  # whose tokens are in memory
 
 
-class Tokenizer(Protocol):
-    """Counts tokens: int32, one count for each text."""
-
-    def __call__(self, texts: pa.Array) -> NDArray[np.int32]: ...
+Tokenizer: TypeAlias = Callable[[pa.Array], NDArray[np.int32]]
+"""Counts tokens: int32, one count for each text."""
 
 
 def load(file: Path | None, encoding: str | None) -> Tokenizer:
-    """The tokenizer in a tokenizer.json (package tokenizers), or one of the package quicktok by its name.
+    """The tokenizer in a tokenizer.json (package tokenizers), or an encoding of the package quicktok by name.
 
-    Raises ModelError where the package isn't installed, or has or reads no such tokenizer.
+    Raises ModelError if the package isn't installed, does not know the encoding or can't read the file.
     """
     return _of_file(file) if file else _of_package(encoding or "")
 
 
 def versions(file: Path | None, encoding: str | None) -> dict[str, Any]:
-    """What counts depend on beside the tokenizer's file or name."""
+    """What counts depend on besides the tokenizer's file or name."""
     if not file and not encoding:
         return {}
     package = "tokenizers" if file else "quicktok-v1"
@@ -58,20 +57,12 @@ def _of_file(file: Path) -> Tokenizer:
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # noqa: BLE001 - the package raises plain Exceptions
-        raise ModelError(f"{file}: no tokenizer that can be read: {error}") from None
+        raise ModelError(f"{file}: can't read this tokenizer: {error}") from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
-    def count(texts: pa.Array) -> NDArray[np.int32]:
-        counts = np.zeros(len(texts), np.int32)
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            own = texts[start : start + _TEXTS_AT_ONCE].to_pylist()
-            found = [tokenizer.encode(text, add_special_tokens=False) for text in own]
-            counts[start : start + len(own)] = [len(one) for one in found]
-        return counts
-
-    return count
+    return _counting(lambda texts: [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts])
 
 
 def _of_package(name: str) -> Tokenizer:
@@ -81,11 +72,15 @@ def _of_package(name: str) -> Tokenizer:
     except RuntimeError as error:
         raise ModelError(f"{name!r}: quicktok has no such encoding: {error}") from None
 
-    def count(texts: pa.Array) -> NDArray[np.int32]:
+    return _counting(lambda texts: quicktok.count_batch(encoding, texts, 1, False))
+
+
+def _counting(count: Callable[[list[str]], list[int]]) -> Tokenizer:
+    def tokenizer(texts: pa.Array) -> NDArray[np.int32]:
         counts = np.zeros(len(texts), np.int32)
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            own = texts[start : start + _TEXTS_AT_ONCE].to_pylist()
-            counts[start : start + len(own)] = quicktok.count_batch(encoding, own, 1, False)
+            part = texts[start : start + _TEXTS_AT_ONCE].to_pylist()
+            counts[start : start + len(part)] = count(part)
         return counts
 
-    return count
+    return tokenizer

@@ -1,9 +1,8 @@
-"""Pages that were removed on request: which URLs and hosts, in 16 bytes each.
+"""Removal requests: the URLs and hosts of removed pages, in 16 bytes each.
 
-URLs are compared as blocklists compare them: scheme, user, port, a leading `www.`, fragment, a slash at the end and
-case don't count; nor does it matter whether a name is written in its own script or in ASCII (IDNA). A host stands for
-all below it. What is compared are BLAKE2b digests of 120 bits: with a billion tombstones and a hundred billion pages
-the probability that a single page is taken for another is below 1e-15.
+URLs are compared as in blocklists: scheme, user, port, a leading `www.`, fragment, a final slash and case are ignored,
+and a name in its own script equals its ASCII form (IDNA). A host includes all hosts below it. The keys are BLAKE2b
+digests of 120 bits: with a billion requests, a page among a hundred billion is removed by accident with p < 1e-15.
 """
 
 import re
@@ -33,7 +32,7 @@ class Tombstones:
         self._urls = urls
 
     def removed(self, hosts: Sequence[str | None], urls: Sequence[str | None]) -> npt.NDArray[np.bool_]:
-        """Which of the pages, each with its host and its URL, are removed: bool, (pages,)."""
+        """Whether each page, given by host and URL, is removed: bool, (pages,)."""
         result = np.zeros(len(urls), np.bool_)
         if len(self._urls):
             result |= _found(self._urls, [key("url", address(url)) if url else b"" for url in urls])
@@ -53,7 +52,7 @@ def _found(keys: Keys, wanted: list[bytes]) -> npt.NDArray[np.bool_]:
 
 
 def key(kind: Kind, value: str) -> bytes:
-    """The key of a host or URL in its normal form. Its last byte is never zero: arrays of bytes drop those."""
+    """The key of a host or URL in normal form. Its last byte is not zero, as arrays of bytes drop trailing zeros."""
     content = value.encode("utf-8", "surrogatepass")
     return blake2b(content, digest_size=KEY_BYTES - 1, person=kind.encode()).digest() + b"."
 
@@ -64,7 +63,7 @@ def sorted_keys(keys: Iterable[bytes]) -> Keys:
 
 
 def keys_of(column: pa.ChunkedArray) -> Keys:
-    """The keys in a column of a table (binary), without an object for each of millions."""
+    """The keys in a binary column of a table, without a Python object for each."""
     one = column.cast(pa.binary(KEY_BYTES)).combine_chunks()
     return np.frombuffer(one.buffers()[1] or b"", f"S{KEY_BYTES}", len(one), one.offset * KEY_BYTES)
 
@@ -78,14 +77,14 @@ def address(url: str) -> str:
 
 
 def domain(name: str) -> str:
-    """The normal form of a host's name: lower case, without dots at its end, in ASCII where that can be."""
+    """The normal form of a host name: lower case, without final dots, in ASCII if possible."""
     name = re.sub(blocklists.TRAILING_DOTS, "", name.strip().lower())
     try:
         return name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:  # no name that could be looked up: as it is written
+    except UnicodeError:  # not a valid name: kept as it is written
         return name
 
 
 def domains_above(host: str) -> list[str]:
-    """The normal forms of a host and of the domains that it lies below."""
+    """The normal forms of a host and of the domains above it."""
     return blocklists.parents(domain(host))

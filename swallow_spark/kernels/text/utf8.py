@@ -1,4 +1,4 @@
-"""The bytes of a string column, and its code points, as the compiled kernels read them."""
+"""The bytes and code points of a string column, for the compiled kernels."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def utf8_buffers(texts: Any) -> tuple[Bytes, Offsets]:
     """`(data, offsets)` of a string or large_string array: text i is `data[offsets[i] : offsets[i + 1]]`, in UTF-8.
 
     `data` is a view of Arrow's buffer; `offsets` has n + 1 entries and need not begin at 0 (sliced arrays). Nulls count
-    as empty texts. Raises TypeError for anything else than a (large_)string array.
+    as empty texts. Raises TypeError for anything but a (large_)string array.
     """
     if not isinstance(texts, pa.Array) or not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-        raise TypeError(f"a string or large_string array is needed, not {getattr(texts, 'type', type(texts).__name__)}")
+        raise TypeError(f"expected a string or large_string array, not {getattr(texts, 'type', type(texts).__name__)}")
     if texts.null_count:
         texts = texts.fill_null("")
     width = np.dtype(np.int32 if pa.types.is_string(texts.type) else np.int64)
@@ -42,10 +42,7 @@ def code_points(texts: Any) -> tuple[Codes, Offsets]:
 
 @njit(cache=True, nogil=True, inline="always")
 def code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
-    """The code point at `at`, and where the next one begins.
-
-    For valid UTF-8, which is what Arrow promises; of anything else it makes some code points, within bounds.
-    """
+    """The code point at `at` of valid UTF-8, as in Arrow, and the next place. Other bytes give any code points."""
     first = np.int64(data[at])
     if first < 0x80:
         return first, at + 1
@@ -61,7 +58,7 @@ def code_point(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
 
 @njit(cache=True, nogil=True)
 def _decode(data: Bytes, offsets: Offsets) -> tuple[Codes, Offsets]:
-    codes = np.empty(offsets[-1] - offsets[0], np.uint32)  # pages that stay unused are never touched
+    codes = np.empty(offsets[-1] - offsets[0], np.uint32)  # memory that stays unused is never touched
     ends = np.zeros(offsets.size, np.int64)
     count = 0
     for i in range(offsets.size - 1):

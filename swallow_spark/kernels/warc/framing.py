@@ -1,8 +1,8 @@
-"""WARC framing that survives damage: where records begin and end, by the bytes alone.
+"""WARC framing that survives damage: finds where records begin and end from the bytes alone.
 
-`warc.read` comes here from the first thing on that is not plain and sound. This reader tells a wrong checksum, a cut
-member, bytes between members and a wrong Content-Length apart, and finds the records behind them.
-Framing follows ISO 28500 (WARC/1.1), read leniently: any version, bare LF, any number of line ends between records.
+`warc.read` uses it from the first irregularity on. It distinguishes wrong checksums, truncated members, bytes between
+members and wrong Content-Lengths, and finds the records after them. Framing follows ISO 28500 (WARC/1.1), leniently:
+any version, bare LF, any number of line ends between records.
 """
 
 import re
@@ -21,15 +21,15 @@ from swallow_spark.kernels.warc.members import (
 )
 from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record, parse_head
 
-MAX_TRIED_BYTES: Final = 4 << 30  # read in vain where a member seemed to begin; by chance that is so once in 16 MB
-SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # looked at together when searching for a record's head
+MAX_TRIED_BYTES: Final = 4 << 30  # read in vain at false starts of members; by chance there is one in 16 MB
+SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # searched at once for the head of a record
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _START: Final = re.compile(rb"\x1f\x8b\x08|WARC/")
 _HEAD_LINE: Final = re.compile(rb"(?:\A|\n)(WARC/\d+\.\d+[ \t]*\r?\n)")
 
 
 def _skip_to_record(source: Source) -> bool:
-    """Pass over bytes up to the next sound head of a record; False at the end of the source."""
+    """Skip to the next valid head of a record; False at the end of the source."""
     while data := source.peek(SCAN_BYTES):
         for line in _HEAD_LINE.finditer(data):
             end = _HEAD_END.search(data, line.start(1), line.start(1) + MAX_HEAD_BYTES)
@@ -44,11 +44,11 @@ def _skip_to_record(source: Source) -> bool:
 
 
 class CarefulReader:
-    """Everything from `window.start` on. `items` yields each record and damage; offsets count from the window's
+    """Reads everything from `window.start` on. `items` yields records and damages; offsets count from the window's
     position 0.
 
-    A record is given out only when what follows it has been seen: the end of its member with the right checksum, or the
-    next record. So a record is never given out and found broken later, but for records that share one member.
+    A record is yielded only after what follows it was read: the end of its member with the right checksum, or the next
+    record. So no yielded record turns out to be broken later, except records that share one member.
     """
 
     def __init__(self, window: Window, max_record_bytes: int) -> None:
@@ -56,10 +56,10 @@ class CarefulReader:
         self._limit = max_record_bytes
         self._last_offset = window.start - 1
         self._any_record = window.start > 0
-        self._compressed: bool | None = True if window.start else None  # kind of file; None: no record found yet
-        self._shared_member_told = False
-        self._gap: Damage | None = None  # bytes without a record, up to where the next one is found
-        self._tried_bytes = 0  # in vain: a file can be made so that each byte seems to begin a long member
+        self._compressed: bool | None = True if window.start else None  # the file; None: no record found yet
+        self._shared_member_reported = False
+        self._gap: Damage | None = None  # bytes without a record, until the next one is found
+        self._tried_bytes = 0  # in vain: in a hostile file every byte can seem to begin a long member
 
     def items(self) -> Iterator[Record | Damage]:
         window, position = self._window, self._window.start
@@ -71,10 +71,10 @@ class CarefulReader:
                     member.skip_line_ends()
                     resume = member.end
                 except BrokenMemberError as broken:
-                    if not broken.told:
+                    if not broken.reported:
                         self._open_gap(position, broken.reason)
                     self._tried_bytes += max(broken.num_read, MAX_GZIP_HEAD_BYTES)
-                    resume = self._resume_behind(position, broken)
+                    resume = self._resume_after(position, broken)
             elif head == b"WARC/" and not self._compressed:
                 yield from self._frame(Plain(window, position))
                 resume = None
@@ -112,8 +112,8 @@ class CarefulReader:
                 continue
             yield from self._close_gap(place)
             num_records += 1
-            if num_records == 2 and isinstance(source, Member) and not self._shared_member_told:
-                self._shared_member_told = True
+            if num_records == 2 and isinstance(source, Member) and not self._shared_member_reported:
+                self._shared_member_reported = True
                 detail = "a gzip member holds several records; those behind its first have made-up offsets"
                 yield Damage(place, "file", "shared_gzip_member", detail)
             self._any_record = True
@@ -125,7 +125,7 @@ class CarefulReader:
                 try:
                     _skip_to_record(source)
                 except BrokenMemberError as broken:
-                    broken.told = True
+                    broken.reported = True
                     yield Damage(offset, "record", broken.reason, broken.detail)
                     raise
                 detail = "WARC-Type or a usable Content-Length is missing" if head else "the record's head does not end"
@@ -137,7 +137,7 @@ class CarefulReader:
     def _read_block(
         self, source: Plain | Member, headers: dict[str, str], begin: int, offset: int, *, alone: bool
     ) -> Iterator[Record | Damage]:
-        """The record whose block `source` is at, or what is wrong with it; `source` is then at the next one."""
+        """The record whose block begins at `source`, or its damage; `source` is then at the next record."""
         length = int(headers["content-length"])
         too_large = length > self._limit
         block = b""
@@ -153,7 +153,7 @@ class CarefulReader:
                 source.put_back(block + b"\n" * line_ends)
                 found = _skip_to_record(source)
         except BrokenMemberError as broken:
-            broken.told = True
+            broken.reported = True
             yield Damage(offset, "record", broken.reason, broken.detail)
             raise
         if not sound:
@@ -171,15 +171,15 @@ class CarefulReader:
                 size = source.end - source.start
             yield Record(offset, size, headers, block)
 
-    def _resume_behind(self, position: int, broken: BrokenMemberError) -> int | None:
-        """Where the next record begins behind the broken member at `position`."""
+    def _resume_after(self, position: int, broken: BrokenMemberError) -> int | None:
+        """Where the next record begins after the broken member at `position`."""
         if broken.end is not None and (self._is_start(broken.end) or not self._window.at(broken.end, 1)):
             return broken.end
         return self._find_start(max(position + 1, self._window.start))
 
     def _find_start(self, position: int) -> int | None:
-        """The first place from `position` on where a record begins; None where there is none. Once a record has been
-        found only its kind counts: a stored copy of a WARC must not be taken for part of a compressed one."""
+        """The first place from `position` on where a record begins, or None. The first record decides whether only
+        compressed or only plain ones count: a WARC stored in a compressed one is not part of it."""
         window = self._window
         while data := window.at(position, CHUNK_BYTES):
             for start in _START.finditer(data):

@@ -1,4 +1,4 @@
-"""Heads of WARC records and HTTP responses: where they end, and the few header fields that every record is asked for.
+"""Heads of WARC records and HTTP responses: where they end, and the few header fields needed from every record.
 
 Parsing all fields of all records in Python takes as long as inflating them.
 """
@@ -8,19 +8,16 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["ABSENT", "UNPLAIN", "HeadSpans", "equals", "names", "scan", "scan_head", "trimmed"]
-
 ABSENT: Final = -1
 UNPLAIN: Final = -2
 _MAX_NAME_BYTES: Final = 24
 
 
 class HeadSpans(NamedTuple):
-    """Positions in what was scanned. A field that is not there has ABSENT as both; one that there are several of, or
-    that goes on in the next line, UNPLAIN."""
+    """Positions in the scanned data. Both are ABSENT for a missing field, UNPLAIN for a repeated or folded one."""
 
     end: int
-    """Behind the line end of the last field; -1 where no empty line follows within the limit."""
+    """After the line end of the last field; -1 if no empty line follows within the limit."""
     body: int
     first_start: int
     first_end: int
@@ -29,11 +26,11 @@ class HeadSpans(NamedTuple):
     third_start: int
     third_end: int
     odd: bool
-    """Whether there is a control character in a field's name, or nothing that a folded line goes on with."""
+    """Whether a field's name has a control character, or a folded line continues nothing."""
 
 
 def names(first: str, second: str, third: str) -> np.ndarray:
-    """Names of header fields, in lower case, for `scan_head`: uint8 (3, _MAX_NAME_BYTES), filled up with zeros."""
+    """Names of header fields, in lower case, for `scan_head`: uint8 (3, _MAX_NAME_BYTES), padded with zeros."""
     table = np.zeros((3, _MAX_NAME_BYTES), dtype=np.uint8)
     for row, name in zip(table, (first, second, third), strict=True):
         row[: len(name)] = np.frombuffer(name.encode("ascii"), dtype=np.uint8)
@@ -41,13 +38,13 @@ def names(first: str, second: str, third: str) -> np.ndarray:
 
 
 def scan_head(data: bytes | bytearray, start: int, max_bytes: int, fields: np.ndarray) -> HeadSpans:
-    """Scans a head from `start`, which is in its first line, to the first empty line, for three fields."""
+    """Scans a head for three fields, from `start`, which is in its first line, to the first empty line."""
     return HeadSpans(*scan(np.frombuffer(data, dtype=np.uint8), start, min(max_bytes, len(data)), fields))
 
 
 @njit(cache=True, nogil=True)
 def equals(data: np.ndarray, start: int, end: int, word: np.ndarray) -> bool:
-    """Whether bytes, in lower case, are `word` up to its first zero."""
+    """Whether data[start:end], in lower case, equals `word` up to its first zero."""
     n = end - start
     if n < 0 or n > word.size or (n < word.size and word[n] != 0):
         return False
@@ -72,10 +69,10 @@ def trimmed(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
 def scan(
     data: np.ndarray, start: int, stop: int, fields: np.ndarray
 ) -> tuple[int, int, int, int, int, int, int, int, bool]:
-    """`scan_head` of data[:stop]; HeadSpans as a plain tuple."""
+    """`scan_head` for data[:stop]; returns HeadSpans as a plain tuple."""
     starts0 = starts1 = starts2 = ends0 = ends1 = ends2 = -1
     odd = named = False
-    last = -1  # the field that a folded line goes on with, if it is one of the three
+    last = -1  # the field that a folded line continues, if it is one of the three
     i = start
     while i < stop and data[i] != 0x0A:
         i += 1

@@ -1,14 +1,15 @@
 """HTTP responses as crawlers store them: the head, and the body without its transfer and content encodings.
 
-Common Crawl stores bodies decoded, and renames the headers that said how (X-Crawl-Content-Encoding); other crawlers
-store what came over the wire, and some store decoded bodies under headers that still claim an encoding. So a claim is
-tried, and a body that is not what it is said to be is taken as it is.
+Common Crawl stores decoded bodies and renames the headers of their encodings (X-Crawl-Content-Encoding). Other crawlers
+store what came over the wire, and some store decoded bodies with headers that still declare an encoding. So a declared
+encoding is tried, and a body that does not have it is used unchanged.
 """
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -16,9 +17,9 @@ import pyarrow as pa
 from swallow_spark.kernels.warc.heads import ABSENT, HeadSpans, names, scan_head
 
 MAX_HEAD_BYTES: Final = 256 << 10
-MAX_ENCODINGS: Final = 4  # listed in Content-Encoding; a page has one
+MAX_ENCODINGS: Final = 4  # in Content-Encoding; pages have one
 FIELDS: Final = names("content-type", "content-encoding", "transfer-encoding")
-_ANY_RATIO_BYTES: Final = 1 << 20  # up to here a body may inflate by whatever ratio it likes
+_ANY_RATIO_BYTES: Final = 1 << 20  # up to this size any ratio is allowed
 _CHUNK_BYTES: Final = 64 << 10
 _STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?![0-9])", re.IGNORECASE)
 _CHUNK_SIZE: Final = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,4096})?\r?\n")
@@ -30,7 +31,7 @@ class BadHttpError(Exception):
 
 
 class TooLargeError(Exception):
-    """A body that is over a limit, as stored or once decoded; `reason`: inflated_size or inflated_ratio."""
+    """A body over a limit, as stored or decoded; `reason`: inflated_size or inflated_ratio."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -45,16 +46,16 @@ class Response:
     block: bytes
     """As stored, with its head."""
     spans: HeadSpans
-    """Where its head and body are, and Content-Type, Content-Encoding and Transfer-Encoding."""
+    """Positions of head, body, Content-Type, Content-Encoding and Transfer-Encoding."""
 
     @property
     def stored_body(self) -> bytes:
-        """What follows the head, still encoded."""
+        """The body, still encoded."""
         return self.block[self.spans.body :]
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """(lower-case name, value) in the order they came."""
+        """(lower-case name, value) in order."""
         headers: list[tuple[str, str]] = []
         for line in self.block[: self.spans.end].decode("latin-1").split("\n")[1:]:
             name, colon, value = line.partition(":")
@@ -65,12 +66,12 @@ class Response:
         return headers
 
     def values(self, name: str) -> list[str]:
-        """The values of a header, by lower-case name; empty ones are left out."""
+        """The values of a header, by lower-case name, without empty ones."""
         return [value for key, value in self.headers if key == name and value]
 
     @property
     def content_type(self) -> str | None:
-        """The Content-Type; of several the last that is one, as browsers do. One before it may add the charset."""
+        """The Content-Type; the last valid one, as in browsers. An earlier one of the same type may add the charset."""
         spans = self.spans
         if spans.first_start == ABSENT:
             return None
@@ -90,10 +91,8 @@ def media_type(content_type: str) -> str:
 
 
 def parse(block: bytes) -> Response:
-    """The response that a WARC record's block holds. Raises BadHttpError.
-
-    Any HTTP version, bare LF line ends, folded and malformed header lines and a head without an end are taken.
-    """
+    """The response in a WARC record's block, or BadHttpError. Accepts any HTTP version, bare LF line ends, folded and
+    malformed header lines and a head without an end."""
     status_line = _STATUS_LINE.match(block, 0, 1024)
     if status_line is None:
         raise BadHttpError(f"no HTTP status line: {block[:40]!r}")
@@ -106,11 +105,11 @@ def parse(block: bytes) -> Response:
 
 
 def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
-    """The body without chunks and content encodings (gzip, deflate, br, zstd), at most `max_bytes` long, and at most
-    `max_ratio` times as long as it is stored if it is over a mebibyte.
+    """The body without chunks and content encodings (gzip, deflate, br, zstd): at most `max_bytes`, and if over a
+    mebibyte, at most `max_ratio` times as long as stored.
 
-    A body that was cut gives what can be decoded. Raises TooLargeError without decoding more than the limit, and
-    BadHttpError where more than `MAX_ENCODINGS` are listed.
+    A truncated body is decoded as far as possible. Raises TooLargeError without decoding more than the limit, and
+    BadHttpError for more than `MAX_ENCODINGS`.
     """
     data = response.stored_body
     if response.spans.second_start == response.spans.third_start == ABSENT:
@@ -132,7 +131,7 @@ def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
 
 
 def _without_chunks(data: bytes) -> bytes:
-    """Chunks joined; the data itself where it does not begin with a chunk."""
+    """The joined chunks; `data` itself if it does not begin with a chunk."""
     parts: list[bytes] = []
     at = 0
     while size := _CHUNK_SIZE.match(data, at):
@@ -145,7 +144,7 @@ def _without_chunks(data: bytes) -> bytes:
             at += 2
         elif data[at : at + 1] == b"\n":
             at += 1
-        elif at < len(data):  # not where a chunk ends: the sizes are not sizes
+        elif at < len(data):  # no chunk ends here: these are not sizes
             if len(parts) == 1:
                 return data
             break
@@ -153,7 +152,7 @@ def _without_chunks(data: bytes) -> bytes:
 
 
 def _decoded(data: bytes, encoding: str, max_bytes: int, ratio_bytes: int) -> bytes:
-    """`data` decoded; data itself where it is not what the header says."""
+    """`data` decoded, or unchanged if it does not have this encoding."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -164,10 +163,10 @@ def _decoded(data: bytes, encoding: str, max_bytes: int, ratio_bytes: int) -> by
                 limit = min(max_bytes, ratio_bytes)
                 raise TooLargeError(reason, f"over {limit} bytes once decoded ({encoding}, {len(data)} stored)")
             parts.append(part)
-    except MemoryError:  # Arrow's is an ArrowException as well
+    except MemoryError:  # Arrow's is an ArrowException too
         raise
     except (zlib.error, OSError, pa.ArrowException):
-        # Cut, damaged, or never encoded: what came out before is kept, if anything did and the data is no HTML itself.
+        # Truncated, damaged or never encoded: any output so far is kept, unless the data is HTML itself.
         if not size or _LOOKS_LIKE_HTML.match(data):
             return data
     return b"".join(parts)
@@ -187,12 +186,8 @@ def _inflate(data: bytes, window_bits: int) -> Iterator[bytes]:
             return
 
 
-def _gunzip(data: bytes) -> Iterator[bytes]:
-    return _inflate(data, 16 + zlib.MAX_WBITS)
-
-
 def _undeflate(data: bytes) -> Iterator[bytes]:
-    """Deflate in zlib's frame, as the RFC has it, or raw, as some servers send it."""
+    """Deflate in zlib's frame, as in the RFC, or raw, as some servers send it."""
     framed = len(data) > 1 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
     return _inflate(data, zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
 
@@ -203,12 +198,9 @@ def _by_arrow(data: bytes, codec: str) -> Iterator[bytes]:
             yield part
 
 
-def _unbrotli(data: bytes) -> Iterator[bytes]:
-    return _by_arrow(data, "brotli")
-
-
-def _unzstd(data: bytes) -> Iterator[bytes]:
-    return _by_arrow(data, "zstd")
-
-
-_DECODERS: Final = {"gzip": _gunzip, "deflate": _undeflate, "br": _unbrotli, "zstd": _unzstd}
+_DECODERS: Final[dict[str, Callable[[bytes], Iterator[bytes]]]] = {
+    "gzip": partial(_inflate, window_bits=16 + zlib.MAX_WBITS),
+    "deflate": _undeflate,
+    "br": partial(_by_arrow, codec="brotli"),
+    "zstd": partial(_by_arrow, codec="zstd"),
+}

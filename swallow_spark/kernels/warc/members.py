@@ -1,7 +1,7 @@
-"""A file's bytes for framing records in them: as they are, or as gzip members that may be damaged.
+"""The bytes of a file for framing: plain, or in gzip members that may be damaged.
 
-Gzip framing (RFC 1952) is done here on raw deflate, for zlib's own says neither where a member with a wrong checksum
-ends, nor gives out what comes before an error. Nothing is held but a window of the file and one chunk inflated.
+Gzip framing (RFC 1952) is done here on raw deflate, since zlib's own neither finds the end of a member with a wrong
+checksum nor returns the data before an error. Only a window of the file and one inflated chunk are in memory.
 """
 
 import re
@@ -15,27 +15,25 @@ import numpy as np
 from numba import njit
 
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
-READ_BYTES: Final = 256 << 10  # asked of the stream at once
-CHUNK_BYTES: Final = 16 << 10  # compressed bytes taken, and bytes inflated, at once
-_BLOCK_BYTES: Final = 64  # looked at together
+READ_BYTES: Final = 256 << 10  # read from the stream at once
+CHUNK_BYTES: Final = 16 << 10  # of compressed input, and of inflated output, at once
+_BLOCK_BYTES: Final = 64  # tested at once
 _TRAILER: Final = struct.Struct("<II")  # CRC-32, and the size modulo 2**32
 _MIN_MEMBER_BYTES: Final = 18  # a head and a trailer
 MAX_GZIP_HEAD_BYTES: Final = 64 << 10
 
 
 class Window:
-    """A stream's bytes by position, from `start` on; the stream itself is only read forwards, never sought.
-
-    Bytes stay until `release`: what has been read may have to be read again in another way.
-    """
+    """A stream's bytes by position, from `start` on, kept until `release`, as they may have to be read in another way.
+    The stream is only read forwards."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.start = 0
         self._ended = False
         self._stream = stream
         self._held = bytearray()
-        self._held_from = 0  # at `start` or before it: what is released goes when more is read
-        self._heads: list[int] = []  # where gzip members may begin, the next one last
+        self._held_from = 0  # at `start` or before it: released bytes are dropped at the next read
+        self._heads: list[int] = []  # where gzip members may begin, descending
         self._searched_to = 0
 
     @property
@@ -47,12 +45,12 @@ class Window:
         while self.end < position + size and not self._ended:
             self._read_more()
         if position < self.start:
-            raise ValueError(f"bytes before {self.start} are gone, asked for {position}")
+            raise ValueError(f"byte {position} was released: the window begins at {self.start}")
         begin = position - self._held_from
         return bytes(memoryview(self._held)[begin : begin + size])
 
     def held(self, position: int, end: int) -> bytearray:
-        """The bytes from `position` on to `end`, which `next_head` told."""
+        """The bytes from `position` to `end`, a result of `next_head`."""
         return self._held[position - self._held_from : end - self._held_from]
 
     def _read_more(self) -> None:
@@ -63,8 +61,7 @@ class Window:
         self._held += data
 
     def next_head(self, position: int, max_bytes: int) -> int:
-        """Where the bytes that gzip members begin with are next, from `position` on; where the stream ends, or what
-        has been read of it, if they are not within `max_bytes`."""
+        """The next place of GZIP_MAGIC from `position` on; if not within `max_bytes`, the end of what was read."""
         while True:
             heads = self._heads
             while heads:
@@ -82,14 +79,13 @@ class Window:
                 self._searched_to = self.end - len(GZIP_MAGIC) + 1
 
     def release(self, position: int) -> None:
-        """Let go of the bytes before `position`."""
+        """Drop the bytes before `position`."""
         self.start = max(self.start, min(position, self.end))
 
 
 @njit(cache=True, nogil=True)
 def _find_heads(data: np.ndarray, start: int) -> np.ndarray:
-    """int64, ascending: where GZIP_MAGIC is. Blocks without it are passed over by a loop that the compiler makes
-    vectors of."""
+    """int64, ascending: the places of GZIP_MAGIC. A vectorised loop skips blocks without it."""
     found = np.empty((data.size - start) // 3 + 1, np.int64)
     number = 0
     i = start
@@ -112,11 +108,11 @@ def _find_heads(data: np.ndarray, start: int) -> np.ndarray:
 
 
 def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | bytearray, int] | None:
-    """What the gzip member at `start` holds, and where it ends; None where it is damaged in any way, is empty, is not
-    followed by another one or the end of the stream, or holds or takes more than `max_bytes`.
+    """The content of the gzip member at `start`, and where it ends. None if it is damaged or empty, is not followed by
+    another one or the end of the stream, or is larger than `max_bytes`, compressed or inflated.
 
-    libdeflate is the fastest on members of a few kilobytes, but must be told their ends and sizes: what lies before the
-    next head is taken for the member, and believed if its last bytes are the checksum and the size of what comes out.
+    libdeflate is the fastest on members of a few kilobytes but needs their end and size. The member is assumed to end
+    at the next head; this is right if its last bytes are the checksum and size of the output.
     """
     end = window.next_head(start + _MIN_MEMBER_BYTES, max_bytes)
     if end - start > max_bytes or end - start < _MIN_MEMBER_BYTES:
@@ -127,7 +123,7 @@ def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | 
         try:
             inflated = deflate.gzip_decompress(member, size)
         except deflate.DeflateError:
-            pass  # damaged, or what was taken for the next member is part of this one: by chance, once in 16 MB
+            pass  # damaged, or the next head is part of this member: by chance once in 16 MB
         else:
             if len(inflated) == size and deflate.crc32(inflated) == crc:
                 return inflated, end
@@ -135,7 +131,7 @@ def inflate_member(window: Window, start: int, max_bytes: int) -> tuple[bytes | 
 
 
 def _inflate_member_slowly(window: Window, start: int, max_bytes: int) -> tuple[bytes, int] | None:
-    """As `inflate_member`, by zlib, which finds the end of a member itself."""
+    """`inflate_member` with zlib, which finds the end of a member itself."""
     inflater, position, inflated = zlib.decompressobj(16 + zlib.MAX_WBITS), start, b""
     try:
         while not inflater.eof:
@@ -153,10 +149,10 @@ def _inflate_member_slowly(window: Window, start: int, max_bytes: int) -> tuple[
 
 
 class BrokenMemberError(Exception):
-    """A gzip member that cannot be inflated to its end, or not to what was compressed.
+    """A gzip member that cannot be inflated to its end, or has a wrong checksum.
 
-    `end` is where it seems to end (a damaged one may seem to run on into the next), None where it does not; `num_read`
-    how many of its bytes were read to find that out.
+    `end`: where it seems to end (a damaged one may seem to continue into the next), or None; `num_read`: how many of
+    its bytes were read.
     """
 
     def __init__(self, reason: str, detail: str, end: int | None = None) -> None:
@@ -165,11 +161,11 @@ class BrokenMemberError(Exception):
         self.detail = detail
         self.end = end
         self.num_read = 0
-        self.told = False  # a Damage row says so already
+        self.reported = False  # as a Damage
 
 
 class Source(ABC):
-    """Bytes to frame records in; `tell` counts those taken or skipped."""
+    """Bytes that contain records; `tell` counts those taken or skipped."""
 
     def __init__(self, window: Window, start: int) -> None:
         self.window = window
@@ -188,7 +184,7 @@ class Source(ABC):
         return bytes(memoryview(self._buffer)[:size])
 
     def peek_through(self, pattern: re.Pattern[bytes], max_bytes: int) -> bytes | None:
-        """The next bytes up to the end of the first match; None where none ends within `max_bytes`."""
+        """The next bytes up to the end of the first match; None if none ends within `max_bytes`."""
         while True:
             if found := pattern.search(self._buffer, 0, max_bytes):
                 return bytes(memoryview(self._buffer)[: found.end()])
@@ -203,7 +199,7 @@ class Source(ABC):
         return data
 
     def skip(self, size: int) -> int:
-        """Pass over `size` bytes, fewer only at the end, holding none of them; how many there were."""
+        """Skip `size` bytes, fewer only at the end, without keeping them; returns their number."""
         left = size
         while left and self.peek(1):
             step = min(left, len(self._buffer))
@@ -213,7 +209,7 @@ class Source(ABC):
         return size - left
 
     def skip_line_ends(self) -> int:
-        """Pass over line ends; how many bytes they were."""
+        """Skip line ends; returns their number of bytes."""
         before, size = self.tell, 4
         while data := self.peek(size):
             rest = data.lstrip(b"\r\n")
@@ -238,7 +234,7 @@ class Plain(Source):
 
 
 class Member(Source):
-    """A gzip member, inflated a chunk at a time whatever it inflates to. Raises BrokenMemberError."""
+    """A gzip member, inflated in chunks of bounded size. Raises BrokenMemberError."""
 
     def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
         super().__init__(window, start)
@@ -248,7 +244,7 @@ class Member(Source):
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._crc = 0
         self._size = 0
-        self._broken: BrokenMemberError | None = None  # raised once the bytes before it have been given out
+        self._broken: BrokenMemberError | None = None  # raised after the bytes before the error were returned
 
     @property
     def num_read(self) -> int:
@@ -264,7 +260,7 @@ class Member(Source):
             if not deflated:
                 deflated = self.window.at(self._next, CHUNK_BYTES)
                 self._next += len(deflated)
-                # the search behind a broken member begins right behind its start, or as far back as memory allows
+                # the search after a broken member begins right after its start, or as far back as memory allows
                 self.window.release(self._next - self._max_held_bytes)
             at_end = not deflated
             try:
@@ -290,19 +286,18 @@ class Member(Source):
         if len(expected) < 8:
             self._broken = BrokenMemberError("truncated", "the file ends in the trailer of the member")
         elif expected != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
-            self._broken = BrokenMemberError(
-                "bad_crc", "the checksum of the gzip member does not fit what it holds", self.end
-            )
+            detail = "the checksum of the gzip member does not fit what it holds"
+            self._broken = BrokenMemberError("bad_crc", detail, self.end)
 
 
 def _inflate_to_error(deflated: bytes) -> bytes:
-    """What can be inflated of bytes that are damaged somewhere; zlib gives nothing of a piece that has an error."""
+    """The output before an error, byte by byte: zlib returns nothing of a piece with an error."""
     inflater, inflated = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
     try:
         for at in range(len(deflated)):
             inflated += inflater.decompress(deflated[at : at + 1], CHUNK_BYTES)
     except zlib.error:
-        pass  # the caller has it
+        pass  # the caller has it already
     return bytes(inflated)
 
 

@@ -1,8 +1,8 @@
-"""One compressed WARC read in byte ranges, each by itself, with a proof that together they are the file.
+"""One compressed WARC read in independent byte ranges, with a proof that together they are the file.
 
-A range looks for the first gzip member that begins with `WARC/`. That may be one stored inside a record, so each range
-tells where its first record is and where the one behind its last: only where these meet, from the start of the file to
-its end, and nothing is damaged, are the ranges' records the records of the file.
+A range begins at the first gzip member that begins with `WARC/`. That may be one stored inside a record, so each range
+reports the offsets of its first record and of the first record after it. Only if these match from the start of the file
+to its end, without damage, are the records of the ranges the records of the file.
 """
 
 import re
@@ -14,36 +14,34 @@ from swallow_spark.kernels.warc import warc
 from swallow_spark.kernels.warc.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Window
 from swallow_spark.kernels.warc.records import Damage, Record
 
-__all__ = ["RangeReader", "Span", "cut", "meet"]
-
-_TRIAL_BYTES: Final = 1 << 20  # compressed bytes held while a member is tried
-_MAX_TRIALS: Final = 1_000  # in vain; by chance one in 16 MB
+_TRIAL_BYTES: Final = 1 << 20  # compressed bytes kept while a member is tried
+_MAX_TRIALS: Final = 1_000  # of false starts; by chance there is one in 16 MB
 _MAGIC: Final = re.compile(re.escape(GZIP_MAGIC))
 
 
 class Span(NamedTuple):
-    """What a range turned out to hold. Offsets in the file."""
+    """What a range was found to contain. Offsets in the file."""
 
     start: int
     end: int
     first: int | None = None
-    """Of the first record that begins in the range; None where none does."""
+    """Of the first record that begins in the range, or None."""
     next: int | None = None
-    """Of the first record behind those of the range; None where the file ends with them."""
+    """Of the first record after the range; None at the end of the file."""
     damaged: bool = False
     modified_ns: int | None = None
-    """When the file was last modified, where that is known: spans of another time are of another file."""
+    """When the file was last modified, if known: spans with different times are of different files."""
 
 
 def cut(size: int, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
-    """(start, end) of at most `max_ranges` ranges, of `min_bytes` at least, that cover a file of `size` bytes."""
+    """(start, end) of at most `max_ranges` ranges of at least `min_bytes` that cover a file of `size` bytes."""
     number = max(1, min(max_ranges, size // min_bytes))
     borders = [size * i // number for i in range(number + 1)]
     return list(pairwise(borders))
 
 
 def meet(spans: Sequence[Span]) -> bool:
-    """Whether the records of these spans are all records of one file, each once."""
+    """Whether these spans contain each record of one file exactly once."""
     if len({span.modified_ns for span in spans}) > 1:
         return False
     expected: int | None = 0
@@ -57,7 +55,7 @@ def meet(spans: Sequence[Span]) -> bool:
 
 
 class RangeReader:
-    """The records that begin in a range of a seekable stream, up to the first damage; then `span` tells the rest."""
+    """The records that begin in a range of a seekable stream, up to the first damage; `span` is complete afterwards."""
 
     def __init__(self, stream: BinaryIO, start: int, end: int, max_record_bytes: int) -> None:
         self.span = Span(start, end)
@@ -82,7 +80,7 @@ class RangeReader:
 
 
 def _first_member(stream: BinaryIO, start: int, end: int) -> int | None:
-    """Where, from `start` on and before `end`, a gzip member begins that holds a record; None where none does."""
+    """Where the first gzip member with a record begins from `start` on and before `end`, or None."""
     stream.seek(start)
     window = Window(stream)
     position = trials = 0
@@ -98,7 +96,7 @@ def _first_member(stream: BinaryIO, start: int, end: int) -> int | None:
             except BrokenMemberError:
                 pass  # the magic number by chance
             if window.start > at:
-                return None  # it inflates to next to nothing, and what was held is gone: the spans will not meet
+                return None  # it inflates to almost nothing, and its bytes are gone: the spans will not match
         if start + position >= end or len(data) < CHUNK_BYTES:
             return None
         position += len(data) - len(GZIP_MAGIC) + 1

@@ -1,4 +1,4 @@
-"""What reading a WARC gives: its records, and what is wrong with it."""
+"""The results of reading a WARC: records and damages."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,9 +9,7 @@ from numba import njit
 
 from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimmed
 
-__all__ = ["MAX_HEAD_BYTES", "Damage", "Record", "parse_head"]
-
-MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real ones are below 4 kB
+MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real heads are below 4 kB
 _BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
 _FIELDS: Final = names("content-length", "warc-type", "content-type")
 _RESPONSE, _APPLICATION_HTTP, _ = names("response", "application/http", "")
@@ -19,17 +17,17 @@ _UNPLAIN_RECORD, _UNSURE, _OTHER, _HTTP_RESPONSE = range(4)
 
 
 class Record:
-    """A record that is whole: framed, of the length it declares, its checksum right."""
+    """A complete record: framed, with its declared length and the right checksum."""
 
     __slots__ = ("_block", "_data", "_end", "_headers", "_start", "holds_http_response", "length", "offset")
 
     offset: int
-    """Byte offset in the file of the record's gzip member, or of the record itself where the file is plain. In a member
-    that holds several records each after the first has the offset before it plus one, so offsets always ascend."""
+    """Byte offset in the file of the record's gzip member, or of the record in a plain file. In a member with several
+    records, each after the first has the previous offset plus one, so offsets always ascend."""
     length: int
-    """Bytes that the record takes in the file; its inflated bytes where it shares a gzip member with others."""
+    """Bytes of the record in the file; its inflated bytes if it shares a gzip member with others."""
     holds_http_response: bool
-    """A record of type `response` that says it holds HTTP, or doesn't say what (others hold DNS answers, FTP files)."""
+    """Whether it is a `response` declared as HTTP or without a type (others are DNS answers or FTP files)."""
 
     def __init__(self, offset: int, length: int, headers: dict[str, str], block: bytes) -> None:
         """`headers` by lower-case name."""
@@ -37,14 +35,14 @@ class Record:
         self.length = length
         self._headers: dict[str, str] | None = headers
         self._block: bytes | None = block
-        self._data = np.frombuffer(block, dtype=np.uint8)  # the block is in it, from `_start` to `_end`
+        self._data = np.frombuffer(block, dtype=np.uint8)  # contains the block from `_start` to `_end`
         self._start, self._end = 0, len(block)
         self.holds_http_response = self._says_http_response()
 
     @classmethod
     def of_member(cls, offset: int, length: int, data: bytes | bytearray, max_block_bytes: int) -> "Record | None":
-        """The record that is all of an inflated gzip member; None where anything about it is not plain. Its headers
-        are parsed, and its block is copied, when they are asked for."""
+        """The record that fills an inflated gzip member; None if it is irregular in any way. Its headers are parsed
+        and its block is copied on first use."""
         array = np.frombuffer(data, dtype=np.uint8)
         kind, start, end = _frame(array, max_block_bytes)
         if kind == _UNPLAIN_RECORD or not data.startswith(b"WARC/"):
@@ -75,7 +73,7 @@ class Record:
 
     @property
     def block(self) -> bytes:
-        """What follows the WARC headers: of a response, the HTTP head and body."""
+        """What follows the WARC headers: for a response, the HTTP head and body."""
         if self._block is None:
             self._block = self._data[self._start : self._end].tobytes()
         return self._block
@@ -86,12 +84,12 @@ class Record:
 
     @property
     def stored(self) -> tuple[np.ndarray, int, int]:
-        """(uint8 (n,), where in it the block begins, where it ends): the block without a copy of it."""
+        """(uint8 (n,), start and end of the block in it): the block without a copy."""
         return self._data, self._start, self._end
 
     @property
     def headers(self) -> dict[str, str]:
-        """WARC headers by lower-case name; the last of a repeated one."""
+        """WARC headers by lower-case name; a repeated one has its last value."""
         if self._headers is None:
             self._headers = parse_head(self._data[: self._start].tobytes()) or {}
         return self._headers
@@ -109,13 +107,13 @@ class Record:
 
     @property
     def url(self) -> str | None:
-        """WARC-Target-URI, without the angle brackets that some writers put around it."""
+        """WARC-Target-URI, without the angle brackets of some writers."""
         url = self.headers.get("warc-target-uri")
         return url.removeprefix("<").removesuffix(">") if url else None
 
     @property
     def date(self) -> datetime | None:
-        """WARC-Date in UTC; None where it is missing or not a date."""
+        """WARC-Date in UTC; None if it is missing or not a date."""
         try:
             date = datetime.fromisoformat(self.headers.get("warc-date", ""))
             return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
@@ -125,8 +123,7 @@ class Record:
 
 @dataclass(slots=True)
 class Damage:
-    """What is wrong in a file. Scope `record`: a record that was framed and is lost; `gap`: bytes that belong to no
-    record; `file`: the file as a whole."""
+    """Damage in a file. Scope `record`: a framed record is lost; `gap`: bytes without a record; `file`: all of it."""
 
     offset: int
     scope: Literal["record", "file", "gap"]
@@ -136,8 +133,8 @@ class Damage:
 
 @njit(cache=True, nogil=True)
 def _frame(data: np.ndarray, max_block_bytes: int) -> tuple[int, int, int]:
-    """(what kind of record is all of `data`, where its block begins and ends). _UNPLAIN_RECORD where a length, a type
-    or an end is not just as nearly all records have it."""
+    """(kind of the record that fills `data`, start and end of its block). _UNPLAIN_RECORD if its length, type or end is
+    not written as in nearly all records."""
     unplain = (_UNPLAIN_RECORD, 0, 0)
     end, start, length_from, length_to, type_from, type_to, content_from, content_to, odd = scan(
         data, 0, min(data.size, MAX_HEAD_BYTES), _FIELDS
@@ -171,7 +168,7 @@ def _frame(data: np.ndarray, max_block_bytes: int) -> tuple[int, int, int]:
 
 
 def parse_head(head: bytes) -> dict[str, str] | None:
-    """The headers of a head by lower-case name; None where WARC-Type or a usable Content-Length is missing."""
+    """The headers of a head by lower-case name; None if WARC-Type or a valid Content-Length is missing."""
     headers: dict[str, str] = {}
     name = ""
     for line in head.decode("utf-8", "replace").split("\n")[1:]:

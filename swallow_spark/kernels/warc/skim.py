@@ -1,7 +1,6 @@
-"""What can be told of a record at first sight: one compiled pass over its bytes, where they are.
+"""A quick verdict on a record: one compiled pass over its bytes, without a copy.
 
-Most records of a crawl end here. Whatever is not as in nearly all of them is left to `page.read_page`, which comes to
-the same verdict by itself, only more slowly.
+Most records of a crawl end here. `page.read_page` comes to the same verdict more slowly, and handles irregular ones.
 """
 
 import numpy as np
@@ -12,15 +11,13 @@ from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimme
 from swallow_spark.kernels.warc.http import FIELDS, MAX_HEAD_BYTES
 from swallow_spark.kernels.warc.records import Record
 
-__all__ = ["NO_SIGN_OF_JAPANESE", "STATUS", "UNSURE", "skim"]
-
 UNSURE, STATUS, NO_SIGN_OF_JAPANESE = range(3)
 _HTTP, _HTML, _XHTML = names("http/", "text/html", "application/xhtml+xml")
 
 
 def skim(record: Record, max_bytes: int) -> int:
-    """STATUS: an HTTP response whose status is not 200. NO_SIGN_OF_JAPANESE: a page of at most `max_bytes`, by its
-    Content-Type, that isn't encoded or blank, and that `signs.may_be_japanese` says no to. Else UNSURE."""
+    """STATUS: an HTTP response whose status is not 200. NO_SIGN_OF_JAPANESE: a page, by its Content-Type, of at most
+    `max_bytes`, not encoded or blank, for which `signs.may_be_japanese` is False. UNSURE otherwise."""
     return _skim(*record.stored, max_bytes)
 
 
@@ -52,7 +49,7 @@ def _skim(data: np.ndarray, start: int, end: int, max_bytes: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _status(data: np.ndarray, start: int, end: int) -> tuple[int, int]:
-    """(the status of a plain HTTP status line, the place behind it); -1 where it is not plain."""
+    """(status of a regular HTTP status line, the place after it); -1 if it is irregular."""
     at = start + 5
     if at > end or not equals(data, start, at, _HTTP):
         return -1, start

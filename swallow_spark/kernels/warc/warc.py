@@ -1,7 +1,7 @@
-"""The records of a WARC file, with their offsets, and everything that is wrong with the file.
+"""The records of a WARC file with their offsets, and all damage in the file.
 
-Sound members that hold one record each, which is all that intact compressed files consist of, are inflated whole and
-framed with a few searches. At the first thing that is not plain and sound `framing.CarefulReader` takes over.
+Intact compressed files consist of valid members with one record each, which are inflated as a whole and framed quickly.
+From the first irregularity on, `framing.CarefulReader` reads the file.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,19 @@ from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
-VERSION: Final = 2  # raise it where other records, or damages, may come out of the same bytes
+VERSION: Final = 2  # raise it when the same bytes may give other records or damages
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
 
 def read(
     stream: BinaryIO, *, base_offset: int = 0, max_record_bytes: int = MAX_RECORD_BYTES
 ) -> Iterator[Record | Damage]:
-    """The records and damages of a WARC file, compressed member by member, as a whole, or not at all, in file order.
+    """The records and damages of a WARC file, in file order; compressed per record, as a whole, or not at all.
 
-    Each record that is framed comes exactly once: as a `Record`, or as a `Damage` of scope `record`. Damaged input
-    raises nothing; what `stream.read` raises is passed on. `base_offset` is added to offsets: where in its file the
-    stream begins. A block over `max_record_bytes` is a damage (`record_too_large`); memory is bounded by some four
-    times that, whatever the file holds or inflates to.
-
-    The stream is read forwards only and need not be seekable.
+    Each framed record comes exactly once: as a `Record`, or as a `Damage` of scope `record`. Damaged input raises
+    nothing; exceptions of `stream.read` are passed on. `base_offset`, the position of the stream in its file, is added
+    to offsets. A block over `max_record_bytes` is a damage (`record_too_large`); memory is bounded by about four times
+    that for any file. The stream is read forwards only and need not be seekable.
 
     Reasons, scope `record`: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large; `gap`:
     garbage, truncated, bad_crc, bad_gzip; `file`: empty, not_a_warc, shared_gzip_member (a note: its records are read).

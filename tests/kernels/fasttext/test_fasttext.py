@@ -176,7 +176,7 @@ def test_hundreds_of_labels_equal_fasttext(loss: str, tmp_path: Path) -> None:
     model = train(examples, loss=loss, minn=2, maxn=3, dim=8, lr=1.0, epoch=10)
     model.save_model(str(tmp_path / "model.bin"))
     assert len(model.get_labels()) == 300
-    # Of long repetitions fastText's own sum in single precision is off, along nine branches by more than 1e-5.
+    # For long repetitions fastText's single-precision sum is inexact: along nine branches by more than 1e-5.
     short = [text for text in EDGE_CASES if len(text) < 1000]
     assert_equals_peer(tmp_path / "model.bin", [*short, *(f"本文{label}番" for label in range(300))])
 
@@ -219,7 +219,7 @@ def small(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trigrams(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of Swallow's features, with words beside them."""
+    """A model with Swallow's features and with words."""
     path = tmp_path_factory.mktemp("trigrams") / "model.bin"
     train(examples, minn=2, maxn=3, dim=4, bucket=300).save_model(str(path))
     return path
@@ -266,7 +266,7 @@ def test_rows_are_remainders_exactly(buckets: int) -> None:
 
 
 def test_in_a_long_repetition_fasttexts_own_rounding_is_what_differs(small: Path) -> None:
-    """fastText adds 180,000 rows in single precision, we in double: the exact sum says that the difference is its."""
+    """fastText adds 180,000 rows in single precision, we in double: by the exact sum the difference is its error."""
     text = "漢" * 60_000
     whole = peer.load_model(str(small))
     rows, output = whole.get_input_matrix().astype(float), whole.get_output_matrix().astype(float)

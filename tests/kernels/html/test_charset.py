@@ -62,7 +62,7 @@ def test_vendor_extensions_are_the_same_in_all_japanese_charsets() -> None:
     # NEC row 13, NEC-selected IBM kanji, and what CP932 and JIS X 0208 map differently (wave dash, minus ...).
     text = PROSE + "①㈱㍻髙﨑纊～∥－￠￡￢―＼"
     sjis = text.encode("cp932")
-    # EUC-JP of the same rows and cells, by the arithmetic of JIS X 0208 read backwards; 髙 and 﨑 in NEC's rows.
+    # EUC-JP of the same rows and cells, by the inverse arithmetic of JIS X 0208; 髙 and 﨑 in NEC's rows.
     sjis = sjis.replace("髙".encode("cp932"), b"\xee\xe0").replace("﨑".encode("cp932"), b"\xed\x95")
     sjis = sjis.replace("纊".encode("cp932"), b"\xed\x40").replace("￢".encode("cp932"), b"\x81\xca")
     euc, jis = bytearray(), bytearray(b"\x1b$B")
@@ -104,7 +104,7 @@ def test_declared_charsets_of_other_languages(text: str, codec: str, name: str) 
     assert charset.decode(page.encode(codec)) == (page, name, 0)
 
 
-# Names of the WHATWG that stand for others here, or for no charset of text.
+# WHATWG names that are replaced, or are not charsets of text.
 RENAMED = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",

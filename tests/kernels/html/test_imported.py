@@ -1,4 +1,4 @@
-"""Rows of text that was extracted elsewhere, whatever is wrong with them."""
+"""Rows of text extracted by other tools, including all kinds of wrong ones."""
 
 import gzip
 import hashlib
@@ -98,7 +98,7 @@ CATEGORIES = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2, 3], pa.int3
     "values", [STRINGS, STRINGS.cast(pa.large_string()), STRINGS.cast(pa.string_view()), CATEGORIES], ids=range(4)
 )
 def test_strings_of_parquet_files(values: pa.Array) -> None:
-    """However they are stored; and one that is no UTF-8 costs its row, or is null."""
+    """For every storage type; invalid UTF-8 costs its row, or is null."""
     table = pa.table({"text": values})
     found = rows(parquet(table), "parquet")
     assert [row.values.get("text") for row in found] == ["a", None, None, "", "e"]
@@ -246,7 +246,7 @@ def test_cut_or_damaged_file_gives_what_came_before_and_an_error(pack: Any) -> N
 
 
 def test_flipped_bits_of_parquet_files_cost_rows_or_the_file() -> None:
-    """Never the run, and never as if the machine lacked something."""
+    """It never fails the run, and is never taken for a lack of resources."""
     zone = pa.timestamp("us", "Asia/Tokyo")
     values = {"text": ["一つ目", "二つ目"], "title": ["題", None], "date": pa.array([datetime(2025, 1, 2)] * 2, zone)}
     table, draw, outcomes = pa.table(values), random.Random(1), set()

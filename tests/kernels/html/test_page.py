@@ -240,7 +240,7 @@ def test_parser_that_fails_costs_that_page_only(monkeypatch: pytest.MonkeyPatch)
 def test_memory_that_a_machine_lacks_is_no_fault_of_the_page(
     monkeypatch: pytest.MonkeyPatch, kind: type[Exception], header: str
 ) -> None:
-    """The task fails, and is tried again."""
+    """The task fails and is retried."""
 
     def fail(*_: object) -> None:
         raise kind

@@ -1,4 +1,4 @@
-"""Signs of Japanese in bytes, against a slow and obvious way to find them, and what of a page is looked at."""
+"""Signs of Japanese in bytes, against a slow and simple search, and which parts of a page are read."""
 
 import re
 
@@ -36,7 +36,7 @@ PAGES = st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_
 
 
 def legacy_kana(html: bytes, charset: str) -> tuple[int, int, bool]:
-    """(pairs of bytes that are kana, where the first is, whether this can be nothing else), read from the left."""
+    """(pairs of bytes that are kana, place of the first, whether this is certain), read from the left."""
     found, pairs, wrong, at = [], 0, 0, 0
     while at + 1 < len(html):
         a, b = html[at : at + 2]
@@ -61,7 +61,7 @@ def legacy_kana(html: bytes, charset: str) -> tuple[int, int, bool]:
 
 
 def malformed(html: bytes) -> bool:
-    """Whether a byte that begins a character isn't followed by one that goes on with it, or the other way about."""
+    """Whether a lead byte isn't followed by a continuation byte, or a continuation byte follows no lead byte."""
     return any(
         (a >= 0xC0 and not 0x80 <= b <= 0xBF) or (a < 0x80 and 0x80 <= b <= 0xBF)
         for a, b in zip(b" " + html, html, strict=False)

@@ -35,7 +35,7 @@ def hot_case(rng: random.Random) -> Case:
 
 
 def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: int) -> list[dict[str, Any]]:
-    """What the edges of a pass are, with lists in the place of Spark's partitions and exchange."""
+    """The edges of a pass, with lists in place of Spark's partitions and exchange."""
     rows = [
         {"doc_id": page, "bands": [key(band, bucket) for band, bucket in enumerate(buckets)]}
         for page, buckets in enumerate(case)
@@ -92,7 +92,7 @@ def check_edges(case: Case, found: list[dict[str, Any]]) -> int:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits so small that small cases exceed all of them."""
+    """Limits so low that small cases exceed all of them."""
     monkeypatch.setattr(kernel, "HOT", 3)
     monkeypatch.setattr(kernel, "CHUNK_ROWS", 40)
     monkeypatch.setattr(kernel, "REDUCE_ROWS", 10)
@@ -109,7 +109,7 @@ def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.Monkey
     all_cases = [hot_case(rng) for _ in range(10)]
     for map_tasks, partitions, batch_rows in ((1, 1, 1000), (3, 4, 7)):
         thinned = [check_edges(case, edges_in_process(case, map_tasks, partitions, batch_rows)) for case in all_cases]
-        assert sum(thinned) > 100  # else nothing was tested
+        assert sum(thinned) > 100  # otherwise nothing was tested
     assert len(used) >= 40
     assert all(used)
 
@@ -130,7 +130,7 @@ def test_edges_of_any_case(case: Case, map_tasks: int, partitions: int, batch_ro
 
 
 def test_packed_rows_are_spread_over_partitions_and_cut_to_size() -> None:
-    """Those of a key lie in one partition; thinned ones of a hot key in all."""
+    """Rows of a key are in one partition; thinned rows of a hot key in all."""
     rng = np.random.default_rng(1)
     keys = np.r_[np.repeat(rng.integers(-(2**63), 2**63 - 1, 30_000), 3), np.full(30_000, 42)]
     rows = kernel.members(keys, np.arange(len(keys)), np.zeros(len(keys), np.int32))
@@ -163,7 +163,7 @@ def test_packed_rows_are_spread_over_partitions_and_cut_to_size() -> None:
 @pytest.mark.parametrize("shift", [5, 42])
 @pytest.mark.parametrize("distinct", [1, 3, 40, 30_000])
 def test_rows_lie_bucket_by_bucket(order: str, shift: int, distinct: int) -> None:
-    """Also of keys that are no hashes: the radix passes leave all to the sorts then."""
+    """Also for keys that are not hashes: then the radix passes leave everything to the sorts."""
     rng = np.random.default_rng(distinct)
     pages = {"ascending": np.arange(5000), "descending": -np.arange(5000), "random": rng.permutation(5000)}[order]
     for keys in (rng.integers(-(2**63), 2**63 - 1, distinct)[rng.integers(0, distinct, 5000)], pages % distinct):

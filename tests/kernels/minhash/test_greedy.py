@@ -1,4 +1,4 @@
-"""Greedy dedup of what is left, compared with its definition in words, on thousands of cases."""
+"""The greedy policy in one process, compared with a direct implementation of its definition, on thousands of cases."""
 
 import random
 
@@ -15,7 +15,7 @@ Pages = list[set[int]]  # the buckets of each page, in the order of doc_ids
 
 
 def defined(pages: Pages, sketches: np.ndarray, min_similarity: float | None) -> set[int]:
-    """The pages that fall, one page after the other."""
+    """The removed pages, one page after the other."""
     leaders: dict[int, int] = {}
     fallen = set()
     for page, buckets in enumerate(pages):

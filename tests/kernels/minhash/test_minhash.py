@@ -178,7 +178,7 @@ def test_bytes_that_are_no_utf8_are_cut_before_every_byte_but_continuations(text
 
 
 def test_a_text_of_ten_megabytes_takes_no_memory_and_equals_the_reference() -> None:
-    """In a process of its own, whose peak of memory is that of the one call."""
+    """In a separate process, whose peak of memory is that of this call."""
     script = """
 import numpy as np, pyarrow as pa, sys
 from swallow_spark.kernels import minhash
@@ -223,16 +223,16 @@ def test_estimated_jaccard_has_the_standard_error_that_is_told(share: float, jac
         pairs.append((text, edited(text, share, rng)))
     errors, truth = estimate_errors(pairs)
     assert abs(truth.mean() - jaccard) < 0.02
-    told = np.sqrt((1 - truth**2) / 800).mean()
-    assert 0.85 * told < errors.std() < 1.15 * told  # of 200 pairs: three times the standard error of a spread is .15
-    assert abs(errors.mean()) < 3 * told / np.sqrt(200)
+    expected = np.sqrt((1 - truth**2) / 800).mean()
+    assert 0.85 * expected < errors.std() < 1.15 * expected  # for 200 pairs: .15 is three standard errors
+    assert abs(errors.mean()) < 3 * expected / np.sqrt(200)
     if jaccard == 0.9:
         assert errors.std() < 0.02
 
 
 def test_estimated_jaccard_is_close_for_texts_of_one_shingle() -> None:
     errors, _ = estimate_errors([(chr(0x4E00 + i), chr(0x6E00 + i)) for i in range(300)])
-    assert errors.max() < 0.2  # 0 in truth; the lowest bits themselves would tell 1 for half of the pairs
+    assert errors.max() < 0.2  # 0 in truth; the lowest bits themselves would give 1 for half of the pairs
 
 
 def test_sketches_of_one_text_are_equal_and_wrong_shapes_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""Nearest edges, with lists in the place of Spark's partitions and exchange."""
+"""Nearest edges, with lists in place of Spark's partitions and exchange."""
 
 import numpy as np
 import pyarrow as pa

@@ -18,7 +18,7 @@ def test_hashes_equal_the_library_at_every_length_and_alignment(length: int) -> 
 def test_many_short_strings_hash_as_each_does() -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
-        data = rng.integers(0, 256, rng.integers(1, 300), dtype=np.uint8)  # nothing may be read behind its end
+        data = rng.integers(0, 256, rng.integers(1, 300), dtype=np.uint8)  # nothing may be read after its end
         starts = rng.integers(0, data.size + 1, 200)
         stops = np.minimum(starts + rng.integers(0, 40, starts.size) // 2, data.size)
         hashes = np.zeros(starts.size, np.uint32)

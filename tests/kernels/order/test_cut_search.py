@@ -78,7 +78,7 @@ def test_half_of_all_scores_or_all_are_equal(equal: float) -> None:
 
 
 def test_few_passes_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also for scores of all sizes and doc_ids all over the place."""
+    """Also for scores and doc_ids of all sizes."""
     rng = np.random.default_rng(1)
     scores = rng.choice([-1.0, 1.0], 30_000) * rng.integers(0, 0x7FEFFFFFFFFFFFFF, 30_000).view(float)
     documents = list(zip(scores.tolist(), rng.integers(0, 2**63 - 1, 30_000).tolist(), [1] * 30_000, strict=True))

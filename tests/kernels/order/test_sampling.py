@@ -1,4 +1,4 @@
-"""Samples by hash: of the right size, nested, and another one for another seed."""
+"""Samples by hash: of the right size, nested, and different for another seed."""
 
 from fractions import Fraction
 
@@ -36,7 +36,7 @@ def test_seeds_give_independent_samples() -> None:
 
 
 def test_hashes_are_what_they_were() -> None:
-    """What is exported depends on them: they may not change."""
+    """Exports depend on them: they must not change."""
     assert [f"{value:x}" for value in hashes(np.array([1, 1 << 53], np.int64), 1)] == HASHES
 
 

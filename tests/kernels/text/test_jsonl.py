@@ -1,4 +1,4 @@
-"""JSON lines, however long and wrong."""
+"""JSON lines, including too long and invalid ones."""
 
 import gzip
 
@@ -39,7 +39,7 @@ def test_lines_keep_their_numbers() -> None:
     ]
 
 
-@pytest.mark.parametrize(("line", "problem"), [(b"{", "line 2: "), (b"[]", "line 2: no JSON object")])
+@pytest.mark.parametrize(("line", "problem"), [(b"{", "line 2: "), (b"[]", "line 2: not a JSON object")])
 def test_what_is_no_object_is_refused(line: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         list(jsonl.objects(pa.BufferReader(b"{}\n" + line)))

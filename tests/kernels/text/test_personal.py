@@ -108,5 +108,5 @@ def test_counts_and_lengths_are_by_kind_and_text() -> None:
 
 @pytest.mark.parametrize("piece", ["a", "0", "0-", "03-1234-", "a@", "a.", "@", "〒", "090", "(0"])
 def test_hostile_text_takes_linear_time(piece: str) -> None:
-    text = piece * (400_000 // len(piece))  # with a pattern that takes squares, this would not end
+    text = piece * (400_000 // len(piece))  # with a pattern of quadratic time, this would not end
     assert mask(pa.array([text]), KINDS).texts.to_pylist() == [text]

@@ -26,7 +26,7 @@ def test_encodings_of_quicktok() -> None:
 
 @pytest.fixture
 def tokenizer_json(tmp_path: Path) -> Path:
-    """Characters are tokens; <s> is put before a text, and longer texts are cut, unless told otherwise."""
+    """Characters are tokens; by default <s> is put before a text, and long texts are truncated."""
     vocabulary = {c: i for i, c in enumerate(["<s>", "[UNK]", "</s>", *"日本語の文章です。a"])}
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, "[UNK]"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
@@ -43,7 +43,7 @@ def test_tokenizer_json(tokenizer_json: Path) -> None:
     counts = tokens.load(tokenizer_json, None)(pa.array(["日本語の文章です。", "", "a</s>"]))
     assert counts.tolist() == [9, 0, 5]
     (tokenizer_json.parent / "broken.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"broken\.json: no tokenizer that can be read"):
+    with pytest.raises(ModelError, match=r"broken\.json: can't read this tokenizer"):
         tokens.load(tokenizer_json.parent / "broken.json", None)
 
 

@@ -36,7 +36,7 @@ def test_urls_are_one_whatever_does_not_count(url: str) -> None:
 def test_names_in_either_form_are_one() -> None:
     assert domain("日本語.JP.") == domain("xn--wgv71a119e.jp") == "xn--wgv71a119e.jp"
     assert address("http://日本語.jp/あ/") == address("https://xn--wgv71a119e.jp/あ") == "xn--wgv71a119e.jp/あ"
-    assert domain("あ" * 100) == "あ" * 100  # no name that IDNA knows
+    assert domain("あ" * 100) == "あ" * 100  # not valid in IDNA
     assert domains_above("a.日本語.jp") == ["a.xn--wgv71a119e.jp", "xn--wgv71a119e.jp", "jp"]
 
 

@@ -1,6 +1,6 @@
 """Mutated pages and WARCs: nothing raises, and the quick way to read agrees with the careful one.
 
-Each run takes the same few hundred; SWALLOW_SPARK_FUZZ_SEED and _ROUNDS make it others, or more.
+Each run takes the same few hundred; SWALLOW_SPARK_FUZZ_SEED and _ROUNDS choose others, or more.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Scanning heads, against a slow and obvious way to do it."""
+"""Scanning heads, against a slow and simple implementation."""
 
 import re
 

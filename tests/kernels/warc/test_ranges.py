@@ -1,4 +1,4 @@
-"""One file in byte ranges: the same records as in one piece, or the word that it can't be done."""
+"""One file in byte ranges: the same records as in one piece, or a report that this is impossible."""
 
 import gzip
 import io

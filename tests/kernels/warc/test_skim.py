@@ -1,4 +1,4 @@
-"""The verdict at first sight is that of the way without it, record by record, and comes for nearly all records."""
+"""The quick verdict equals that of `read_page` without it, record by record, and covers nearly all records."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def first_sight(block: bytes, max_bytes: int = 1 << 26) -> PassedOver | None:
-    """What the record is at first sight, wherever its block stands in memory."""
+    """The quick verdict, wherever the block is in memory."""
     head = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: %d\r\n\r\n" % len(block)
     (whole,) = read(io.BytesIO(gzip.compress(head + block + b"\r\n\r\n")))
     assert isinstance(whole, Record)

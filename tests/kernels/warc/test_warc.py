@@ -1,4 +1,4 @@
-"""The WARC reader: warcio's records of sound files; all that is good, and all that is wrong, in damaged ones."""
+"""The WARC reader: the records of warcio in intact files; all intact records and all damage in others."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""The WARC reader on files that are cut, flipped, or made to mislead it, and on streams that fail."""
+"""The WARC reader on truncated, corrupted and hostile files, and on streams that fail."""
 
 import gzip
 import io
@@ -32,7 +32,7 @@ def test_cut_anywhere(compressed: bool) -> None:
             assert len(blocks) == num_whole
             assert len(damages) == 1
             assert damages[0].reason in ("truncated", "garbage", "not_a_warc", "empty")
-        else:  # a plain record is whole without the line ends behind it
+        else:  # a plain record is complete without the line ends after it
             assert (len(blocks), damages) == (num_whole + 1, [])
 
 
@@ -64,7 +64,7 @@ def test_framed_record_of_a_broken_member_is_counted_whatever_else_is_wrong_with
 
 
 class Dripping(io.RawIOBase):
-    """A stream that gives a few bytes at a time and cannot be sought."""
+    """A stream that returns a few bytes at a time and is not seekable."""
 
     def __init__(self, data: bytes) -> None:
         self._data = io.BytesIO(data)
@@ -127,7 +127,7 @@ def test_bombs_take_no_memory(data: bytes) -> None:
 
 
 def test_the_head_of_a_member_inside_a_member() -> None:
-    """Stored blocks show their bytes: what is in a member may look like the next one."""
+    """Stored blocks contain their bytes unchanged: data of a member may look like the next member."""
     inner = zipped(record(b"inner"))
     for body in (inner, inner * 3, b"\x1f\x8b\x08" * 50, inner[:30]):
         data = gzip.compress(record(body), 0) + zipped(record(b"next"))
@@ -137,7 +137,7 @@ def test_the_head_of_a_member_inside_a_member() -> None:
 
 @pytest.mark.parametrize("cut", [1, 3, 10, 18, 40])
 def test_records_of_one_size_with_the_head_of_one_destroyed(cut: int) -> None:
-    """What ends like the member before it is not taken for a part of that."""
+    """Bytes that end like the previous member are not taken for a part of it."""
     members = [zipped(record(b"%04d" % i)) for i in range(4)]
     items = everything(members[0] + b"?" * cut + members[1][cut:] + members[2] + members[3])
     assert [i.block for i in items if isinstance(i, Record)] == [b"0000", b"0002", b"0003"]
@@ -149,7 +149,7 @@ EMPTY_BLOCKS = b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\0\0\0\xff\xff" * 40
 
 @pytest.mark.parametrize("decoy", [b"\x1f\x8b\x08", zipped(record())[:12], EMPTY_BLOCKS])
 def test_decoys_are_tried_within_bounds(decoy: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What seems to begin a record every few bytes is passed over, but not at the price of a day."""
+    """Bytes that seem to begin a record everywhere are skipped in limited time."""
     before, behind = zipped(record()), zipped(record(b"behind"))
     data = before + decoy * 200 + b"?" + behind
     items = everything(data)
