@@ -1,4 +1,4 @@
-"""Telling whoever waits how a run has ended."""
+"""Notifications about the end of a run."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,8 @@ import urllib3
 
 
 def notify(target: str, outcome: dict[str, Any]) -> str | None:
-    """Sends the outcome as one JSON object: by POST to an http(s) URL, or as a new line of a file. What went wrong, in
-    words that don't show the address, which may be a secret; None where nothing did."""
+    """Sends the outcome as a JSON object: by POST to an http(s) URL, or as a new line of a file. Returns an error message
+    without the address, which may be a secret, or None."""
     line = json.dumps(outcome, ensure_ascii=False)
     try:
         if target.startswith(("http://", "https://")):
