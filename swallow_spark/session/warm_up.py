@@ -57,7 +57,7 @@ class _Java(NamedTuple):
 
 
 def options(own: str = "") -> list[str]:
-    """The JVM's options to use the archive of the chosen Java; none if there is no archive, or if the user's `own` options
+    """The options to use the archive of the chosen Java; none if there is no archive, or if the user's `own` options
     make or name one, since the JVM takes only one."""
     java = _java()
     if not java or not java.archive.exists() or _OF_ARCHIVES.search(own):
@@ -103,7 +103,7 @@ def _train(java: _Java, made: Path, config: str) -> None:
     command += ["--corpus", str(made.with_suffix(".corpus")), "--crawl", "warm-up", "--master", "local[2,4]"]
     command += ["--set", f"spark.spark.driver.extraJavaOptions={option}"]
     # Returns after the JVM, which writes the archive after the run: it has inherited the pipe.
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    run = _run(command)
     if run.returncode or not made.exists():
         said = run.stdout.strip().splitlines()
         complaints = [line for line in said if _COMPLAINTS.search(line)]
@@ -117,13 +117,15 @@ def _try(java: _Java, archive: Path) -> None:
     setting = f"spark.driver.extraJavaOptions={option} {java.require}"
     home = _find_spark_home()
     command = [f"{home}/bin/spark-submit", "--conf", setting, "--version"]
-    env = {**os.environ, "SPARK_HOME": home}
-    run = subprocess.run(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+    run = _run(command, {**os.environ, "SPARK_HOME": home})
     if run.returncode:
         cause = "; ".join(run.stdout.strip().splitlines()[:5])  # it fails before anything else
         raise SwallowSparkError(f"warm-up: Java can't use the archive that it has made: {cause}")
+
+
+def _run(command: list[str], env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    out = subprocess.PIPE
+    return subprocess.run(command, env=env, stdout=out, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 def _java() -> _Java | None:
