@@ -206,11 +206,7 @@ class Corpus:
     def inputs(self, crawl: str) -> list[NumberedFile]:
         """The registered inputs of a crawl, by number."""
         rows = self._inputs(crawl).sort_by("file_no").to_pylist()
-        return [
-            NumberedFile(r["file_no"], r["path"], r["bytes"], r["format"], r["key"], r["etag"])
-            for r in rows
-            if r["base_offset"] == 0
-        ]
+        return [NumberedFile(*(row[name] for name in NumberedFile._fields)) for row in rows if row["base_offset"] == 0]
 
     def pending(self, crawl: str) -> list[NumberedFile]:
         """The inputs of a crawl that no finished batch covers."""

@@ -84,15 +84,11 @@ def repair(
             )
     for unit, what in damaged.items():
         say(f"{what}; {unit.stage} {unit.name} is taken back, and {again(unit)} redoes it")
-        for lost in _lost_with(unit, found):
-            corpus.forget(lost)
-
-
-def _lost_with(unit: Unit, found: Stored) -> list[Unit]:
-    """The unit; before a batch of pages, all that was computed from it, since pages may be read again in other batches.
-    The unit comes last, so that its damage is found again after an interruption."""
-    computed = [other for other in found.units if other != unit and other.manifest.endswith(f"/{unit.name}.json")]
-    return [*computed, unit] if unit.stage == "ingest" else [unit]
+        if unit.stage == "ingest":  # its pages may be read again in other batches
+            for other in found.units:
+                if other != unit and other.manifest.endswith(f"/{unit.name}.json"):
+                    corpus.forget(other)
+        corpus.forget(unit)  # last, so that its damage is found again after an interruption
 
 
 def _unbalanced(manifest: Manifest) -> str | None:

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
@@ -195,9 +195,6 @@ class Body(io.RawIOBase):
         self._response: urllib3.BaseHTTPResponse | None = None
         self._first = b""  # bytes read to check what the body is
         self._connect()
-
-    def __enter__(self) -> Self:
-        return self
 
     def readable(self) -> bool:
         return True

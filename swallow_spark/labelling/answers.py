@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -88,27 +87,21 @@ class AnswerLog:
             self._file.close()
             raise UsageError(f"{self.path}: another run is writing these labels") from None
         self._end = 0
-        for answer, end in self._read():
-            self._places[answer.key] = self._end
-            self._end = end
+        self._file.seek(0)
+        for line in self._file:
+            try:
+                key = Answer(**json.loads(line)).key
+            except (ValueError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            self._places[key] = self._end
+            self._end += len(line)
         self._file.truncate(self._end)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
-
-    def _read(self) -> Iterator[tuple[Answer, int]]:
-        self._file.seek(0)
-        end = 0
-        for line in self._file:
-            try:
-                answer = Answer(**json.loads(line))
-            except (ValueError, TypeError):
-                return
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            yield answer, end
 
     def __contains__(self, key: str) -> bool:
         return key in self._places

@@ -17,7 +17,7 @@ from swallow_spark.labelling.answers import SCORES, Answer, AnswerLog, Outcome, 
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError, PassingError, RefusedError, Reply
 from swallow_spark.labelling.pace import BudgetSpentError, Pace
 from swallow_spark.labelling.prompt import Prompt, read_prompt
-from swallow_spark.labelling.texts import LabelWriter, Rows, check_output, read_texts
+from swallow_spark.labelling.texts import Rows, check_output, read_texts, write_labels
 
 MAX_BACK_OFF: Final = 60.0  # seconds
 MAX_WAIT: Final = 600.0  # seconds of Retry-After; beyond, the run ends
@@ -72,7 +72,7 @@ def _with_text(path: Path) -> Iterator[Rows]:
 
 def _write(texts: Path, output: Path, asker: "_Asker", log: AnswerLog) -> dict[str, Any]:
     number, outcomes, scores = 0, Counter[str](), Counter[int | None]()
-    with LabelWriter(output).open() as writer:
+    with write_labels(output) as write:
         for rows in _with_text(texts):
             labelled = []
             for row in rows:
@@ -84,7 +84,7 @@ def _write(texts: Path, output: Path, asker: "_Asker", log: AnswerLog) -> dict[s
                     scores[found.score] += 1
                     result = {"score": found.score, "answer": found.answer, "outcome": found.outcome}
                     labelled.append(row | result | {"model": asker.model, "prompt": asker.prompt.version})
-            writer.write(labelled)
+            write(labelled)
     total = outcomes["scored"]
     return {
         "texts": number,

@@ -1,7 +1,7 @@
 """Files of texts to label (tables.TEXTS) and of labels (tables.LABELS)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ def read_texts(path: Path) -> Iterator[Rows]:
 
 
 def read_labels(path: Path) -> Iterator[Rows]:
-    """The rows (tables.LABELS) of a file that LabelWriter wrote, in batches. Raises InputError."""
+    """The rows (tables.LABELS) of a file that `write_labels` wrote, in batches. Raises InputError."""
     yield from _read(path, LABELS.names)
 
 
@@ -62,28 +62,18 @@ def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"stratum": None if stratum is None else str(stratum)}
 
 
-class LabelWriter:
-    """Writes labels to a file, .parquet or .jsonl, that appears when it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextmanager
-    def open(self) -> Iterator["LabelWriter"]:
-        with replacing(self._path) as fresh:
-            if self._path.suffix == ".parquet":
-                with pq.ParquetWriter(fresh, LABELS, compression="zstd") as self._parquet:
-                    yield self
-            else:
-                with fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
-                    yield self
-
-    def write(self, rows: Rows) -> None:
-        if self._path.suffix == ".parquet":
-            self._parquet.write_table(pa.Table.from_pylist(rows, LABELS))
+@contextmanager
+def write_labels(path: Path) -> Iterator[Callable[[Rows], None]]:
+    """Yields what appends rows to a file of labels, .parquet or .jsonl, which appears when the block ends."""
+    with replacing(path) as fresh:
+        if path.suffix == ".parquet":
+            with pq.ParquetWriter(fresh, LABELS, compression="zstd") as parquet:
+                yield lambda rows: parquet.write_table(pa.Table.from_pylist(rows, LABELS))
         else:
-            for row in rows:
-                self._lines.write(json.dumps({name: row[name] for name in LABELS.names}, ensure_ascii=False) + "\n")
+            with fresh.open("w", encoding="utf-8", errors="replace") as lines:
+                yield lambda rows: lines.writelines(
+                    json.dumps({name: row[name] for name in LABELS.names}, ensure_ascii=False) + "\n" for row in rows
+                )
 
 
 def check_output(path: Path) -> None:

@@ -13,10 +13,8 @@ def notify(target: str, outcome: dict[str, Any]) -> str | None:
     line = json.dumps(outcome, ensure_ascii=False)
     try:
         if target.startswith(("http://", "https://")):
-            with urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=1)) as pool:
-                answer = pool.request(
-                    "POST", target, body=line.encode(), headers={"Content-Type": "application/json"}, timeout=30
-                )
+            headers, retries = {"Content-Type": "application/json"}, urllib3.Retry(3, backoff_factor=1)
+            answer = urllib3.request("POST", target, body=line.encode(), headers=headers, retries=retries, timeout=30)
             return None if answer.status < 300 else f"the notification was answered by HTTP status {answer.status}"
         with Path(target).open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
