@@ -85,7 +85,7 @@ def repair(
     for unit, what in damaged.items():
         say(f"{what}; {unit.stage} {unit.name} is taken back, and {again(unit)} redoes it")
         if unit.stage == "ingest":  # its pages may be read again in other batches
-            for other in found.units:
+            for other in list(found.units):
                 if other != unit and other.manifest.endswith(f"/{unit.name}.json"):
                     corpus.forget(other)
         corpus.forget(unit)  # last, so that its damage is found again after an interruption
