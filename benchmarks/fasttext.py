@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _train(directory: Path, texts: list[str], dim: int, buckets: int) -> Path:
-    """A model of this size; what it has learned doesn't matter here."""
+    """A model of this size, trained on anything."""
     lines, path = directory / "lines.txt", directory / f"dim{dim}-buckets{buckets}.bin"
     lines.write_text("".join(f"__label__{i % 2} {text}\n" for i, text in enumerate(texts[:200])))
     settings = {"minn": 2, "maxn": 3, "minCount": 5000, "epoch": 1, "thread": 1, "verbose": 0}

@@ -1,8 +1,6 @@
-"""All features of the rules: the kernels against the naive Python that the tests compare them with; what lists of NG
-expressions add.
+"""All features of the rules: the kernels against the naive Python of the tests; and the cost of NG expressions.
 
-No Swallow feature is left out for presets that don't need it: so any preset can be decided without reading the text
-again.
+All features are computed, whatever the preset needs, so any preset can be decided without reading the text again.
 
 Run: .venv/bin/python -m benchmarks.features
 """
@@ -70,7 +68,7 @@ def mixed(texts: list[str], number: int) -> set[str]:
 
 def pieces(texts: list[str], number: int) -> set[str]:
     """The hard case: pieces of 3 to 10 characters of the documents with one character changed. At nearly every third
-    place of a text an expression seems to begin, and none does."""
+    position of a text an expression seems to start, but none matches."""
     rng, whole = random.Random(1), "".join(texts).replace("\n", "")
     found: set[str] = set()
     while len(found) < number:

@@ -1,13 +1,13 @@
-"""From WARCs to Japanese pages, against warcio and Trafilatura; and what a page costs that isn't Japanese.
+"""From WARCs to Japanese pages, against warcio and Trafilatura; and the cost of pages that aren't Japanese.
 
 Run: .venv/bin/pip install '.[bench]'; .venv/bin/python -m benchmarks.ingest WARC...
 
-The reference does what Swallow Corpus v2's ingest did, in one process as ours does: warcio's records; a response with
-status 200 and HTML; `<html lang=ja>` or kana in the title; Trafilatura without comments and tables; a share of kana in
-the text. It takes fewer pages, since neither the title nor the attribute need say Japanese, so it does less work.
+The reference follows Swallow Corpus v2's ingest, in one process like ours: warcio's records; HTML responses with status
+200; `<html lang=ja>` or kana in the title; Trafilatura without comments and tables; a share of kana in the text. It
+takes fewer pages than ours, which needs neither title nor attribute, so it does less work.
 
-The second table iterates over a WARC made of the pages without any sign of Japanese, against bare FastWARC, which only
-inflates and finds the records. MB are those of the records' blocks, inflated.
+The second table reads a WARC of pages without any sign of Japanese, against bare FastWARC, which only inflates and
+splits the records. MB are of the inflated record blocks.
 """
 
 import io
@@ -84,7 +84,7 @@ def says_japanese(html: bytes) -> bool:
 
 
 def write_foreign(paths: list[Path], target: Path) -> int:
-    """Writes the records without any sign of Japanese, again and again; the bytes of their blocks."""
+    """Writes the records without any sign of Japanese repeatedly; returns the bytes of their blocks."""
     wanted: set[str] = set()
     size = 0
     for path in paths:
@@ -118,7 +118,7 @@ def bare_fastwarc(paths: list[Path]) -> int:
 
 
 def seconds(works: Sequence[Work], paths: list[Path], rounds: int) -> list[tuple[float, int]]:
-    """For each: (CPU seconds, the best of some rounds; what it gave). They take turns, file by file."""
+    """(CPU seconds in the best of several rounds, result) of each. They take turns, file by file."""
     best = [(float("inf"), 0)] * len(works)
     for _ in range(rounds):
         found = [(0.0, 0)] * len(works)

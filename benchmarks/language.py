@@ -1,15 +1,15 @@
-"""Which pages are taken for Japanese, against the truth about each.
+"""Detection of Japanese pages against known languages.
 
 Run: .venv/bin/python -m benchmarks.language MANIFEST WARC...
 
 MANIFEST (tab-separated, may be gzipped) has columns record_id, lang, html_lang and url. `lang` is `ja`, `ja+en` (a
 page of a Japanese folder with 1 to 5 % of Japanese letters, left out of recall), `en`, `zh`, ...: the language of the
-folder that a page comes from. So an `en` page that is written in Japanese all the same counts as a false positive;
-these are listed for reading, and are counted again without those that show 400 Japanese letters, and without those
-whose main text has a tenth of kana or more: no text of another language has.
+folder that a page comes from. So an `en` page that is in fact Japanese counts as a false positive; these are
+listed for review, and counted again without those that have 400 Japanese letters, and without those whose main text is
+at least a tenth kana, which no other language is.
 
-Pages without text are left out. Intervals are Wilson's, 95 %. The precision at a crawl's share of Japanese is what
-recall and the rate of false positives give there.
+Pages without text are left out. Intervals are Wilson's, 95 %. The precision at a crawl's share of Japanese follows
+from recall and the false positive rate.
 """
 
 import csv
@@ -34,7 +34,7 @@ Z = 1.96  # standard deviations on either side of 95 %
 
 
 class Case(NamedTuple):
-    """A page, the language it has by the manifest, and what was decided."""
+    """A page, its language by the manifest, and the decision."""
 
     lang: str
     url: str

@@ -1,9 +1,9 @@
-"""Decisions beside the text: 88 million doc_ids (the pages of a large crawl), written, mapped and probed.
+"""Lookups of decisions: 88 million doc_ids (the pages of a large crawl), written, mapped and probed.
 
 Run: .venv/bin/python -m benchmarks.lookup [--rows 88000000] [--processes 2]
 
-Each process probes the doc_ids of pages as a scan of the text meets them: batch by batch, ascending, from one task's
-stretch of the crawl to another's. Half of the probed doc_ids are in the table.
+Each process probes doc_ids in the order of a scan of the text: ascending batches, from one task's range of the crawl to
+another's. Half of the probed doc_ids are in the table.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def batches(rows: int) -> Iterator[pa.RecordBatch]:
 
 
 def memory() -> dict[str, int]:
-    """KiB of this process: RssAnon (its own), RssFile (mapped, shared), Pss (its part, what is shared divided)."""
+    """KiB of this process: RssAnon (its own), RssFile (mapped, shared), Pss (proportional)."""
     values = {}
     for name in ("status", "smaps_rollup"):
         for line in Path(f"/proc/self/{name}").read_text().splitlines():

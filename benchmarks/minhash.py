@@ -1,6 +1,6 @@
-"""Signatures of 800 permutations: ours, datasketch (the same values), rensa, and what the processor allows.
+"""Signatures of 800 permutations: ours, datasketch (the same values), rensa, and the processor's limit.
 
-Run: python -m benchmarks.minhash, where swallow-spark[bench] is installed. One thread.
+Run: python -m benchmarks.minhash, with swallow-spark[bench] installed. One thread.
 """
 
 import os
@@ -25,8 +25,8 @@ Words = npt.NDArray[np.uint32]
 NUM_PERM, SHINGLE_CHARS = 800, 5
 
 DOUBRI = 454.0
-"""Documents/s of doubri's C++ program `doubri-minhash` on such documents, one thread: a figure that was told to us,
-quoted as such. This benchmark does not run it."""
+"""Documents/s of doubri's C++ program `doubri-minhash` on such documents, one thread: reported to us,
+not measured by this benchmark."""
 
 PIPES, LANES = 4, 8
 """Of a Zen 4 core: four pipes of 256 bits for integer vectors, each eight 32-bit lanes; AVX-512 takes them in pairs."""

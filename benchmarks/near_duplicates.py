@@ -1,9 +1,9 @@
-"""A corpus of real-text documents with near-duplicates in it, made by cutting and editing texts.
+"""Generates documents of real text with near-duplicates, by cutting and editing texts.
 
-A document is a row of passages of some 150 characters, each cut from a random place of the given texts, so that two
-documents have next to nothing in common but by intent. Groups have sizes after a power law; their members are edits of
-the group's first: copies, single characters replaced, the beginning or the end cut off, passages replaced. The same
-arguments give the same documents.
+A document is a sequence of passages of about 150 characters, each from a random place in the given texts, so that
+unrelated documents share almost nothing. Sizes of groups follow a power law; their members are edits of the group's
+first: copies, single characters replaced, the beginning or the end cut off, passages replaced. The same arguments give
+the same documents.
 """
 
 import gzip

@@ -1,9 +1,8 @@
-"""datatrove's MinHash dedup over JSON lines, run by benchmarks/peers.py with the Python where datatrove is installed.
+"""datatrove's MinHash dedup over JSON lines, run by benchmarks/peers.py with the Python that has datatrove.
 
-Usage: peer_datatrove.py INPUT_DIRECTORY SCRATCH CORES. SCRATCH/remove holds what falls: <rank>.remove, uint32 numbers
-of lines of the rank's file. Shingles are runs of five characters of the text as it stands: its word tokenizer is one
-that gives characters, and its normalisation is off; without that it would cut words by a library for Japanese, which
-costs more.
+Usage: peer_datatrove.py INPUT_DIRECTORY SCRATCH CORES. SCRATCH/remove/<rank>.remove holds the uint32 line
+numbers of the duplicates in the rank's file. Shingles are five characters of the unchanged text: the word tokenizer
+yields characters, and normalisation is off; datatrove's default, a Japanese word tokenizer, costs more.
 """
 
 import sys

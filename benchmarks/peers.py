@@ -1,18 +1,18 @@
-"""From texts to the set that is kept: ours, datatrove's MinHash dedup and text-dedup, on the same documents and cores.
+"""Dedup of texts: ours, datatrove's MinHash dedup and text-dedup, on the same documents and cores.
 
 Run: .venv/bin/python -m benchmarks.peers --peers OTHER_VENV/bin/python [--documents 2500 5000] [--ours-alone 200000]
      TEXTS.jsonl.gz...
 
-OTHER_VENV has `pip install datatrove[processing] text-dedup`: they ask for other versions than ours. The documents are
-those of benchmarks/near_duplicates.py. All make shingles of five characters and 40 bands of 20 values:
+OTHER_VENV has `pip install datatrove[processing] text-dedup`, which need other versions than ours. The documents are
+those of benchmarks/near_duplicates.py. All use shingles of five characters and 40 bands of 20 values:
 
 * ours: `import --until deduplicate`, the start of Spark included;
 * datatrove: signatures, buckets, clusters; not the filter that writes the kept texts;
-* text-dedup: its `minhash` with its faster hash (XXH3 of 32 bits). It knows words only, so it is given the characters
-  with spaces between; it leaves characters out that are no letters or digits.
+* text-dedup: its `minhash` with its faster hash (XXH3 of 32 bits). It splits by words, so it gets the characters
+  separated by spaces; it drops characters that aren't letters or digits.
 
-CPU seconds are those of all processes. The peers' growth with the number of documents is measured, and what they would
-need for more documents is computed from it and said to be computed.
+CPU seconds include all processes. The peers' growth with the number of documents is measured; their times for more
+documents are extrapolated and marked so.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Cost(NamedTuple):
 
 
 def run(command: list[str], log: Path) -> Cost:
-    """What a program costs, with all that it starts, orphans included: they become our children."""
+    """The cost of a program and all its descendants, including orphans, which become our children."""
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     environment = {
         **os.environ,
@@ -71,7 +71,7 @@ def run(command: list[str], log: Path) -> Cost:
 
 
 def _reap() -> None:
-    """Takes leave of orphans that have ended."""
+    """Reaps orphans that have ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -152,7 +152,7 @@ def shingles(text: str) -> set[str]:
 
 
 def compare(inputs: Path, kept: dict[str, set[int]]) -> None:
-    """Prints who keeps how many, and how alike to an earlier member of its group a document is that only one keeps."""
+    """Prints how many documents each keeps, and how similar those kept by only one are to earlier group members."""
     rows = [json.loads(line) for path in sorted(inputs.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
     groups: dict[int, list[int]] = {}
     for at, row in enumerate(rows):

@@ -1,12 +1,11 @@
-"""How well dedup finds near-duplicates: on real pages, against the exact Jaccard similarity of all their pairs.
+"""Quality of dedup on real pages, against the exact Jaccard similarity of all their pairs.
 
 Run: .venv/bin/python -m benchmarks.quality CORPUS [--manifest MANIFEST.tsv.gz] [--seeds 20]
 
-CORPUS is one of swallow-spark with its pages ingested. The truth are all pairs of pages with a similarity of at least
-MIN_JACCARD, by the sets of their 5-character shingles. Whether a pair shares a bucket is a matter of chance, decided
-by the permutations' seed; so all is computed for several seeds, and figures are means over them. MANIFEST is
-tab-separated with the columns url and near_dup_group, which tells documents that are known to be versions of each
-other.
+CORPUS is a swallow-spark corpus with ingested pages. The ground truth are all pairs of pages with a Jaccard similarity
+of at least MIN_JACCARD between their sets of 5-character shingles. Whether a pair shares a bucket depends on the
+permutations' seed, so figures are means over several seeds. MANIFEST is tab-separated with the columns url and
+near_dup_group, which groups known versions of a document.
 """
 
 import argparse
@@ -79,7 +78,7 @@ def similar_pairs(texts: list[str]) -> Pairs:
 
 class Outcome(NamedTuple):
     shared: np.ndarray  # of the pairs: whether they share a bucket
-    unlike: int  # pairs that share a bucket and are no pairs of `similar_pairs`
+    unlike: int  # pairs that share a bucket and aren't in `similar_pairs`
     estimate: np.ndarray  # of the pairs: similarity by the sketches
     dropped: np.ndarray  # of the pages, by the policy `bucket`
     edges: set[tuple[int, int]]  # page and the first page of one of its buckets
@@ -141,7 +140,7 @@ def main() -> None:
             continue
         counts = np.array([outcome.shared[here].sum() for outcome in outcomes])
         expected = chance[here].sum()
-        # Pairs of one group have pages in common and so no independent chances: the error is that of the seeds.
+        # Pairs of one group share pages and aren't independent: the error is that of the seeds.
         error = counts.std(ddof=1) / np.sqrt(len(counts)) if len(counts) > 1 else np.nan
         gap = f"{(counts.mean() - expected) / error:+.1f}" if error > 0 else ""
         label = "1" if low == 1 else f"{low} to {high:g}"

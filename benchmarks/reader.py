@@ -1,10 +1,10 @@
-"""How fast WARCs are read, against bare FastWARC: MB/s of record blocks, on one core.
+"""Speed of reading WARCs against bare FastWARC: MB/s of record blocks, on one core.
 
     python benchmarks/reader.py [WARC.gz ...]         # default: the demo's files
-    python benchmarks/reader.py --pages-not-japanese  # keeps only pages that the prefilter passes over
+    python benchmarks/reader.py --pages-not-japanese  # only pages that the prefilter rejects
 
-FastWARC comes with the extra `dev`. Each reader goes over the same bytes in memory, in turns; the best of the rounds
-counts, in CPU seconds.
+FastWARC comes with the extra `dev`. The readers take turns over the same bytes in memory; figures are CPU seconds of
+the best round.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def pages(data: bytes) -> int:
 
 
 def not_japanese(data: bytes) -> bytes:
-    """The members whose pages end at the prefilter."""
+    """The members whose pages the prefilter rejects."""
     passed_over = page.PassedOver("no_sign_of_japanese")
     items = [item for item in warc.read(io.BytesIO(data)) if isinstance(item, warc.Record)]
     kept = [item for item in items if page.read_page(item, LIMITS) == passed_over]

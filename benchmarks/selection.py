@@ -1,8 +1,8 @@
-"""The cuts of two bands over millions of scores, and exact ranks: against sorting in Spark.
+"""The cuts of two top-k bands over millions of scores, and exact ranks, against sorting in Spark.
 
-Run: .venv/bin/python -m benchmarks.selection [--millions 10] [--rounds 2] [--cuts-alone]. CPU seconds of all processes,
-the best of the rounds, after a first one on few rows that isn't counted. Half of the scores are one and the same, and
-one cut goes through them. The JVM, which holds driver and tasks, has 1 GiB. Linux only: it reads /proc.
+Run: .venv/bin/python -m benchmarks.selection [--millions 10] [--rounds 2] [--cuts-alone]. CPU seconds of all processes
+in the best round, after a warm-up round on few rows. Half of the scores are equal, and one cut goes through them. The
+JVM, which holds driver and tasks, has 1 GiB. Linux only: it reads /proc.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _ROWS_PER_FILE = 1_000_000
 
 
 def write_scores(directory: Path, number: int) -> None:
-    """Files of scores: half of them 0.5, the others anywhere in 0 to 1; doc_ids as of 1,000 input files."""
+    """Files of scores: half of them 0.5, the others uniform in 0 to 1; doc_ids of 1,000 input files."""
     rng = np.random.default_rng(1)
     for first in range(0, number, _ROWS_PER_FILE):
         rows = min(_ROWS_PER_FILE, number - first)
@@ -62,7 +62,7 @@ def by_cuts(rows: DataFrame, targets: list[int]) -> list[tuple[float, int]]:
 
 
 def by_sorting(rows: DataFrame, targets: list[int]) -> list[tuple[float, int]]:
-    """A sort by Spark, of which the rows of these numbers are taken: all rows in one partition."""
+    """A sort by Spark, from which the rows with these numbers are taken: all rows in one partition."""
     order = Window.orderBy(F.col("score").desc(), "doc_id")
     numbered = rows.select("doc_id", "score", F.row_number().over(order).alias("number"))
     found = numbered.where(F.col("number").isin(targets)).orderBy("number").collect()

@@ -1,8 +1,8 @@
-"""What the benchmarks share: the documents, the clock, and the table that is printed.
+"""Shared by the benchmarks: documents, timing, and printed tables.
 
-Documents are pieces of 1,500 characters of the texts in demo/classifiers, joined: real text, the same for everybody.
-Times are CPU seconds of the process, so that other work on the machine does not count, and each figure is the best of
-some rounds in which the contestants take turns.
+Documents are pieces of 1,500 characters of the texts in demo/classifiers, joined: real text, the same on every machine.
+Times are CPU seconds of the process, so other work on the machine doesn't count; each figure is the best of several
+rounds in which the contestants take turns.
 """
 
 import platform
@@ -50,7 +50,7 @@ def show(title: str, figures: Mapping[str, float], packages: tuple[str, ...]) ->
 
 
 def machine(packages: tuple[str, ...]) -> str:
-    """What was measured on, in one line."""
+    """The machine and versions, in one line."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return f"One thread of {_processor()}, Python {platform.python_version()}, {versions}."
 

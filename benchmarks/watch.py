@@ -1,7 +1,7 @@
-"""What a process and all that it started cost: CPU seconds, and memory and disk while they run.
+"""Measures a process and its descendants: CPU seconds, and peaks of memory and disk.
 
-Memory is counted as anonymous resident pages (RssAnon), so files that are mapped or cached do not count; what forked
-workers share with their parent counts for each. Linux only: it reads /proc.
+Memory is anonymous resident pages (RssAnon), without mapped or cached files; pages that forked workers share with their
+parent count for each. Linux only: it reads /proc.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Self
 
 @dataclass
 class Peaks:
-    """The most that was seen, in bytes: of the JVM, of one Python worker, of all processes together, and on disk."""
+    """The highest values seen, in bytes: of the JVM, of one Python worker, of all processes together, and on disk."""
 
     jvm: int = 0
     worker: int = 0
@@ -29,7 +29,7 @@ class Peaks:
 
 @dataclass
 class Step:
-    """What was spent between two calls of `Watch.step`."""
+    """The cost between two calls of `Watch.step`."""
 
     name: str
     seconds: float = 0.0
@@ -38,7 +38,7 @@ class Step:
 
 
 class Watch:
-    """A context: looks at this process's family twice a second, and gives what was seen to the step at the time.
+    """A context that samples this process and its descendants twice a second, for the current step.
 
     directories: their files' sizes are the disk.
     """
@@ -60,7 +60,7 @@ class Watch:
         self._thread.join()
 
     def step(self, name: str) -> None:
-        """What comes from here on is spent in the step of this name."""
+        """Starts a step of this name."""
         self._close()
         self.steps.append(Step(name))
         self._since = time.monotonic(), self._spent.seconds()
@@ -80,8 +80,8 @@ class Watch:
 class Spent:
     """CPU seconds of this process and all its descendants.
 
-    What the kernel adds up for a parent lacks children that ended while nobody waited for them, and Spark's Python
-    workers are such. So each process is remembered as it was last seen: the more often one looks, the less is missed.
+    The kernel's sums for a parent lack children that nobody waited for, such as Spark's Python workers. So the last
+    sample of each process is kept: frequent samples miss less.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Spent:
         self._lock = threading.Lock()
 
     def seconds(self) -> float:
-        """A look: what was spent so far."""
+        """Takes a sample; returns the seconds so far."""
         ticks = os.sysconf("SC_CLK_TCK")
         now = {(pid, of[19]): (int(of[11]) + int(of[12])) / ticks for pid, of in family().items()}
         with self._lock:
@@ -110,7 +110,7 @@ def disk_bytes(directory: Path) -> int:
 
 
 def family() -> dict[int, list[str]]:
-    """/proc/PID/stat behind the name, of this process and its descendants."""
+    """/proc/PID/stat after the name, of this process and its descendants."""
     found: dict[int, list[str]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What a container is started as. Spark on Kubernetes starts its pods with `driver …` or `executor`, and tells the rest by
-# environment variables; everything else is a command.
+# Starts a container. Spark on Kubernetes starts its pods with `driver …` or `executor`, and passes the rest in
+# environment variables; anything else is a command.
 set -eu
 
 role=${1:-}
@@ -12,7 +12,7 @@ driver)
     --conf "spark.executorEnv.SPARK_DRIVER_POD_IP=$SPARK_DRIVER_BIND_ADDRESS" "$@"
   ;;
 executor)
-  # SPARK_JAVA_OPT_0, _1 … hold one option of the JVM each.
+  # SPARK_JAVA_OPT_0, _1 … each hold one option of the JVM.
   set --
   number=0
   while eval "option=\${SPARK_JAVA_OPT_$number:-}" && [ -n "$option" ]; do

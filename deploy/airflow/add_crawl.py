@@ -1,4 +1,4 @@
-"""A new crawl each month, by Airflow 3: one task, which may be tried again unless the call is wrong."""
+"""A new crawl each month, by Airflow 3: one task, which is retried unless the call is wrong."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 
 
 class AddCrawl(BashOperator):
-    """Fails without a further try where the call or the configuration is wrong: the next one would end alike."""
+    """Fails without a retry if the call or the configuration is wrong."""
 
     def execute(self, context: Any) -> Any:
         try:
@@ -27,12 +27,12 @@ with DAG(
     max_active_runs=1,
     tags=["swallow-spark"],
 ) as dag:
-    # The last line on standard output, one JSON object, becomes the task's XCom. A run that failed is tried again, and
-    # goes on where it was stopped.
+    # The last line on standard output, a JSON object, becomes the task's XCom. A failed run is retried, and resumes
+    # where it stopped.
     add_crawl = AddCrawl(
         task_id="add_crawl",
         bash_command="/opt/swallow-spark/bin/swallow-spark add-crawl latest --corpus /data/corpus",
-        skip_on_exit_code=2,  # an exception of its own, which is no skipping above
+        skip_on_exit_code=2,  # 2: wrong call; the exception is caught above
         retries=5,
         retry_delay=timedelta(minutes=10),
         execution_timeout=timedelta(days=7),

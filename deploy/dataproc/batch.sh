@@ -1,6 +1,6 @@
 #!/bin/sh
-# A crawl as a serverless batch of Google Cloud. IMAGE is docker/Dockerfile.dataproc: the environment without Spark, which
-# the service brings itself.
+# A crawl as a Dataproc Serverless batch. IMAGE is built from docker/Dockerfile.dataproc: the environment without Spark,
+# which the service provides.
 #
 #   REGION=us-central1 BUCKET=my-bucket IMAGE=REGION-docker.pkg.dev/PROJECT/REPOSITORY/swallow-spark-dataproc:VERSION \
 #     deploy/dataproc/batch.sh cc:CC-MAIN-2025-30

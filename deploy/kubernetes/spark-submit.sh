@@ -1,5 +1,5 @@
 #!/bin/sh
-# A crawl on Kubernetes, by spark-submit in cluster mode: REGISTRY/swallow-spark:VERSION is the image of docker/.
+# A crawl on Kubernetes, by spark-submit in cluster mode: REGISTRY/swallow-spark:VERSION is the image from docker/Dockerfile.
 #
 #   API=https://HOST:6443 IMAGE=REGISTRY/swallow-spark:VERSION CORPUS=s3://BUCKET/corpus \
 #     deploy/kubernetes/spark-submit.sh cc:CC-MAIN-2025-30

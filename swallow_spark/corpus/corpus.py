@@ -1,8 +1,8 @@
 """A corpus on disk: its lock, the numbering of its inputs, and what is finished.
 
 Work is cut into units (a batch of WARC files, a crawl, a preset …). A unit's files count when its manifest is written:
-last, atomically, with the list of files. Readers open only what manifests list, so what a killed run left behind is
-never read; it is swept away when the next run takes the lock.
+last, atomically, with the list of files. Readers open only what manifests list, so files of a killed run are never
+read; the next run that takes the lock deletes them.
 """
 
 import hashlib
@@ -35,13 +35,12 @@ __all__ = ["Corpus", "Manifest", "NumberedFile", "Stored", "Unit", "check_crawl"
 _FORMAT: Final = 1
 _MARKER: Final = "corpus.json"
 _REGISTERED, _WITHDRAWN = ".parquet", ".withdrawn"  # endings of the files of `inputs`
-# Directories that units write, all named …-TOKEN: the only ones that a sweep may delete.
-# A `crawl=NAME` is none of them, whatever the name looks like.
+# Directories that units write, all named …-TOKEN: the only ones that a sweep may delete. `crawl=NAME` never matches.
 _UNIT_DIRECTORY: Final = re.compile(r"(.*/)?[^/=]*-[0-9a-f]{12}")
 
 
 class NumberedFile(NamedTuple):
-    """An input of a crawl with its number; a file beyond 4 GiB takes the numbers behind its own as well."""
+    """An input of a crawl with its number. A file beyond 4 GiB also takes the numbers that follow its own."""
 
     file_no: int
     path: str
@@ -61,16 +60,16 @@ class Corpus:
     def __init__(self, root: Root) -> None:
         self.root = root
         self._units: dict[Unit, Manifest | None] | None = None
-        """All of them while the lock is held: nobody else changes them then. None: they are looked for."""
+        """All of them while the lock is held, since nobody else changes them then. None: read from disk when needed."""
 
     @classmethod
     def open(cls, location: str) -> Self:
-        """A corpus that exists. Raises CorpusError where there is none."""
+        """A corpus that exists. Raises CorpusError if there is none."""
         corpus = cls(Root(location))
         try:
             marker = json.loads(corpus.root.read_bytes(_MARKER))
         except (OSError, ValueError):
-            raise CorpusError(f"{location}: no corpus there (`ingest` or `build` starts one)") from None
+            raise CorpusError(f"{location}: no corpus there (`ingest` or `build` creates one)") from None
         if marker.get("format") != _FORMAT:
             raise CorpusError(f"{location}: a corpus of format {marker.get('format')}, this version reads {_FORMAT}")
         return corpus
@@ -85,12 +84,12 @@ class Corpus:
 
     @classmethod
     def open_or_create(cls, location: str) -> Self:
-        """A corpus, made where there is none. Raises CorpusError where that can't be done."""
+        """Opens a corpus, or creates one in an empty directory. Raises CorpusError if it can't."""
         corpus = cls(Root(location))
         try:
             if not corpus.root.exists(_MARKER):
                 if corpus.root.is_local and corpus.root.exists("") and any(corpus.root.local_path("").iterdir()):
-                    raise CorpusError(f"{location}: neither empty nor a corpus: give a directory of its own")
+                    raise CorpusError(f"{location}: neither empty nor a corpus: name an empty or a new directory")
                 corpus.root.make_directory("")
                 marker = {"format": _FORMAT, "created": datetime.now(UTC).isoformat(), "version": __version__}
                 corpus.root.write_atomically(_MARKER, json.dumps(marker).encode())
@@ -102,13 +101,17 @@ class Corpus:
 
     @contextmanager
     def lock(self, repair: Callable[["Corpus", Stored], None] | None = None) -> Iterator[None]:
-        """Keeps other runs out, reads all manifests, repairs, and sweeps away what killed runs left. Raises CorpusError
-        where another run holds the corpus, or it can't be written, or without `repair` where a manifest is damaged."""
+        """Keeps other runs out, reads all manifests, repairs, and deletes what killed runs left. Raises CorpusError if
+        another run holds the corpus or it can't be written, and, without `repair`, if a manifest is damaged."""
         with lock(self.root):
             found = self.stored()
             self._units = found.units
             try:
-                (repair or _refuse_damage)(self, found)
+                if repair:
+                    repair(self, found)
+                else:
+                    for unit, manifest in found.units.items():
+                        manifests.sound(unit, manifest)
                 for directory in unlisted_directories(found):
                     self.root.delete(directory)
                 del found
@@ -117,11 +120,11 @@ class Corpus:
                 self._units = None
 
     def stored(self) -> Stored:
-        """What is there now, from one listing and one look at each manifest."""
+        """What is there now: one listing, and each manifest read once."""
         return manifests.stored(self.root)
 
     def as_found(self, found: Stored) -> Self:
-        """The corpus of that moment, whose units are not looked for again."""
+        """The corpus at that moment: its manifests are not read again."""
         corpus = type(self)(self.root)
         corpus._units = found.units
         return corpus
@@ -129,11 +132,11 @@ class Corpus:
     # ---- inputs and their numbers
 
     def register(self, crawl: str, found: Sequence[InputFile]) -> int:
-        """Gives numbers to the inputs that have none yet, in the order of their keys; the number of new ones.
+        """Numbers the inputs that have no number yet, in the order of their keys; returns how many these are.
 
-        `cc:` listings bring keys whose order is that of the listing. Only under the lock. A number is never given
-        twice: the rows of `inputs` stay, whatever happens to the pages, and those of a crawl that was withdrawn too. A
-        file of it that comes again, as it was, takes its number up.
+        Files of `cc:` listings get their line numbers. Only under the lock. A number is never used twice: rows of
+        `inputs` stay even if their pages are deleted or the crawl is withdrawn. If a file of a withdrawn crawl is
+        registered again unchanged, it gets its old number.
         """
         check_crawl(crawl)
         rows = self._inputs(crawl).to_pylist()
@@ -144,7 +147,7 @@ class Corpus:
             if row and -1 not in (row["bytes"], file.bytes) and row["bytes"] != file.bytes:  # -1: size unknown
                 raise InputError(
                     f"{shown(file.path)}: {file.bytes} bytes, but it was registered with {row['bytes']}: "
-                    "a changed file needs a name of its own"
+                    "give a changed file a new name"
                 )
         new = sorted({file.key: file for file in found if file.key not in known}.values())
         if not new:
@@ -175,20 +178,19 @@ class Corpus:
         return len(new)
 
     def withdraw(self, crawl: str) -> None:
-        """Takes a crawl out of the corpus, whose units must be gone: its inputs are no longer registered, but their
-        numbers stay theirs. Only under the lock."""
+        """Removes a crawl, whose units must be gone already: its inputs are no longer registered, but their numbers
+        stay reserved. Only under the lock."""
         for _, name, path in self._input_parts():
             if name == crawl:
                 self.root.move(path, path.removesuffix(_REGISTERED) + _WITHDRAWN)
 
     def _input_parts(self, suffix: str = _REGISTERED) -> list[tuple[int, str, str]]:
-        """crawl_no, crawl and path of each file of the table `inputs`: the names tell, so that no table of all crawls
-        is ever read to find one."""
+        """crawl_no, crawl and path of each file of the table `inputs`, from the files' names alone."""
         parts = []
         for path in self.root.files("inputs", suffix):
             match = re.fullmatch(rf"inputs/(\d{{4}})-(.*)-\d{{6}}{re.escape(suffix)}", path)
             if not match:
-                raise CorpusError(f"{self.root.location}/{path}: not a file of this table")
+                raise CorpusError(f"{self.root.location}/{path}: not a file of the table `inputs`")
             parts.append((int(match[1]), match[2], path))
         return parts
 
@@ -204,11 +206,7 @@ class Corpus:
     def inputs(self, crawl: str) -> list[NumberedFile]:
         """The registered inputs of a crawl, by number."""
         rows = self._inputs(crawl).sort_by("file_no").to_pylist()
-        return [
-            NumberedFile(r["file_no"], r["path"], r["bytes"], r["format"], r["key"], r["etag"])
-            for r in rows
-            if r["base_offset"] == 0
-        ]
+        return [NumberedFile(*(row[name] for name in NumberedFile._fields)) for row in rows if row["base_offset"] == 0]
 
     def pending(self, crawl: str) -> list[NumberedFile]:
         """The inputs of a crawl that no finished batch covers."""
@@ -219,26 +217,26 @@ class Corpus:
     # ---- units
 
     def manifest(self, unit: Unit) -> Manifest | None:
-        """The manifest of a unit, or None where it isn't finished. Raises CorpusError where it can't be read."""
+        """The manifest of a unit, or None if it isn't finished. Raises CorpusError if it can't be read."""
         if self._units is None:
             return next(iter(manifests.read(self.root, [unit])), None)
         return manifests.sound(unit, self._units[unit]) if unit in self._units else None
 
     def units(self, stage: str) -> list[Unit]:
-        """The units of a stage, those with damaged manifests too, by name."""
+        """The units of a stage by name, including those with damaged manifests."""
         if self._units is None:
             return manifests.find(self.root, stage)
         return sorted((unit for unit in list(self._units) if unit.stage == stage), key=lambda unit: unit.manifest)
 
     def manifests(self, stage: str, prefix: str = "") -> list[Manifest]:
-        """The finished units of a stage whose names begin so, by name. Raises CorpusError where one can't be read."""
+        """The manifests of a stage's finished units whose names start with `prefix`, by name. Raises CorpusError."""
         units = [unit for unit in self.units(stage) if unit.name.startswith(prefix)]
         if self._units is None:
             return manifests.read(self.root, units)
         return [manifest for unit in units if (manifest := self.manifest(unit))]
 
     def is_finished(self, unit: Unit, fingerprint: str, upstream: str) -> bool:
-        """Whether the unit's rows are those that this configuration and these upstream units give."""
+        """Whether the unit was computed with this configuration from these upstream units."""
         manifest = self.manifest(unit)
         return manifest is not None and (manifest.fingerprint, manifest.upstream) == (fingerprint, upstream)
 
@@ -264,9 +262,9 @@ class Corpus:
         covers: Sequence[tuple[int, int]] = (),
         details: Mapping[str, Any] | None = None,
     ) -> Manifest:
-        """Makes a unit count: writes its manifest, then deletes the files that it replaces.
+        """Commits a unit: writes its manifest, then deletes the files that it replaces.
 
-        `written` are rows of outputs.WRITTEN; their sums are added to `counts`.
+        `written` are rows with the schema write.WRITTEN; their sums are added to `counts`.
         """
         files, totals, cpu_seconds = [], dict(counts or {}), 0.0
         for row in written:
@@ -289,13 +287,13 @@ class Corpus:
             details=dict(details or {}),
             cpu_seconds=round(cpu_seconds, 3),
             version=__version__,
-            # In the order of commits, also where the clock was set back.
+            # Ascending in the order of commits, even if the clock was set back.
             finished=max([datetime.now(UTC), *(finished + timedelta(microseconds=1) for finished in before)]),
         )
         listed = {file.path for file in files}
         for directory in manifest.directories:
             for path in self.root.files(directory):
-                if path not in listed:  # of an attempt that failed
+                if path not in listed:  # written by a failed attempt
                     self.root.delete(path)
         self.root.write_atomically(unit.manifest, manifest.model_dump_json(indent=1).encode())
         if self._units is not None:
@@ -305,8 +303,8 @@ class Corpus:
         return manifest
 
     def forget(self, unit: Unit) -> None:
-        """Takes back a unit: it no longer counts, and its files are deleted; those of a manifest that can't be read
-        are left to the next sweep."""
+        """Takes back a unit: deletes its manifest and its files. If the manifest can't be read, the next run that takes
+        the lock deletes the files."""
         try:
             manifest = self.manifest(unit)
         except CorpusError:
@@ -320,23 +318,23 @@ class Corpus:
     # ---- reading
 
     def read(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
-        """A table's rows of these units, and only those. A frame without rows where there are none."""
+        """A table's rows of these units; an empty frame if there are none."""
         paths = [file.path for manifest in manifests for file in manifest.files if file.table == table]
         return self.read_files(spark, schema, paths)
 
     def scan(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> Scan:
-        """The same, for a stage that maps batches, and reads them in its own tasks."""
+        """The same rows, for a stage that reads and maps batches in its own tasks."""
         sizes = {file.path: file.bytes for manifest in manifests for file in manifest.files if file.table == table}
         return scan_files(spark, self.root, sizes, schema)
 
     def read_files(self, spark: SparkSession, schema: pa.Schema, paths: Sequence[str]) -> DataFrame:
-        """The rows of Parquet files below the root. A frame without rows where there are none."""
+        """The rows of Parquet files below the root; an empty frame if there are none."""
         return read_files(spark, self.root, paths, schema)
 
 
 def unlisted_directories(found: Stored) -> list[str]:
-    """Directories of units that no manifest lists: leftovers of killed runs, or work of a run that goes on. None where
-    a manifest can't be read, which may list them."""
+    """Directories of units that no manifest lists: leftovers of killed runs, or output of a running one. None if a
+    manifest can't be read, since it may list them."""
     known = [manifest for manifest in found.units.values() if manifest]
     if len(known) < len(found.units):
         return []
@@ -347,17 +345,12 @@ def unlisted_directories(found: Stored) -> list[str]:
     return [path for path in found.directories if _UNIT_DIRECTORY.fullmatch(path) and path not in listed]
 
 
-def _refuse_damage(_corpus: Corpus, found: Stored) -> None:
-    for unit, manifest in found.units.items():
-        manifests.sound(unit, manifest)
-
-
 def check_crawl(name: str) -> None:
-    """Raises UsageError where that is no name for a crawl."""
+    """Raises UsageError if a crawl can't have that name."""
     if not re.fullmatch(NAME_PATTERN, name) or name.endswith((".", "\n")):
         raise UsageError(
-            f"--crawl {name!r}: a name is made of letters, digits, '.', '_' and '-', begins with a letter or digit, "
-            "does not end in '.', and has at most 100 of them"
+            f"--crawl {name!r}: a name has 1 to 100 letters, digits, '.', '_' and '-', starts with a letter or digit, "
+            "and doesn't end in '.'"
         )
 
 

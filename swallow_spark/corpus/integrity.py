@@ -1,4 +1,4 @@
-"""Whether what the manifests of a corpus list is there and whole, and how what isn't is done again."""
+"""Finds files that are missing or damaged by what the manifests say, and takes back the units that they belong to."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,12 @@ from swallow_spark.corpus.manifests import File
 from swallow_spark.errors import CorpusError, is_shortage
 
 _READERS: Final = 8
-_CHUNK_BYTES: Final = 4 << 20  # that each of them holds
-_BY_SIZE: Final = "to have it done again delete it first, for `build` looks at sizes alone"
+_CHUNK_BYTES: Final = 4 << 20  # held by each reader
+_BY_SIZE: Final = "delete it, and `build` computes it again (`build` itself checks sizes only)"
 
 
 class Damage(NamedTuple):
-    """A file that isn't what a manifest says, or a manifest that can't be read; its unit has to be done again."""
+    """A file that isn't what a manifest says, or a manifest that can't be read. Its unit has to be redone."""
 
     unit: Unit
     path: str
@@ -28,7 +28,7 @@ class Damage(NamedTuple):
 def damages(corpus: Corpus, found: Stored, *, content: bool = False) -> list[Damage]:
     """Files that are missing or cut, and manifests that can't be read, among what was found in the corpus.
 
-    content: reads every file as well, and compares its checksum; where a manifest has none, the file's own.
+    content: also read every file and compare its checksum, or the file's own if the manifest has none.
     """
     result, listed = [], []
     for unit, manifest in found.units.items():
@@ -52,8 +52,7 @@ def damages(corpus: Corpus, found: Stored, *, content: bool = False) -> list[Dam
 
 
 def confirmed(corpus: Corpus, found: Sequence[Damage], *, content: bool = False) -> list[Damage]:
-    """Those that a second look at their units finds as well: a run that replaced a unit during the first one had its
-    old files in one place and its new ones in the other."""
+    """The damages that a second check also finds: a run that replaced a unit during the first one is not damage."""
     units, paths = {damage.unit for damage in found}, {damage.path for damage in found}
     now = corpus.stored()
     again = now._replace(units={unit: manifest for unit, manifest in now.units.items() if unit in units})
@@ -63,9 +62,9 @@ def confirmed(corpus: Corpus, found: Sequence[Damage], *, content: bool = False)
 def repair(
     corpus: Corpus, found: Stored, crawl: str | None, again: Callable[[Unit], str], say: Callable[[str], None]
 ) -> None:
-    """Takes back units with damage, and tells which command does them again. Only under the lock.
+    """Takes back damaged units, and says which command redoes them. Only under the lock.
 
-    crawl: the one whose inputs the run reads. again: the command that does a unit again. Raises CorpusError where pages
+    crawl: the one whose inputs the run reads. again: gives the command that redoes a unit. Raises CorpusError if pages
     of another crawl are damaged.
     """
     damaged: dict[Unit, str] = {}
@@ -75,25 +74,21 @@ def repair(
         of = unit.name.partition("/")[0].removeprefix("crawl=")
         if unit.stage == "ingest" and of != crawl:
             raise CorpusError(
-                f"{what}; pages of crawl {of} have to be read again first: "
+                f"{what}; read the pages of crawl {of} again first: "
                 f"`swallow-spark build` or `ingest` with --crawl {of} and its inputs"
             )
         if unit.stage == "tombstones":
             raise CorpusError(
-                f"{what}; pages that were removed would come back. Take the file from a "
-                "backup, or `swallow-spark discard --stage tombstones` and `remove` them again"
+                f"{what}; removed pages would come back. Restore the file from a backup, "
+                "or run `swallow-spark discard --stage tombstones` and `remove` the pages again"
             )
     for unit, what in damaged.items():
-        say(f"{what}; {unit.stage} {unit.name} is taken back, and {again(unit)} does it again")
-        for lost in _lost_with(unit, found):
-            corpus.forget(lost)
-
-
-def _lost_with(unit: Unit, found: Stored) -> list[Unit]:
-    """Of pages that are read again, perhaps in batches of other names, nothing that was made of them may stay. The unit
-    itself is the last one: who is interrupted finds the damage again."""
-    made_of = [other for other in found.units if other != unit and other.manifest.endswith(f"/{unit.name}.json")]
-    return [*made_of, unit] if unit.stage == "ingest" else [unit]
+        say(f"{what}; {unit.stage} {unit.name} is taken back, and {again(unit)} redoes it")
+        if unit.stage == "ingest":  # its pages may be read again in other batches
+            for other in list(found.units):
+                if other != unit and other.manifest.endswith(f"/{unit.name}.json"):
+                    corpus.forget(other)
+        corpus.forget(unit)  # last, so that its damage is found again after an interruption
 
 
 def _unbalanced(manifest: Manifest) -> str | None:
@@ -109,7 +104,7 @@ def _read(corpus: Corpus, unit: Unit, file: File) -> Damage | None:
     try:
         with corpus.root.open_input(file.path) as stream:
             problem = _other_rows(stream, file.rows) if file.crc32 is None else _other_bytes(stream, file.crc32)
-    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names of columns that are no UTF-8
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: column names that aren't UTF-8
         if is_shortage(error):
             raise
         problem = f"can't be read: {error}"
@@ -124,7 +119,7 @@ def _other_bytes(stream: Any, crc32: int) -> str | None:
 
 
 def _other_rows(stream: Any, rows: int) -> str | None:
-    """By the checksums of pages alone, which most of a footer has none of."""
+    """Checks the checksums of Parquet pages; most of the footer has none."""
     file = pq.ParquetFile(stream, page_checksum_verification=True)
     read = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
     return None if read == rows else f"{read:,} rows, not {rows:,}"

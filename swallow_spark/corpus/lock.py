@@ -1,11 +1,10 @@
-"""The lock of a corpus: a file that says who is at work, and that its process holds by flock as long as it lives.
+"""The lock of a corpus: a file that names the running process, which holds an flock on it until it ends.
 
-The system frees an flock when its process ends, however it ends: a file that can be held is nobody's, whatever number
-and host name the process had. But where a file system doesn't pass them on, the flocks of other machines aren't seen.
-So a lock is taken over only where its file lies on a disk of this machine, or was made by the same mount since this
-machine was started.
+The system frees an flock when its process ends for whatever reason, so if the flock can be taken, the holder is gone.
+But some network file systems don't show the flocks of other machines. So a lock is taken over only if its file is on a
+disk of this machine, or was made through the same mount since this machine booted.
 
-For a store without flock, a file of this machine with the same content is held in the lock's place.
+For a store without flock, the process holds an flock on a local file with the same content instead.
 """
 
 import errno
@@ -26,19 +25,26 @@ from swallow_spark.errors import CorpusError
 from swallow_spark.files.storage import Root, machine_cache
 
 _LOCK: Final = "lock.json"
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # another one each time that a machine is started
-_TOLD: Final = ("host", "pid", "user", "since")
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # changes with each boot
 
 
 @contextmanager
 def lock(root: Root) -> Iterator[None]:
-    """Keeps other runs out. The lock of a process that is gone from this machine is taken over.
+    """Keeps other runs out. Takes over the lock of a process of this machine that has ended.
 
-    Raises CorpusError where another run holds it, or nothing can be written there.
+    Raises CorpusError if another run holds it, or the corpus can't be written.
     """
     with ExitStack() as held:
         try:
-            content = json.dumps(_owner(root)).encode()
+            owner = {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "mount": _mount(root),
+                "user": os.environ.get("USER") or str(os.getuid()),  # containers have users without a name
+                "since": datetime.now(UTC).isoformat(timespec="seconds"),
+                "id": uuid4().hex,
+            }
+            content = json.dumps(owner).encode()
             (_take if root.is_local else _take_elsewhere)(root, content, held)
         except OSError as error:
             raise CorpusError(f"{root.location}: can't be written: {error.strerror or error}") from None
@@ -49,39 +55,28 @@ def lock(root: Root) -> Iterator[None]:
                 root.delete(_LOCK)
 
 
-def _owner(root: Root) -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "mount": _mount(root),
-        "user": os.environ.get("USER") or str(os.getuid()),  # containers have users without a name
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "id": uuid4().hex,
-    }
-
-
 def take_away(root: Root) -> str | None:
-    """Takes the lock away whoever holds it: for the user who knows that that run is gone. Who held it and since when;
-    None where there was no lock. Raises CorpusError where its process is alive on this machine."""
+    """Removes the lock, for a user who knows that its run has ended. Returns who held it since when; None if there was
+    no lock. Raises CorpusError if its process is running on this machine."""
     content = _content(root)
     if content is None:
         return None
-    told = _told(content)
+    described = _described(content)
     with suppress(FileNotFoundError), _open(_held_file(root)) as file:
         if _hold(file) is False and file.read() == content:
-            raise CorpusError(f"{root.location}: that run is alive ({told}): stop it first")
+            raise CorpusError(f"{root.location}: that run is alive ({described}): stop it first")
     root.delete(_LOCK)
-    return told
+    return described
 
 
 def holder(root: Root) -> str | None:
-    """Who holds the lock, and since when; None where there is none."""
+    """Who holds the lock, and since when; None if nobody does."""
     content = _content(root)
-    return None if content is None else _told(content)
+    return None if content is None else _described(content)
 
 
 def _take(root: Root, content: bytes, held: ExitStack) -> None:
-    """Makes the lock, which is held until `held` is left. Raises CorpusError where another run holds it."""
+    """Creates the lock and holds it until `held` is closed. Raises CorpusError if another run holds it."""
     path, file = root.local_path(_LOCK), None
     while not file:
         try:
@@ -89,33 +84,33 @@ def _take(root: Root, content: bytes, held: ExitStack) -> None:
         except FileExistsError:
             _remove_dead(root, path)
     try:
-        with suppress(OSError):  # this file system has no flock: who finds the file respects it
+        with suppress(OSError):  # without flock on this file system, other runs respect the file itself
             fcntl.flock(file, fcntl.LOCK_EX)
-        _write(file, content)  # empty until now, which nobody takes over
+        _write(file, content)  # until now it was empty, and no run takes over an empty lock
     except BaseException:
         path.unlink()
         raise
 
 
 def _remove_dead(root: Root, path: Path) -> None:
-    """Removes the lock of a process that is gone. Raises CorpusError where there may be one."""
-    with suppress(FileNotFoundError), _open(path) as file:  # its holder has just ended
+    """Removes the lock of a process that has ended. Raises CorpusError if it may be running."""
+    with suppress(FileNotFoundError), _open(path) as file:  # not found: its holder has just ended
         if not (_hold(file) and _is_of_this_machine(file, root)):
             file.seek(0)
             raise _in_use(root, file.read())
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):  # or it is that of a run which came in between
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):  # else another run has created its own meanwhile
             path.unlink()
 
 
 def _is_of_this_machine(file: FileIO, root: Root) -> bool:
-    """Whether no other machine can hold that lock. Of earlier releases, which know no flock, nobody can know."""
+    """Whether no other machine can hold that lock. False for locks of earlier releases, which didn't use flock."""
     owner = _owner_of(file.read())
-    on_disk = os.major(os.fstat(file.fileno()).st_dev) != 0  # what comes over a network has no device
+    on_disk = os.major(os.fstat(file.fileno()).st_dev) != 0  # network file systems have no device
     return "mount" in owner and (on_disk or owner["mount"] == _mount(root))
 
 
 def _take_elsewhere(root: Root, content: bytes, held: ExitStack) -> None:
-    """As `_take`, on a store that knows no flock."""
+    """Like `_take`, for a store without flock."""
     file = held.enter_context(_held_file(root).open("a+b", buffering=0))
     file.seek(0)
     found = _content(root)
@@ -130,7 +125,7 @@ def _take_elsewhere(root: Root, content: bytes, held: ExitStack) -> None:
 
 
 def _held_file(root: Root) -> Path:
-    """The file whose flock tells whether a process of this machine is at work."""
+    """The file whose flock shows whether a process of this machine holds the lock."""
     if root.is_local:
         return root.local_path(_LOCK)
     return machine_cache() / f"lock-{hashlib.sha256(root.location.encode()).hexdigest()[:32]}.json"
@@ -138,13 +133,13 @@ def _held_file(root: Root) -> Path:
 
 def _open(path: Path) -> FileIO:
     try:
-        return path.open("r+b", buffering=0)  # network file systems want it writable for an flock
+        return path.open("r+b", buffering=0)  # network file systems need it writable for an flock
     except PermissionError:
         return path.open("rb", buffering=0)
 
 
 def _hold(file: FileIO) -> bool | None:
-    """Holds a file until it is closed; False where somebody else does, None where its file system has no flock."""
+    """Locks a file until it is closed. False if another process has locked it, None if its file system has no flock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -161,28 +156,28 @@ def _write(file: FileIO, content: bytes) -> None:
 
 def _in_use(root: Root, content: bytes) -> CorpusError:
     return CorpusError(
-        f"{root.location}: in use by another run ({_told(content)}); if that is gone for certain, take its lock away: "
-        f"`swallow-spark unlock --corpus {root.location} --force` (it is {_LOCK})"
+        f"{root.location}: in use by another run ({_described(content)}); if that run has ended, remove its lock "
+        f"({_LOCK}): `swallow-spark unlock --corpus {root.location} --force`"
     )
 
 
 def _content(root: Root) -> bytes | None:
-    """What the lock says, empty where its writer was killed or found no room; None where there is none."""
+    """The content of the lock, empty if its writer was killed or the disk was full; None if there is no lock."""
     try:
         return root.read_bytes(_LOCK)
     except OSError:
         return None
 
 
-def _told(content: bytes) -> str:
+def _described(content: bytes) -> str:
     owner = _owner_of(content)
-    told = "{user}@{host}, process {pid}, since {since}".format_map({**dict.fromkeys(_TOLD, "?"), **owner})
+    user, host, pid, since = (owner.get(name, "?") for name in ("user", "host", "pid", "since"))
+    text = f"{user}@{host}, process {pid}, since {since}"
     try:
-        age = datetime.now(UTC) - datetime.fromisoformat(str(owner.get("since")))
+        hours = (datetime.now(UTC) - datetime.fromisoformat(str(since))).total_seconds() / 3600
     except (ValueError, TypeError):
-        return told
-    hours = age.total_seconds() / 3600
-    return f"{told}, {hours:.1f} hours ago" if hours >= 0 else f"{told}, which is ahead of this machine's clock"
+        return text
+    return f"{text}, {hours:.1f} hours ago" if hours >= 0 else f"{text}, which is ahead of this machine's clock"
 
 
 def _owner_of(content: bytes) -> dict[str, Any]:
@@ -193,7 +188,6 @@ def _owner_of(content: bytes) -> dict[str, Any]:
 
 
 def _mount(root: Root) -> str:
-    """What tells a mount of this machine, since it was started, from those of all others. Where there is no /proc, each
-    process has its own."""
+    """Identifies a mount of this machine since it booted. Without /proc, each process gets its own."""
     boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else uuid4().hex
     return f"{boot}/{root.local_path('').stat().st_dev}" if root.is_local else boot

@@ -7,6 +7,7 @@ a row of `doc_id.npy` lie side by side, so a probe touches few pages, and the pr
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ _KEY: Final = "doc_id"
 
 
 class Identity(NamedTuple):
-    """Sums that tell sets of doc_ids apart, whatever order and parts they come in: those of parts add up."""
+    """Identifies a set of doc_ids, whatever their order. The sums of disjoint parts add up."""
 
     number: int
     low: int
@@ -29,7 +30,7 @@ class Identity(NamedTuple):
 
 
 def identity(doc_ids: npt.NDArray[np.int64]) -> Identity:
-    """How many they are, and the sums of the halves of their 64-bit hashes. Below 2**31 doc_ids, each fits int64."""
+    """The number of doc_ids, and the sums of the halves of their 64-bit hashes (int64 for less than 2**31 doc_ids)."""
     hashes = mixed(doc_ids.astype(np.uint64))
     halves = (hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32))
     return Identity(len(doc_ids), *(int(half.sum(dtype=np.uint64)) for half in halves))
@@ -49,7 +50,7 @@ class Lookup:
         return len(self.doc_ids)
 
     def find(self, doc_ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-        """`(mask, rows)`: which of `doc_ids` (any order, doubles allowed) are in the table, and in which rows.
+        """`(mask, rows)`: which of `doc_ids` (any order, duplicates allowed) are in the table, and in which rows.
 
         `mask` has the length of `doc_ids`, `rows` one entry for each True, in the order of `doc_ids`; so
         `columns[name][rows]` are the values of `doc_ids[mask]`. Ascending doc_ids are found fastest.
@@ -66,10 +67,7 @@ _open_lookups: dict[Path, tuple[tuple[int, int], Lookup]] = {}
 
 
 def open_lookup(path: str | Path) -> Lookup:
-    """The lookup written to `path`. A process opens a lookup once, and again when another was written in its place.
-
-    Raises FileNotFoundError where there is none.
-    """
+    """The lookup at `path`. A process opens it once, and again if it was replaced. Raises FileNotFoundError."""
     path = Path(path)
     status = os.stat(path / f"{_KEY}.npy")
     identity = status.st_ino, status.st_mtime_ns
@@ -79,11 +77,11 @@ def open_lookup(path: str | Path) -> Lookup:
 
 
 def write(path: str | Path, batches: Iterator[pa.RecordBatch]) -> int:
-    """Writes a lookup, in place of one that may be there; gives the number of rows. Holds one batch at a time.
+    """Writes a lookup, replacing one at `path`; returns the number of rows. Holds one batch at a time.
 
     The first column of every batch is `doc_id`, strictly ascending over all batches; the others are numbers or
-    booleans. Without any batch the lookup has no row and no other column. Raises ValueError where doc_ids do not
-    ascend, or a column is null somewhere, no number, or not the same in all batches; then `path` is as it was.
+    booleans. Without any batch the lookup has no rows and no other columns. Raises ValueError, and leaves `path` as it
+    was, if doc_ids don't ascend, or a column holds nulls, isn't numeric or differs between batches.
     """
     with replacing(Path(path)) as directory:
         return _write(directory, batches)
@@ -91,29 +89,20 @@ def write(path: str | Path, batches: Iterator[pa.RecordBatch]) -> int:
 
 def _write(directory: Path, batches: Iterator[pa.RecordBatch]) -> int:
     directory.mkdir()
-    schema = None
+    first = next(batches, None)
+    schema = pa.schema([(_KEY, pa.int64())]) if first is None else first.schema
+    _check(schema)
+    dtypes = [np.dtype(field.type.to_pandas_dtype()) for field in schema]
     num_rows, last = 0, -1
     with ExitStack() as stack:
-        files: list[IO[bytes]] = []
-        dtypes: list[np.dtype[Any]] = []
-
-        def add_column(name: str, dtype: np.dtype[Any]) -> None:
-            files.append(stack.enter_context((directory / f"{name}.npy").open("wb")))
-            dtypes.append(dtype)
-            _write_header(files[-1], dtype, 0)
-
-        for batch in batches:
-            if schema is None:
-                schema = batch.schema
-                _check(schema)
-                for field in schema:
-                    add_column(field.name, np.dtype(field.type.to_pandas_dtype()))
-            elif not batch.schema.equals(schema):
-                raise ValueError(
-                    f"a batch of other columns: {batch.schema.names}, not {schema.names} of the same types"
-                )
+        files = [stack.enter_context((directory / f"{name}.npy").open("wb")) for name in schema.names]
+        for file, dtype in zip(files, dtypes, strict=True):
+            _write_header(file, dtype, 0)
+        for batch in chain(() if first is None else (first,), batches):
+            if not batch.schema.equals(schema):
+                raise ValueError(f"a batch has other columns or types: {batch.schema.names}, not {schema.names}")
             if any(column.null_count for column in batch.columns):
-                raise ValueError("a null in a lookup")
+                raise ValueError("a lookup can't hold nulls")
             if not batch.num_rows:
                 continue
             doc_ids = batch.column(0).to_numpy()
@@ -122,22 +111,20 @@ def _write(directory: Path, batches: Iterator[pa.RecordBatch]) -> int:
             num_rows, last = num_rows + batch.num_rows, int(doc_ids[-1])
             for file, dtype, column in zip(files, dtypes, batch.columns, strict=True):
                 file.write(np.ascontiguousarray(column.to_numpy(zero_copy_only=False), dtype).data)
-        if schema is None:
-            add_column(_KEY, np.dtype(np.int64))
         for file, dtype in zip(files, dtypes, strict=True):
             file.seek(0)
-            _write_header(file, dtype, num_rows)  # NumPy leaves room for any length, so this fits over the first
+            _write_header(file, dtype, num_rows)  # NumPy pads headers for any length, so this one fits over the first
     return num_rows
 
 
 def _check(schema: pa.Schema) -> None:
     if schema.names[:1] != [_KEY] or schema.field(0).type != pa.int64():
-        raise ValueError(f"the first column of a lookup is {_KEY}, int64; not of {schema.names}")
+        raise ValueError(f"the first column of a lookup must be {_KEY} (int64); columns: {schema.names}")
     for field in schema:
         if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_boolean(field.type)):
             raise ValueError(f"a lookup holds numbers; column {field.name} is {field.type}")
     if len(set(schema.names)) != len(schema.names):
-        raise ValueError(f"a column comes twice in {schema.names}")
+        raise ValueError(f"duplicate column names: {schema.names}")
 
 
 def _write_header(file: IO[bytes], dtype: np.dtype[Any], num_rows: int) -> None:
@@ -148,7 +135,7 @@ def _write_header(file: IO[bytes], dtype: np.dtype[Any], num_rows: int) -> None:
 def _map(file: Path) -> npt.NDArray[Any]:
     try:
         mapped = np.load(file, mmap_mode="r", allow_pickle=False)
-    except ValueError:  # an array without a row can't be mapped
+    except ValueError:  # an empty array can't be mapped
         mapped = np.load(file, allow_pickle=False)
         if len(mapped):
             raise

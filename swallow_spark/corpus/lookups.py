@@ -1,8 +1,8 @@
 """Decisions applied to text without a join: sorted doc_ids, in pieces by range, that tasks memory-map.
 
-A piece is written by a task below the corpus root and opened by any other: in place where the root is a file system
-that the workers see, else from one copy per machine. So a page's text meets a decision where it lies, and the memory
-that this takes (8 bytes a page and what goes with it) is shared by all workers of a machine.
+A task writes each piece below the corpus root; others open it in place if the workers see the root as a file system,
+else from one copy per machine. So no text is shuffled, and all workers of a machine share the memory of a piece (8
+bytes per page, and its columns).
 """
 
 import tempfile
@@ -27,7 +27,7 @@ _PIECE: Final = pa.schema([("first", pa.int64()), ("path", pa.string())])
 
 @dataclass(frozen=True)
 class Lookups:
-    """Sorted doc_ids with numeric columns beside them; `pieces` are (first doc_id, path), ascending."""
+    """Sorted doc_ids with numeric columns; `pieces` are (first doc_id, path), ascending."""
 
     root: Root
     directory: str
@@ -35,7 +35,7 @@ class Lookups:
     columns: tuple[str, ...]
 
     def find(self, doc_ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, NDArray[Any]]]:
-        """Which of the doc_ids are present, and for those, in their order, each column's values."""
+        """Which of the doc_ids are present (bool mask), and each column's values for those, in their order."""
         present = np.zeros(len(doc_ids), np.bool_)
         values: dict[str, NDArray[Any]] = {}
         piece_of = np.searchsorted([first for first, _ in self.pieces], doc_ids, side="right") - 1
@@ -55,10 +55,8 @@ class Lookups:
 
 
 def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
-    """Writes a narrow frame (doc_id, unique, and numeric columns) as lookups below the root.
-
-    `rows` need not be exact: it decides the number of pieces.
-    """
+    """Writes a frame (unique doc_id, and numeric columns) as lookups below the root. `rows`, an estimate, sets the
+    number of pieces."""
     directory = f"lookups/{name}-{uuid4().hex[:12]}"
     pieces = max(1, -(-rows // _ROWS_PER_PIECE))
     ordered = df.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
@@ -69,20 +67,12 @@ def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
 
 
 def _write_piece(batches: Iterator[pa.RecordBatch], root: Root, directory: str) -> Iterator[pa.RecordBatch]:
-    first: list[int] = []
-
-    def noting_the_first() -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            if batch.num_rows and not first:
-                first.append(batch.column("doc_id")[0].as_py())
-            yield batch
-
     relative = f"{directory}/{uuid4().hex}"
     with tempfile.TemporaryDirectory() as scratch:
         place = root.local_path(relative) if root.is_local else Path(scratch) / "piece"
         place.parent.mkdir(parents=True, exist_ok=True)
-        lookup.write(place, noting_the_first())
+        lookup.write(place, batches)
+        first = lookup.Lookup(place).doc_ids[:1].tolist()  # empty if the piece is
         if not root.is_local:
             root.upload(place, relative)
-    rows = [{"first": first[0], "path": relative}] if first else []
-    yield pa.RecordBatch.from_pylist(rows, schema=_PIECE)
+    yield pa.RecordBatch.from_pylist([{"first": doc_id, "path": relative} for doc_id in first], schema=_PIECE)

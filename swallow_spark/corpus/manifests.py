@@ -1,7 +1,7 @@
-"""Manifests: what the finished units of a corpus consist of, one JSON file each, below one directory.
+"""Manifests: what the finished units of a corpus consist of, one JSON file per unit.
 
-A corpus of many crawls has tens of thousands of them, and an object store answers in tens of milliseconds, so they are
-read many at a time.
+A corpus of many crawls has tens of thousands of them, and an object store takes tens of milliseconds to answer, so many
+are read at a time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ class File:
     rows: int
     bytes: int
     crc32: int | None = None
-    """Of all its bytes; None in manifests of older releases."""
+    """Of the whole file; None in manifests of older releases."""
 
 
 class Manifest(BaseModel):
@@ -42,13 +42,13 @@ class Manifest(BaseModel):
     unit: str
     id: str
     fingerprint: str
-    meaning: dict[str, Any]  # the configuration behind the fingerprint, for telling differences
-    upstream: str  # which units it was computed from
+    meaning: dict[str, Any]  # the configuration behind the fingerprint, for showing differences
+    upstream: str  # identifies the units that it was computed from
     files: tuple[File, ...]
     counts: dict[str, int]
-    covers: tuple[tuple[int, int], ...] = ()  # ranges of file_no, of units that read inputs
+    covers: tuple[tuple[int, int], ...] = ()  # ranges of file_no; only units that read inputs have them
     details: dict[str, Any] = {}
-    cpu_seconds: float = 0  # of the tasks' Python; the JVM's are in the run's manifest
+    cpu_seconds: float = 0  # of the tasks' Python; those of the JVM are in the run's manifest
     version: str
     finished: datetime
 
@@ -57,7 +57,7 @@ class Manifest(BaseModel):
 
     @property
     def directories(self) -> set[str]:
-        """Those that its files are in, all of them its own."""
+        """The directories of its files; no other unit writes to them."""
         return {file.path.rpartition("/")[0] for file in self.files}
 
 
@@ -80,42 +80,29 @@ class Stored(NamedTuple):
     """path -> bytes"""
     directories: list[str]
     units: dict[Unit, Manifest | None]
-    """None: the manifest is there and can't be read. Whoever holds the lock keeps this up to date."""
+    """None: the manifest can't be read. Whoever holds the lock keeps this up to date."""
 
 
 def find(root: Root, stage: str = "") -> list[Unit]:
-    """The units of a stage, or of all, that have a manifest, whether or not it can be read; by path."""
+    """The units of a stage, or of all, that have a manifest, readable or not; by path."""
     return list(_units(root.files(f"{_DIRECTORY}/{stage}", _SUFFIX)))
 
 
 def stored(root: Root) -> Stored:
     """What is there, from one listing, with all manifests."""
     listing = root.listing()
-    units = list(_units(listing.files))
-    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-        found = pool.map(partial(_content, root), units)
-        contents = zip(units, found, strict=True)
-        read = {unit: _parsed(content) for unit, content in contents if content is not None}
-    return Stored(listing.files, listing.directories, read)
+    return Stored(listing.files, listing.directories, dict(_read(root, list(_units(listing.files)))))
 
 
 def read(root: Root, units: Iterable[Unit]) -> list[Manifest]:
-    """The manifests of those units that have one, in their order. Raises CorpusError where one can't be read."""
-    wanted = list(units)
-    if len(wanted) == 1:
-        contents = [_content(root, wanted[0])]
-    else:
-        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-            contents = list(pool.map(partial(_content, root), wanted))
-    return [
-        sound(unit, _parsed(content)) for unit, content in zip(wanted, contents, strict=True) if content is not None
-    ]
+    """The manifests of those units that have one, in their order. Raises CorpusError if one can't be read."""
+    return [sound(unit, manifest) for unit, manifest in _read(root, list(units))]
 
 
 def sound(unit: Unit, manifest: Manifest | None) -> Manifest:
-    """Raises CorpusError for a manifest that can't be read."""
+    """The manifest. Raises CorpusError for one that can't be read."""
     if not manifest:
-        raise CorpusError(f"{unit.manifest}: damaged (`swallow-spark check` tells what to do again)")
+        raise CorpusError(f"{unit.manifest}: damaged (`swallow-spark check` says what to redo)")
     return manifest
 
 
@@ -127,8 +114,16 @@ def _units(paths: Iterable[str]) -> Iterator[Unit]:
             yield Unit(stage, name)
 
 
+def _read(root: Root, units: list[Unit]) -> Iterator[tuple[Unit, Manifest | None]]:
+    """The units that have a manifest, in their order, with it; None for one that can't be read."""
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        contents = pool.map(partial(_content, root), units)
+        for unit, content in zip(units, contents, strict=True):
+            if content is not None:
+                yield unit, _parsed(content)
+
+
 def _content(root: Root, unit: Unit) -> bytes | None:
-    """None where there is none (any more)."""
     try:
         return root.read_bytes(unit.manifest)
     except FileNotFoundError:

@@ -1,10 +1,10 @@
 """Tables as they are read.
 
-`read_files` gives a DataFrame: by Spark's own reader where that reaches the root, else by PyArrow inside tasks. PySpark
-brings no JAR for object stores, and needs none here: tasks read as they write. What that lacks is Spark's pruning of
-columns and filters, so whoever reads names the columns that are used.
+`read_files` gives a DataFrame: by Spark's own reader if that reaches the root, else by PyArrow inside tasks, since
+PySpark has no JAR for object stores. PyArrow's rows don't get Spark's pruning of columns and filters, so callers name
+the columns that they use.
 
-A `Scan` is for text: the tasks that work on it read it themselves, so it goes through no other process.
+A `Scan` is for text: the tasks that process it read it themselves, so it passes through no other process.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,14 +23,14 @@ from swallow_spark.files.storage import Root
 _MOST_TASKS: Final = 20_000
 _BATCH_ROWS: Final = 1000
 _BATCH_BYTES: Final = 16 << 20
-# A task's share of a file, as Spark cuts files itself: all cores get some, none less than is worth a task.
+# Bounds of a task's share of a file, as Spark splits files itself: all cores get work, but no tiny tasks.
 _LEAST_BYTES, _MOST_BYTES = 4 << 20, 128 << 20
 
 Work = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 class Piece(NamedTuple):
-    """The row groups of a file that are in its `number`th of `of` parts."""
+    """The row groups in part `number` (from 0) of `of` parts of a file."""
 
     path: str
     number: int = 0
@@ -39,8 +39,8 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Scan:
-    """Rows of Parquet files below the root, for stages that select columns and map batches: in the place of a
-    DataFrame, whose methods it has for that. The tasks of `mapInArrow` read what they work on."""
+    """Rows of Parquet files below the root, for stages that select columns and map batches: it has these two methods of
+    a DataFrame. The tasks of `mapInArrow` read the files."""
 
     spark: SparkSession
     root: Root
@@ -59,7 +59,7 @@ class Scan:
 
 
 def scan_files(spark: SparkSession, root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> Scan:
-    """The rows of Parquet files below the root, whose sizes in bytes are known."""
+    """The rows of Parquet files below the root; `sizes` are path -> bytes."""
     share = sum(sizes.values()) // spark.sparkContext.defaultParallelism
     share = min(_MOST_BYTES, max(_LEAST_BYTES, share))
     parts = {path: -(-size // share) or 1 for path, size in sizes.items()}
@@ -68,17 +68,13 @@ def scan_files(spark: SparkSession, root: Root, sizes: Mapping[str, int], schema
 
 
 def read_files(spark: SparkSession, root: Root, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
-    """The rows of Parquet files below the root. A frame without rows where there are none."""
+    """The rows of Parquet files below the root; an empty frame if there are none."""
     spark_schema = from_arrow_schema(schema)
     if not paths:
         return spark.createDataFrame([], spark_schema)
     if root.spark_reads:
         return spark.read.schema(spark_schema).parquet(*map(root.spark_path, paths))
-    return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(_as_read, spark_schema)
-
-
-def _as_read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    return batches
+    return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(iter, spark_schema)  # as they are
 
 
 def _map(
@@ -97,7 +93,7 @@ def _read(piece: Piece, root: Root, schema: pa.Schema) -> Iterator[pa.RecordBatc
 
 
 def _bounded(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The rows in batches that don't grow with long texts."""
+    """The rows in batches of limited bytes, however long the texts are."""
     if rows.nbytes <= _BATCH_BYTES or rows.num_rows < 2:
         yield rows
     else:

@@ -8,14 +8,13 @@ from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.kernels.text.personal import KINDS
 
 CLEANED = ("host_lines", *(f"masked_{kind}" for kind in KINDS))
-"""What a subset's counts tell of lines dropped and personal data masked, where some were."""
+"""Counts of a subset's dropped lines and masked personal data, present if above 0."""
 
 
 def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection: str | None = None) -> dict[str, Any]:
-    """The keys of `build --json`, as far as the stages have come, with characters beside.
+    """The keys of `build --json` for the stages that have run: numbers of pages, and of characters.
 
-    selection: the fingerprint of `select`, to leave out the subsets of another preset or configuration.
-
+    selection: the fingerprint of `select`; subsets of another preset or configuration are left out.
     records = pages + the sum of passed_over + the sum of failures; pages = duplicates + survivors.
     """
     ingested = corpus.manifests("ingest")
@@ -29,7 +28,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         "file_failures": _by_reason(sums - _read_since(ingested), "file_failure:"),
         "files": sum(last - first + 1 for manifest in ingested for first, last in manifest.covers),
     }
-    if sums["bytes_fetched"]:  # by an index
+    if sums["bytes_fetched"]:  # selected by an index
         summary["bytes_fetched"] = sums["bytes_fetched"]
         summary["bytes_of_files_fetched_from"] = sums["bytes_of_files"]
     if corpus.manifests("tombstones"):
@@ -58,7 +57,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
 
 
 def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
-    """The sums' entries for files that could not be read once, and were read, or at least tried, by a later batch."""
+    """Counts of failed files that a later batch has read, or tried again."""
     stale: Counter[str] = Counter()
     tried: set[tuple[str, str]] = set()
     for manifest in sorted(ingested, key=lambda manifest: manifest.finished, reverse=True):
@@ -74,7 +73,7 @@ def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
 
 
 def removal(corpus: Corpus) -> dict[str, int]:
-    """Hosts and URLs that are removed, the pages of the corpus under them, and the pages that have the same text."""
+    """Numbers of removed hosts and URLs, of their pages in the corpus, and of pages with the same text."""
     listed = _sums(corpus.manifests("tombstones"))
     found = corpus.manifests("remove")
     return {
@@ -121,7 +120,7 @@ def _subsets(corpus: Corpus, cuts: Manifest) -> dict[str, dict[str, int]]:
 
 
 def _overlap(corpus: Corpus, subsets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float | None]]:
-    """subset -> other subset -> the share of its pages that are in the other one too; None where it has none."""
+    """subset -> other subset -> the share of its pages that are also in the other; None if it has none."""
     sums = _sums(corpus.manifests("select", "crawl="))
 
     def share(one: str, other: str) -> float | None:

@@ -1,7 +1,7 @@
-"""Tables written inside tasks: a task writes its Parquet files and returns what it wrote, as rows.
+"""Tables written inside tasks: a task writes its Parquet files and returns a row for each file.
 
-So one scan can fill several tables, text never crosses from Python to the JVM, and a corpus can lie on any store that
-`pyarrow.fs` reaches. Files of attempts that failed, or of a killed run, are on no list and are never read.
+So one scan can fill several tables, text never crosses from Python to the JVM, and a corpus can be on any store that
+`pyarrow.fs` reaches. Files of failed attempts and killed runs are on no list and are never read.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from swallow_spark.errors import VersionError, filling
 from swallow_spark.files.storage import Root
 from swallow_spark.tables import CRAWL_SHIFT
 
-# `sums`: what the writer was told to count beside rows, e.g. characters or records by outcome.
+# `sums`: other counts of the writer, e.g. characters, or records by outcome.
 WRITTEN: Final = pa.schema(
     [
         pa.field("table", pa.string(), nullable=False),
@@ -38,26 +38,26 @@ WRITTEN: Final = pa.schema(
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("crc32", pa.int64()),  # of the whole file
         pa.field("sums", pa.map_(pa.string(), pa.int64()), nullable=False),
-        pa.field("cpu_seconds", pa.float64()),  # of the task's Python, all files together, on its first row
+        pa.field("cpu_seconds", pa.float64()),  # of the task's Python for all its files, on its first row
     ]
 )
-ROW_GROUP_BYTES: Final = 32 << 20  # what a task holds of each table at once
+ROW_GROUP_BYTES: Final = 32 << 20  # that a task holds of each table
 FILE_BYTES: Final = 256 << 20
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where a unit of work writes each of its tables: `directories[table]` maps crawl_no to a directory, relative to
-    the root. A table with one directory goes there; with several, each row goes where its doc_id says."""
+    """Where a unit writes each of its tables: `directories[table]` maps crawl_no to a directory, relative to the root.
+    If a table has several directories, a row's doc_id decides."""
 
     root: Root
     schemas: Mapping[str, pa.Schema]
     directories: Mapping[str, Mapping[int, str]]
     version: str = __version__
-    """The release of the package in the driver; its code isn't compared."""
+    """The driver's release of the package; the code itself isn't compared."""
 
     def open(self, task: int) -> "OpenOutputs":
-        """The files of a task. Raises VersionError in an executor whose package is another release than the driver."""
+        """The files of a task. Raises VersionError if the executor's package isn't the driver's release."""
         if self.version != __version__:
             raise VersionError(
                 f"swallow-spark {__version__} on {socket.gethostname()}, and {self.version} in the driver: "
@@ -67,7 +67,7 @@ class Outputs:
 
 
 class OpenOutputs:
-    """The files that one attempt of a task has open. Leave the `with` block by an exception, and no list is made."""
+    """The open files of one attempt of a task, in a `with` block."""
 
     def __init__(self, outputs: Outputs, task: int) -> None:
         self._outputs = outputs
@@ -84,8 +84,8 @@ class OpenOutputs:
             file.abandon()
 
     def write(self, table: str, batch: pa.RecordBatch, sums: Mapping[str, int] | None = None) -> None:
-        """Appends rows (the table's columns in any order). `sums` are added up per file: where the rows go to several
-        directories, in the first of them."""
+        """Appends rows (the table's columns in any order). `sums` are added up per file; if the rows go to several
+        directories, in the first."""
         directories = self._outputs.directories[table]
         if len(directories) == 1:
             self._append(table, next(iter(directories.values())), batch, sums)
@@ -116,7 +116,7 @@ class OpenOutputs:
 
 
 class _Summed(io.RawIOBase):
-    """Bytes on their way into a stream, counted and summed up. The stream stays its owner's."""
+    """Counts the bytes written to a stream, and computes their CRC-32. The caller closes the stream."""
 
     def __init__(self, stream: Any, place: str) -> None:
         self.bytes = self.crc32 = 0
@@ -174,7 +174,7 @@ class _File:
     def close(self) -> dict[str, Any]:
         self._flush()
         self._writer.close()
-        with filling(f"{self.root.location}/{self.path}"):  # some stores tell at the end alone
+        with filling(f"{self.root.location}/{self.path}"):  # some stores report errors only here
             self._stream.close()
         return {
             "table": self.table,
@@ -186,14 +186,14 @@ class _File:
         }
 
     def abandon(self) -> None:
-        """Frees the file after a failure; what it holds is on no list."""
-        with contextlib.suppress(OSError, pa.ArrowException):  # the failure that led here is the one to tell
+        """Closes the file after a failure."""
+        with contextlib.suppress(OSError, pa.ArrowException):  # the failure that led here is the one to report
             self._writer.close()
             self._stream.close()
 
 
 class Rows(NamedTuple):
-    """Rows of a table, on their way to its file, with what is added up beside them."""
+    """Rows to write to a table, and counts to add up."""
 
     table: str
     batch: pa.RecordBatch
@@ -204,8 +204,8 @@ Work = Callable[[Iterator[pa.RecordBatch]], Iterator[Rows]]
 
 
 def write_tables(rows: DataFrame | Scan, columns: Sequence[str], work: Work, outputs: Outputs) -> DataFrame:
-    """Writes what `work` makes of a task's batches (these columns), in the task: the wrapper of every task that writes.
-    A frame of what was written (schema WRITTEN)."""
+    """Maps `work` over batches of these columns, and writes its rows inside the tasks: all tasks that write use this.
+    Gives a frame with the schema WRITTEN."""
     return rows.select(*columns).mapInArrow(partial(_task, work=work, outputs=outputs), from_arrow_schema(WRITTEN))
 
 
@@ -218,8 +218,7 @@ def _task(batches: Iterator[pa.RecordBatch], work: Work, outputs: Outputs) -> It
 
 
 class Kernel(NamedTuple):
-    """What makes the rows of a table from a frame's, in the task that writes them; so that no second worker of Python,
-    nor the JVM, has to hand them on."""
+    """Computes the rows of a table in the task that writes them, so that they don't pass through the JVM."""
 
     work: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
     schema: pa.Schema
@@ -232,8 +231,7 @@ def write(
     sums: Callable[[pa.RecordBatch], dict[str, int]] | None = None,
     by: Kernel | None = None,
 ) -> list[Any]:
-    """Writes a frame as a table, or what `by` makes of it; the rows of what was written (outputs.WRITTEN), one a
-    file."""
+    """Writes a frame, or what `by` computes from it, as a table. Returns a row per file (schema WRITTEN)."""
     work = partial(_as_table, table=table, sums=sums, by=by)
     return write_tables(df, df.columns, work, outputs).collect()
 

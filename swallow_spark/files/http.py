@@ -1,9 +1,9 @@
-"""Files over HTTP(S): bodies that go on where they broke off, and that are never anything but the file asked for.
+"""Files over HTTP(S): a broken download resumes, and never yields anything but the file requested.
 
-A server is asked again after a broken connection, a time-out, a short body or an answer that says to come later (RFC
-9110: 429, 503, Retry-After), with pauses that grow and are spread at random, so that a thousand tasks don't come back
-together. It goes on by Range with If-Range; a server that has no ranges sends the file anew, and what is known of it is
-passed over. A file that has become another one meanwhile is an error, never a mixture.
+Requests are retried after a broken connection, a time-out, a short body or an answer that asks to retry later (RFC
+9110: 429, 503, Retry-After), with exponential back-off and jitter, so that a thousand tasks don't retry at once. A
+download resumes by Range with If-Range; if the server doesn't support ranges, it sends the whole file, and the bytes
+that were read before are skipped. A file that changed meanwhile is an error.
 """
 
 import base64
@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
@@ -27,15 +27,13 @@ from swallow_spark.addresses import shown
 from swallow_spark.config.access import Access
 from swallow_spark.errors import ChangedError, InputError, printable
 
-_COME_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-_LONGEST_ASKED_SECONDS: Final = (
-    600.0  # a Retry-After beyond it is a failure: the next `build` is the time to come again
-)
-_PROGRESS_BYTES: Final = 1 << 20  # a connection that brought as much was none of the failures in a row
+_LONGEST_ASKED_SECONDS: Final = 600.0  # a longer Retry-After is a failure: leave it to the next `build`
+_PROGRESS_BYTES: Final = 1 << 20  # a connection that delivered as much resets the count of failures
 _CHUNK_BYTES: Final = 1 << 20
 _MARKUP: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<")
 _MARKUP_TYPES: Final = re.compile(r"text/html|application/xhtml|(?:text|application)/(?:[\w.-]+\+)?xml", re.IGNORECASE)
@@ -44,17 +42,15 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class Version(NamedTuple):
-    """Which bytes a name stood for when it was asked."""
+    """Identifies the content of a file at one moment."""
 
-    bytes: int = -1
-    """-1 where it isn't known."""
+    bytes: int = -1  # -1: unknown
     etag: str | None = None
-    modified_ns: int | None = None
-    """Of a local file, since 1970. Stored nowhere, as is the inode: a copy of the same bytes has others."""
+    modified_ns: int | None = None  # these two of local files, and never stored: a copy of the file has others
     inode: int | None = None
 
     def differs_from(self, other: "Version") -> str | None:
-        """In what, for people; None where nothing tells them apart."""
+        """The difference in words; None if there is no known one."""
         if -1 not in (self.bytes, other.bytes) and self.bytes != other.bytes:
             return f"{other.bytes} bytes, and it had {self.bytes}"
         if self.etag and other.etag and self.etag.removeprefix("W/") != other.etag.removeprefix("W/"):
@@ -67,7 +63,7 @@ class Version(NamedTuple):
 
 
 class _Pace:
-    """Spreads requests, or bytes, evenly: each takes its share of time, and waits until that comes."""
+    """Limits a rate of requests or bytes: each waits for its turn."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second
@@ -85,8 +81,7 @@ class _Pace:
 
 
 class _BrokenError(Exception):
-    """What may go better the next time. `after`: seconds that the server wants to be left alone for; `weight`: as how
-    many failures it counts."""
+    """A failure to retry, after at least `after` seconds if the server asked for it; it counts as `weight` failures."""
 
     def __init__(self, why: str, after: float = 0, weight: int = 1) -> None:
         super().__init__(why)
@@ -95,17 +90,23 @@ class _BrokenError(Exception):
 
 
 class _PrivateAddressError(Exception):
-    """A redirect leads to an address that is not public."""
+    """A redirect to an address that isn't public."""
 
 
 class _PublicConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn())
+        """Checks the address after connecting and before anything is sent: a name can resolve to any address."""
+        connected = super()._new_conn()
+        address = ipaddress.ip_address(connected.getpeername()[0].partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        if not (mapped or address).is_global:
+            connected.close()
+            raise _PrivateAddressError(str(address))
+        return connected
 
 
-class _PublicSecureConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn())
+class _PublicSecureConnection(_PublicConnection, HTTPSConnection):
+    pass
 
 
 class _PublicPool(HTTPConnectionPool):
@@ -116,18 +117,8 @@ class _PublicSecurePool(HTTPSConnectionPool):
     ConnectionCls = _PublicSecureConnection
 
 
-def _public(connected: socket.socket) -> socket.socket:
-    """Looks at the address that was reached, before anything is sent: a name may stand for any address."""
-    address = ipaddress.ip_address(connected.getpeername()[0].partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    if not (mapped or address).is_global:
-        connected.close()
-        raise _PrivateAddressError(str(address))
-    return connected
-
-
 class HttpClient:
-    """Asks servers. Threads may share one; each task makes its own."""
+    """Sends requests. Threads may share one; each task creates its own."""
 
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
@@ -137,12 +128,12 @@ class HttpClient:
         self._public.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicSecurePool}
 
     def open(self, url: str, start: int = 0, end: int | None = None, expected: Version | None = None) -> "Body":
-        """The bytes of a file from `start` up to `end`. Raises InputError where there is no such file or the server
-        can't be asked, ChangedError where it is another one than `expected`."""
+        """The bytes of a file from `start` up to `end`. Raises InputError if it can't be read, ChangedError if it isn't
+        `expected`."""
         return Body(self, url, start, end, expected or Version())
 
     def get(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """An answer whose body is not read yet, behind all redirects."""
+        """The response after all redirects, its body not read yet."""
         asked = urlsplit(url)
         at = url
         for _ in range(_MAX_REDIRECTS + 1):
@@ -162,18 +153,18 @@ class HttpClient:
                 )
             except _PrivateAddressError as error:
                 raise InputError(
-                    f"{shown(url)}: redirected to {shown(at)}, at {error}, which is no public address "
+                    f"{shown(url)}: redirected to {shown(at)}, at {error}, which is not a public address "
                     "(ingest.redirects_to_private_addresses allows it)"
                 ) from None
             except (urllib3.exceptions.LocationValueError, UnicodeError) as error:
-                raise InputError(f"{shown(url)}: no address: {printable(str(error))}") from None
+                raise InputError(f"{shown(url)}: not a valid address: {printable(str(error))}") from None
             if response.status not in _REDIRECTS:
                 return response
             target = response.headers.get("Location", "")
             response.close()
             at = urljoin(at, target)
             if urlsplit(at).scheme not in ("http", "https") or not target:
-                raise InputError(f"{shown(url)}: redirected to {shown(at)!r}, which is no address of the web")
+                raise InputError(f"{shown(url)}: redirected to {shown(at)!r}, which is not an HTTP address")
         raise InputError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects")
 
 
@@ -182,7 +173,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _authorization(parts: SplitResult) -> dict[str, str]:
-    """The user and password that a URL names, as the header that servers expect them in (RFC 7617)."""
+    """The user and password in a URL as a header (RFC 7617)."""
     if "@" not in parts.netloc:
         return {}
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
@@ -190,7 +181,7 @@ def _authorization(parts: SplitResult) -> dict[str, str]:
 
 
 class Body(io.RawIOBase):
-    """A file, or a range of it, read forwards. Raises InputError where it can't be read on, and ChangedError."""
+    """A file, or a range of it, read forwards. Reading raises InputError and ChangedError."""
 
     def __init__(self, client: HttpClient, url: str, start: int, end: int | None, expected: Version) -> None:
         self._client = client
@@ -202,11 +193,8 @@ class Body(io.RawIOBase):
         self._modified: str | None = None
         self._failures = self._tries = 0
         self._response: urllib3.BaseHTTPResponse | None = None
-        self._first = b""  # what has been read to see what it is
+        self._first = b""  # bytes read to check what the body is
         self._connect()
-
-    def __enter__(self) -> Self:
-        return self
 
     def readable(self) -> bool:
         return True
@@ -242,7 +230,7 @@ class Body(io.RawIOBase):
         super().close()
 
     def _next(self, size: int) -> bytes:
-        """The next bytes of this connection; b"" at its end."""
+        """The next bytes of this connection; b"" at its end. Raises _BrokenError."""
         if self._first:
             data, self._first = self._first[:size], self._first[size:]
             return data
@@ -272,13 +260,13 @@ class Body(io.RawIOBase):
         self._response, self._first = None, b""
 
     def _pause(self, broken: _BrokenError) -> None:
-        """Waits before the next connection. Raises InputError where there have been enough of them."""
+        """Waits before the next connection. Raises InputError if there were too many."""
         self._hang_up()
         self._failures += broken.weight
         self._tries += 1
         if self._failures >= self._client.access.attempts or broken.after > _LONGEST_ASKED_SECONDS:
-            later = f"; the server wants {broken.after:.0f} seconds of rest" if broken.after else ""
-            raise InputError(f"{shown(self._url)}: can't be read, {self._tries} times in a row: {broken}{later}")
+            later = f"; the server asks to wait {broken.after:.0f} seconds" if broken.after else ""
+            raise InputError(f"{shown(self._url)}: can't be read after {self._tries} attempts: {broken}{later}")
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._tries - 1))
         time.sleep(broken.after + random.uniform(longest / 2, longest))
 
@@ -292,7 +280,7 @@ class Body(io.RawIOBase):
         try:
             response = self._client.get(self._url, headers)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            # A server that isn't there is told sooner than one that is busy: a name may be mistyped.
+            # Give up sooner on a server that doesn't exist than on a busy one: its name may be mistyped.
             weight = 2 if isinstance(error, urllib3.exceptions.NewConnectionError) else 1
             raise _BrokenError(printable(f"{type(error).__name__}: {error}"), weight=weight) from None
         self._received, self._waited, self._gained = 0, 0.0, 0
@@ -302,7 +290,7 @@ class Body(io.RawIOBase):
                 self._take_range(response)
             elif response.status == 200:
                 self._take_whole(response)
-            elif response.status in _COME_AGAIN:
+            elif response.status in _RETRIED:
                 raise _BrokenError(f"HTTP status {response.status}", retry_after(response) or 0)
             elif response.status == 416 and self.version.bytes >= 0:
                 raise ChangedError(f"{shown(self._url)}: has changed: it ends before byte {self._position}")
@@ -313,29 +301,29 @@ class Body(io.RawIOBase):
             raise
 
     def _take_range(self, response: urllib3.BaseHTTPResponse) -> None:
-        told = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if not told or int(told[1]) != self._position:
-            raise _BrokenError("another range than was asked for")
-        self._note(response, -1 if told[3] == "*" else int(told[3]))
+        sent = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if not sent or int(sent[1]) != self._position:
+            raise _BrokenError("the server sent another range than requested")
+        self._note(response, -1 if sent[3] == "*" else int(sent[3]))
 
     def _take_whole(self, response: urllib3.BaseHTTPResponse) -> None:
         if self._is_range:
             self._note(response, _content_length(response))
-            raise InputError(f"{shown(self._url)}: the server sends whole files only, no ranges of them")
+            raise InputError(f"{shown(self._url)}: the server doesn't support range requests")
         self._first = self._next(1 << 12)
         kind = response.headers.get("Content-Type", "")
         if _MARKUP.match(self._first) or (_MARKUP_TYPES.match(kind) and not self._first.startswith(_WARC_START)):
-            raise _BrokenError(f"a page of HTML or XML in place of the file ({printable(kind)})")
+            raise _BrokenError(f"an HTML or XML page instead of the file ({printable(kind)})")
         self._note(response, _content_length(response))
-        passed = 0
-        while passed < self._position:
-            data = self._next(min(_CHUNK_BYTES, self._position - passed))
+        skipped = 0
+        while skipped < self._position:
+            data = self._next(min(_CHUNK_BYTES, self._position - skipped))
             if not data:
-                raise _BrokenError(f"the body ends at byte {passed} of {self._end or 'more'}")
-            passed += len(data)
+                raise _BrokenError(f"the body ends at byte {skipped} of {self._end or 'more'}")
+            skipped += len(data)
 
     def _note(self, response: urllib3.BaseHTTPResponse, size: int) -> None:
-        """Holds what the file is against what it was."""
+        """Notes size, ETag and date of the file. Raises ChangedError if they differ from what is known."""
         found = Version(size, response.headers.get("ETag"))
         modified = response.headers.get("Last-Modified")
         difference = self.version.differs_from(found)
@@ -355,8 +343,7 @@ def _content_length(response: urllib3.BaseHTTPResponse) -> int:
 
 
 def retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
-    """Seconds from now that Retry-After asks for, as a number or a date (RFC 9110, section 10.2.3); None where there is
-    no such header or none that can be understood."""
+    """Seconds to wait by Retry-After, a number or a date (RFC 9110, section 10.2.3); None without a valid one."""
     header = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", header, re.ASCII):
         return float(header)

@@ -1,4 +1,4 @@
-"""What the INPUT arguments of a command stand for: files with canonical keys, sizes and formats."""
+"""Expands the INPUT arguments of a command into files with canonical keys, sizes and formats."""
 
 import glob
 import gzip
@@ -32,9 +32,9 @@ _ASKED_AT_ONCE: Final = 16
 class Format(NamedTuple):
     """A format of text that was extracted elsewhere.
 
-    `rows` gives the rows of a PyArrow input file, numbered from 0, the same ones however often it is read: `(stream,
-    max_record_bytes)`. A row's strings may have `max_record_bytes` together; one that can't be used has a `problem`.
-    Raises OSError or pyarrow.ArrowException where the file itself is damaged; what came before it counts.
+    `rows(stream, max_record_bytes)` gives the rows of a PyArrow input file, numbered from 0, the same on each reading.
+    A row's strings may have `max_record_bytes` in total; an unusable row has a `problem`. Raises OSError or
+    pyarrow.ArrowException at the point where the file is damaged; the rows before that count.
     """
 
     suffixes: tuple[str, ...]
@@ -45,11 +45,11 @@ TEXT_FORMATS: Final = {
     "jsonl": Format((".jsonl", ".jsonl.gz", ".jsonl.zst"), json_lines),
     "parquet": Format((".parquet",), parquet),
 }
-"""By the name that the table `inputs` holds. Every other file is a WARC."""
+"""By their names in the table `inputs`. Any other file is a WARC."""
 
 
 class Places(NamedTuple):
-    """Where Common Crawl's files are, and how servers are asked."""
+    """Where Common Crawl's files are, and the limits on requests to servers."""
 
     base_url: str = CC_BASE
     access: Access = Access()
@@ -64,9 +64,9 @@ def expand(
 ) -> list[InputFile]:
     """The files that INPUT arguments name: paths, globs, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
 
-    part: which lines of the listings of `cc:`. `text`: rows of extracted text (JSON lines, Parquet), not WARCs. Paths
-    hold what gives access, as it was given: `download.shown` is for telling them. Raises InputError for an argument
-    that matches nothing, can't be read, or is of another kind.
+    part: which lines of the listings of `cc:`. text: extracted text (JSON lines, Parquet), not WARCs. Paths may hold
+    credentials: display them with `addresses.shown`. Raises InputError for an argument that matches nothing, can't be
+    read, or has another format.
     """
     found: dict[str, InputFile] = {}
     places = places or Places()
@@ -78,7 +78,7 @@ def expand(
 
 
 def part_of(text: str) -> slice:
-    """`0:100`, the first hundred lines of a listing; one of the ends may be missing. Raises UsageError for others."""
+    """The lines of a listing that `FROM:TO` selects; either number may be missing. Raises UsageError."""
     match = re.fullmatch(r"(\d{0,9}):(\d{0,9})", text, re.ASCII)
     if not match or text == ":":
         raise UsageError(f"--files {text}: write FROM:TO, as in 0:100 for the first hundred lines of warc.paths")
@@ -87,8 +87,8 @@ def part_of(text: str) -> slice:
 
 
 def locations_of(argument: str, places: Places, listing: str) -> list[str]:
-    """The locations that an argument names: those in a listing, of `cc:` the crawl's `listing`; those that a glob
-    matches; else itself. Raises InputError where there is none."""
+    """The locations that an argument names: the lines of a listing (for `cc:` the crawl's `listing`), the matches of a
+    glob, or the argument itself. Raises InputError if there are none."""
     return _locations_of(argument, places.base, HttpClient(places.access), listing)
 
 
@@ -96,8 +96,8 @@ def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: sli
     if match := _CC.fullmatch(argument):
         numbered = list(enumerate(_lines(_of_crawl(match[1], base, _WARCS), web)))[part or slice(None)]
         if not numbered:
-            raise InputError(f"{argument}: no line of its warc.paths is in --files")
-        # Sizes stay unknown until the files are read: asking for those of 90,000 files would take longer.
+            raise InputError(f"{argument}: --files selects no line of its warc.paths")
+        # Sizes stay unknown until the files are read: 90,000 requests for them would take too long.
         return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
     locations = _locations_of(argument, base, web, _WARCS)
     if not _LISTING.search(_path(argument)):
@@ -121,7 +121,7 @@ def _locations_of(argument: str, base: str, web: HttpClient, listing: str) -> li
     if _LISTING.search(_path(argument)):
         found = [_beside(argument, line) for line in _lines(argument, web) if not line.startswith("#")]
         if not found:
-            raise InputError(f"{shown(argument)}: a listing without a line")
+            raise InputError(f"{shown(argument)}: the listing is empty")
         return found
     if is_uri(argument) or not glob.has_magic(argument) or Path(argument).exists():  # a name may hold glob characters
         return [argument]
@@ -132,13 +132,13 @@ def _locations_of(argument: str, base: str, web: HttpClient, listing: str) -> li
 
 
 def _path(location: str) -> str:
-    """The part that tells the kind of file."""
+    """The part of a location that shows the file's format."""
     return urlsplit(location).path if is_http(location) else location
 
 
 def _beside(listing: str, line: str) -> str:
-    """The location that a line of a listing names: relative ones are relative to the listing. Raises InputError where a
-    listing from elsewhere names a file of this machine."""
+    """The location in a line of a listing, which may be relative to the listing. Raises InputError if a remote listing
+    names a local file."""
     is_remote = is_uri(listing) and not listing.startswith("file:")
     found = line
     if is_http(listing):
@@ -146,7 +146,7 @@ def _beside(listing: str, line: str) -> str:
     elif not is_uri(line) and not line.startswith("/"):
         found = f"{listing.rpartition('/')[0] or '.'}/{line}"
     if is_remote and (not is_uri(found) or found.startswith("file:")):
-        raise InputError(f"{shown(listing)}: names {shown(line)}, a file of this machine")
+        raise InputError(f"{shown(listing)}: a remote listing can't name a local file: {shown(line)}")
     return found
 
 
@@ -158,12 +158,12 @@ def _lines(location: str, web: HttpClient) -> list[str]:
             content = gzip.decompress(content)
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{shown(location)}: no listing: {error}") from None
+        raise InputError(f"{shown(location)}: not a readable listing: {error}") from None
 
 
 def _listed_file(location: str, text: bool, web: HttpClient) -> InputFile:
     key = key_of(location)
-    if is_uri(location) and key.startswith("crawl-data/"):  # as of `cc:`
+    if is_uri(location) and key.startswith("crawl-data/"):  # as for `cc:`
         return InputFile(key, location, -1, None, _format(location, text))
     return _file(location, text, web)
 
@@ -182,7 +182,7 @@ def _file(location: str, text: bool, web: HttpClient) -> InputFile:
             what = "a directory, not a file (a glob names the files in it)" if is_directory else "no such file"
             raise InputError(f"{shown(location)}: {what}")
         path = location if is_uri(location) else inner
-    version = version_of(location, web)  # an unreadable file is an error now, not in a task later
+    version = version_of(location, web)  # fails now for an unreadable file, not later in a task
     return InputFile(key_of(location), path, version.bytes, version.etag, kind)
 
 

@@ -1,4 +1,4 @@
-"""Files of which only parts are read, wherever they are."""
+"""Reading parts of files: local, on object stores and over HTTP."""
 
 import io
 from typing import Any, Final
@@ -8,11 +8,11 @@ from swallow_spark.errors import InputError
 from swallow_spark.files.http import HttpClient, Version
 from swallow_spark.files.storage import is_http, open_random_access, version_of, version_of_opened
 
-_S3_LEAST_BYTES: Final = 4 << 10  # of a range: a refusal that is longer than what was asked for isn't tried again
+_S3_LEAST_BYTES: Final = 4 << 10  # of a range: S3's client doesn't retry if the error's body is longer than the range
 
 
 def open_parts(location: str, web: HttpClient | None = None) -> Any:
-    """A file of which parts are read: over HTTP each by a request of its own. Raises InputError."""
+    """A file for random access: over HTTP, a request for each part that is read. Raises InputError."""
     if not is_http(location):
         return open_random_access(location)
     client = web or HttpClient()
@@ -21,8 +21,8 @@ def open_parts(location: str, web: HttpClient | None = None) -> Any:
 
 
 class Ranges:
-    """Ranges of one input, by several threads at once. Raises InputError where they can't be read, ChangedError where
-    the input is not `expected`, or another one than when the first range was read."""
+    """Ranges of one input, for several threads. Raises InputError, and ChangedError if the input isn't `expected` or
+    has changed since the first range was read."""
 
     def __init__(self, location: str, *, web: HttpClient, expected: Version) -> None:
         self.version = expected
@@ -34,7 +34,7 @@ class Ranges:
             self.version = version_of_opened(self._file)
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes from `start` up to `end`; fewer only where the file ends before that."""
+        """The bytes from `start` up to `end`, or to the end of the file."""
         if self._file is not None:
             try:
                 data = bytes(self._file.read_at(max(end - start, _S3_LEAST_BYTES), start))[: end - start]
@@ -55,7 +55,7 @@ class Ranges:
 
 
 class _Seekable(io.RawIOBase):
-    """A file of known size that is read by ranges."""
+    """A file of known size as a raw stream over its ranges."""
 
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
@@ -66,9 +66,6 @@ class _Seekable(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position}.get(whence, self._ranges.version.bytes)

@@ -1,7 +1,7 @@
-"""Where bytes are: the only module that knows local paths from object stores and HTTP.
+"""Access to local files, object stores and HTTP: no other module distinguishes them.
 
 A location is a local path or a URI that `pyarrow.fs` understands (`s3://`, `hdfs://`); inputs may also be `http(s)://`.
-Object stores take their credentials from where their own tools do, and never from a location.
+Credentials come from where the object stores' own tools take them, never from a location.
 """
 
 import contextlib
@@ -46,38 +46,37 @@ def is_uri(location: str) -> bool:
 
 
 def machine_cache() -> Path:
-    """This user's directory for copies of what is elsewhere, one for all processes of a machine."""
+    """This user's directory for copies of remote files, shared by all processes of a machine."""
     cache = Path(tempfile.gettempdir()) / f"swallow-spark-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
     found = cache.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise InputError(f"{cache}: has to be a directory of ours that nobody else writes to; have it taken away")
+        raise InputError(f"{cache}: must be a directory of this user that nobody else can write to; delete it")
     return cache
 
 
 def filesystem(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a location, and the path in it. Raises InputError for a URI that can't be used."""
+    """The file system of a location, and the path in it. Raises InputError for an unusable URI."""
     if not is_uri(location):
         return fs.LocalFileSystem(), str(Path(location).absolute())
     if "@" in urlsplit(location).netloc and not location.startswith(_SPARK_READS):  # hdfs://user@host is no secret
         raise InputError(
-            f"{shown(location)}: credentials don't belong into a location: leave them to the environment, "
+            f"{shown(location)}: credentials don't belong in a location: give them by environment variables, "
             "a profile or the machine's role"
         )
     parts = urlsplit(location)
     try:
-        if parts.scheme == "s3":  # one client for each bucket: making it asks where the bucket is
+        if parts.scheme == "s3":  # one client per bucket: creating it asks for the bucket's region
             bucket = f"s3://{parts.netloc}{f'?{parts.query}' if parts.query else ''}"
             return _bucket(bucket), unquote(f"{parts.netloc}{parts.path}")
         return cast(tuple[fs.FileSystem, str], fs.FileSystem.from_uri(location))
     except (ValueError, OSError) as error:
-        raise InputError(f"{shown(location)}: not a path or URI that can be used here: {error}") from None
+        raise InputError(f"{shown(location)}: not a usable path or URI: {error}") from None
 
 
 @lru_cache(maxsize=64)
 def _bucket(uri: str) -> fs.FileSystem:
-    """A client for a bucket, in its region, that comes again as often as `download` does when it is told to slow down.
-    Left alone, PyArrow's gives up at the first SlowDown."""
+    """A client for a bucket, in its region, that retries. By default PyArrow's gives up at the first SlowDown."""
     given = dict(parse_qsl(urlsplit(uri).query))
     endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
     return fs.S3FileSystem(
@@ -89,7 +88,7 @@ def _bucket(uri: str) -> fs.FileSystem:
 
 
 class Listing(NamedTuple):
-    """What is below a root, by paths relative to it, sorted."""
+    """Everything below a root, by relative paths, sorted."""
 
     files: dict[str, int]
     """path -> bytes"""
@@ -98,7 +97,7 @@ class Listing(NamedTuple):
 
 @dataclass(frozen=True)
 class Root:
-    """A directory that tables live in; all paths below are relative to it. Cheap to pickle into tasks."""
+    """The root directory of a corpus or an export; paths are relative to it. Cheap to pickle into tasks."""
 
     location: str
 
@@ -112,25 +111,22 @@ class Root:
     def __getstate__(self) -> dict[str, Any]:
         return {"location": self.location}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
     @property
     def is_local(self) -> bool:
         return isinstance(self._place[0], fs.LocalFileSystem)
 
     @property
     def spark_reads(self) -> bool:
-        """Whether Spark's own readers reach it, without packages that PySpark doesn't bring."""
+        """Whether Spark's own readers reach it with the packages that come with PySpark."""
         return self.location.startswith(_SPARK_READS) or self.is_local
 
     def spark_path(self, relative: str) -> str:
-        """How Spark's own readers name it: they expand globs, but know no percent-encoding."""
+        """The path for Spark's own readers, which expand globs, but don't decode percent-encoding."""
         path = f"file://{self._path(relative)}" if self.is_local else f"{self.location.rstrip('/')}/{relative}"
         return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
     def local_path(self, relative: str) -> Path:
-        """For showing to people; a remote root has none and gives its URI's text."""
+        """The local path; only for display if the root is remote."""
         return Path(self._path(relative))
 
     def exists(self, relative: str) -> bool:
@@ -150,8 +146,8 @@ class Root:
         return self._place[0].open_input_file(self._path(relative))
 
     def local_copy(self, relative: str) -> Path:
-        """A file or directory as a local path: itself where the root is local, else one copy per machine. With each new
-        copy go those beside it whose original is no more below the root; who has one open keeps it."""
+        """A file or directory as a local path: itself if the root is local, else one copy per machine. Making a copy
+        deletes the copies beside it whose originals are gone; processes that have one open keep it."""
         if self.is_local:
             return self.local_path(relative)
         cache = machine_cache()
@@ -164,7 +160,7 @@ class Root:
                 if self.exists(f"{top}/{other.name}"):
                     continue
                 if other.is_dir():
-                    shutil.rmtree(other, ignore_errors=True)  # another process of this machine does it too
+                    shutil.rmtree(other, ignore_errors=True)  # another process may be deleting it
                 else:
                     other.unlink(missing_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
@@ -173,7 +169,7 @@ class Root:
                     fresh.mkdir()
                 with filling(copies):
                     fs.copy_files(self._path(relative), str(fresh), source_filesystem=self._place[0])
-                with contextlib.suppress(OSError):  # another process of this machine was first
+                with contextlib.suppress(OSError):  # another process was first
                     fresh.rename(copy)
         return copy
 
@@ -183,14 +179,14 @@ class Root:
             fs.copy_files(str(source), self._path(relative), destination_filesystem=self._place[0])
 
     def open_output(self, relative: str) -> Any:
-        """A stream into a new file; the directory is made where needed."""
+        """A stream into a new file; creates the directory if needed."""
         path = self._path(relative)
-        if self.is_local:  # other stores need no directories, or make them
+        if self.is_local:  # other stores need no directories, or create them
             self._place[0].create_dir(path.rpartition("/")[0], recursive=True)
         return self._place[0].open_output_stream(path, compression=None)
 
     def write_atomically(self, relative: str, content: bytes) -> None:
-        """All of the content or nothing: object stores publish an object when it is closed, others rename."""
+        """Writes a file whole or not at all: object stores publish an object on close, a local file is renamed."""
         if not self.is_local:
             with self.open_output(relative) as stream:
                 stream.write(content)
@@ -201,7 +197,7 @@ class Root:
             os.fsync(stream.fileno())
 
     def create_exclusively(self, relative: str, content: bytes) -> bool:
-        """Makes a file that wasn't there; False where it was. Best effort: of two at once, both may be told so."""
+        """Creates a file; False if it exists. Best effort: of two concurrent callers, both may get True."""
         if self.exists(relative):
             return False
         self.write_atomically(relative, content)
@@ -212,7 +208,7 @@ class Root:
         self._place[0].move(self._path(relative), self._path(to))
 
     def delete(self, relative: str) -> None:
-        """Deletes a file or a directory with all below it; nothing there is fine."""
+        """Deletes a file, or a directory with its content, if it exists."""
         filesystem_, path = self._place[0], self._path(relative)
         kind = filesystem_.get_file_info(path).type
         if kind == fs.FileType.Directory:
@@ -222,33 +218,32 @@ class Root:
 
     def files(self, relative: str, suffix: str = "") -> list[str]:
         """All files below a directory, relative to the root, sorted."""
-        return self._below(relative, fs.FileType.File, suffix)
+        found = self._infos(relative)
+        return [path for path, info in found if info.type == fs.FileType.File and path.endswith(suffix)]
 
     def directories(self, relative: str) -> list[str]:
         """All directories below a directory, relative to the root, sorted."""
-        return self._below(relative, fs.FileType.Directory, "")
+        return [path for path, info in self._infos(relative) if info.type == fs.FileType.Directory]
 
     def listing(self) -> Listing:
-        """All that is there, by one request for many entries."""
-        found = sorted(self._infos(""), key=lambda entry: entry[0])
+        """Everything below the root, by one request for many entries."""
+        found = self._infos("")
         return Listing(
             {path: int(info.size) for path, info in found if info.type == fs.FileType.File},
             [path for path, info in found if info.type == fs.FileType.Directory],
         )
 
-    def _below(self, relative: str, kind: fs.FileType, suffix: str) -> list[str]:
-        return sorted(path for path, info in self._infos(relative) if info.type == kind and path.endswith(suffix))
-
-    def _infos(self, relative: str) -> Iterator[tuple[str, fs.FileInfo]]:
+    def _infos(self, relative: str) -> list[tuple[str, fs.FileInfo]]:
         selector = fs.FileSelector(self._path(relative), recursive=True, allow_not_found=True)
         start = len(self._path("")) + 1
-        return ((info.path[start:], info) for info in self._place[0].get_file_info(selector))
+        found = ((info.path[start:], info) for info in self._place[0].get_file_info(selector))
+        return sorted(found, key=lambda entry: entry[0])
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file or directory that takes the place of `path` when the block ends: it is there whole or not
-    at all. Its directory is made where needed."""
+    """Yields where to write a file or directory that atomically replaces `path` when the block ends. Creates the
+    directory above it if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
@@ -266,7 +261,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class _Plain(io.RawIOBase):
-    """Only what readers need of a PyArrow stream: some parsers call methods that it refuses."""
+    """A PyArrow stream as a raw file: some parsers call methods that PyArrow's don't support."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -294,11 +289,10 @@ class _Plain(io.RawIOBase):
 
 
 def open_input(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> BinaryIO:
-    """An input as a stream of its stored bytes; over HTTP it can't seek, and goes on by itself where a connection
-    breaks.
+    """An input as a stream of its stored bytes; over HTTP it can't seek, and reconnects by itself.
 
-    Raises InputError where it can't be opened, ChangedError where it is not `expected`. Reading raises OSError, or over
-    HTTP these two.
+    Raises InputError if it can't be opened, ChangedError if it isn't `expected`. Reading raises OSError, or over HTTP
+    these two.
     """
     refuse_masked(location)
     try:
@@ -307,16 +301,16 @@ def open_input(location: str, *, web: HttpClient | None = None, expected: Versio
         if is_uri(location):
             filesystem_, path = filesystem(location)
             opened = filesystem_.open_input_file(path)
-            _hold_against(location, version_of_opened(opened), expected)
+            _compare(location, version_of_opened(opened), expected)
             return cast(BinaryIO, io.BufferedReader(_Plain(opened), 1 << 20))
-        _hold_against(location, Version(os.stat(location).st_size), expected)
+        _compare(location, Version(os.stat(location).st_size), expected)
         return open(location, "rb", buffering=1 << 20)
     except OSError as error:
         raise _unreadable(location, error) from None
 
 
 def fetch(location: str, web: HttpClient | None = None) -> bytes:
-    """The whole content of an input. Raises InputError where it can't be read."""
+    """The whole content of an input. Raises InputError if it can't be read."""
     try:
         with open_input(location, web=web) as stream:
             return stream.read()
@@ -325,29 +319,26 @@ def fetch(location: str, web: HttpClient | None = None) -> bytes:
 
 
 def open_random_access(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> Any:
-    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError where it can't be opened,
-    ChangedError where it is not `expected`."""
+    """An input as a PyArrow file that can seek; over HTTP, a local copy. Raises InputError if it can't be opened,
+    ChangedError if it isn't `expected`."""
     try:
         if is_http(location):
-            with (
-                open_input(location, web=web, expected=expected) as stream,
-                tempfile.NamedTemporaryFile() as copy,
-            ):
+            with open_input(location, web=web, expected=expected) as stream, tempfile.NamedTemporaryFile() as copy:
                 with filling(copy.name):
                     shutil.copyfileobj(stream, copy, 1 << 20)
                     copy.flush()
-                return pa.OSFile(copy.name)  # what is open stays readable when its name is gone
+                return pa.OSFile(copy.name)  # an open file stays readable after its name is deleted
         refuse_masked(location)
         filesystem_, path = filesystem(location)
         opened = filesystem_.open_input_file(path)
-        _hold_against(location, version_of_opened(opened), expected)
+        _compare(location, version_of_opened(opened), expected)
         return opened
     except OSError as error:
         raise _unreadable(location, error) from None
 
 
 def version_of(location: str, web: HttpClient | None = None) -> Version:
-    """Size and ETag of an input. Raises InputError where it can't be read."""
+    """Size and ETag of an input. Raises InputError if it can't be read."""
     if is_http(location):
         with (web or _web()).open(location) as body:
             return body.version
@@ -361,19 +352,19 @@ def version_of_opened(opened: Any) -> Version:
     return Version(opened.size(), etag.decode("ascii", "replace") if isinstance(etag, bytes) else etag)
 
 
-def _hold_against(location: str, found: Version, expected: Version | None) -> None:
+def _compare(location: str, found: Version, expected: Version | None) -> None:
     if expected and (difference := expected.differs_from(found)):
         raise ChangedError(f"{shown(location)}: has changed: {difference}")
 
 
 def refuse_masked(location: str) -> None:
-    """Raises InputError for an address from which something was left out."""
+    """Raises InputError for an address whose credentials were masked."""
     if is_masked(location):
-        raise InputError(f"{location}: its user and password, or its query, are stored nowhere: name the INPUT again")
+        raise InputError(f"{location}: its user and password, or its query, are not stored: name the INPUT again")
 
 
 def _unreadable(location: str, error: OSError) -> InputError | OSError:
-    """What to raise; the error itself where it is this machine that lacks something."""
+    """The error to raise: InputError, or the error itself if this machine lacks memory, disk or open files."""
     if is_shortage(error):
         return error
     return InputError(f"{shown(location)}: can't be read: {error.strerror or error}")

@@ -1,4 +1,4 @@
-"""Local inputs that become others of the same size while they are read: never a mixture, as over HTTP."""
+"""Detects local inputs that are replaced or modified while they are read."""
 
 import os
 from collections.abc import Iterator
@@ -13,15 +13,12 @@ from swallow_spark.files.storage import filesystem, is_http
 
 @contextmanager
 def unchanged(location: str) -> Iterator[Version]:
-    """For who reads an input in this block; yields what is known of a local file before. Raises ChangedError at the
-    end, also of a block that failed, where it is no longer that file.
-
-    Of other stores nothing is asked: a body over HTTP sees for itself, and an object's ETag is looked at where it is
-    opened.
-    """
+    """Read an input in this block. Yields the version of a local file; at the end, even if the block failed, raises
+    ChangedError if the file has changed. Other stores need no check: HTTP bodies make it themselves, and objects'
+    ETags are compared on opening."""
     try:
         before = _local_version(location)
-    except (InputError, OSError):  # who opens it will tell
+    except (InputError, OSError):  # opening it will report the error
         before = Version()
     try:
         yield before
@@ -43,7 +40,7 @@ def _check(location: str, before: Version) -> None:
 
 
 def _local_version(location: str) -> Version:
-    """What tells a local file from another of its size, as it is now; nothing of a file elsewhere."""
+    """The version of a local file now; an empty one for other locations."""
     filesystem_, path = (None, "") if is_http(location) else filesystem(location)
     if not isinstance(filesystem_, fs.LocalFileSystem):
         return Version()

@@ -1,19 +1,18 @@
-"""What an LLM may answer, the score in its answer, and the file that keeps all answers.
+"""The format of an LLM's answers, parsing their scores, and the file that keeps all answers.
 
-The answer's form is fixed: reasons, and on the last line `Educational score: N`; or, where the server is held to a JSON
-schema, an object that ends with that key. Anything else is unparsable: no score is guessed from it.
+An answer has reasons, and `Educational score: N` on its last line; with a JSON schema, it is an object that ends with
+that key. Anything else is unparsable: no score is guessed.
 """
 
 import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import BinaryIO, Final, Literal, Self
 
 from swallow_spark.errors import UsageError
 
@@ -40,7 +39,7 @@ _LINE: Final = re.compile(rf"[ \t]*{KEY}: ?([0-3])[ \t]*", re.ASCII)
 
 
 def parse_score(answer: str) -> int | None:
-    """The score in an answer, or None where it isn't of the form asked for, or has lines with different scores."""
+    """The score in an answer; None if it has another format, or lines with different scores."""
     if answer.lstrip().startswith("{"):
         return _parse_json(answer)
     lines = answer.strip().splitlines()
@@ -59,20 +58,20 @@ def _parse_json(answer: str) -> int | None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one question. `key` identifies the question: model, prompt and settings included."""
+    """The result of one question. `key` identifies the question, including model, prompt and settings."""
 
     key: str
     outcome: Outcome
     score: int | None
-    answer: str  # as the LLM gave it; of a question that failed, what the server said
+    answer: str  # the LLM's, unchanged; for a failed question, the server's message
     prompt_tokens: int
     completion_tokens: int
 
 
 class AnswerLog:
-    """All answers so far in a file of JSON lines, each safe on disk before it counts; only their places are in memory.
+    """All answers so far in a file of JSON lines, synced to disk before they count; memory holds their offsets.
 
-    A line that a killed run left half-written is dropped. Raises UsageError where another run has the file open.
+    An incomplete line of a killed run is dropped. Raises UsageError if another run has the file open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,30 +85,23 @@ class AnswerLog:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise UsageError(f"{self.path}: another run is at work on these labels") from None
+            raise UsageError(f"{self.path}: another run is writing these labels") from None
         self._end = 0
-        for answer, end in self._read():
-            self._places[answer.key] = self._end
-            self._end = end
+        self._file.seek(0)
+        for line in self._file:
+            try:
+                key = Answer(**json.loads(line)).key
+            except (ValueError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            self._places[key] = self._end
+            self._end += len(line)
         self._file.truncate(self._end)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
-
-    def _read(self) -> Iterator[tuple[Answer, int]]:
-        self._file.seek(0)
-        end = 0
-        for line in self._file:
-            try:
-                values: dict[str, Any] = json.loads(line)
-                answer = Answer(**values)
-            except (ValueError, TypeError):
-                return
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            yield answer, end
 
     def __contains__(self, key: str) -> bool:
         return key in self._places

@@ -1,4 +1,4 @@
-"""One request to an OpenAI-compatible server, and what can become of it."""
+"""Requests to an OpenAI-compatible server, and their possible outcomes."""
 
 import json
 import os
@@ -18,11 +18,11 @@ _OUR_FAULT: Final = frozenset((401, 402, 403, 404, 405))  # the same for every t
 
 
 class EndpointError(SwallowSparkError):
-    """The server can't be used: it is gone, or refuses every request."""
+    """The server can't be used: it doesn't answer, or refuses every request."""
 
 
 class PassingError(Exception):
-    """A request may do better if sent again; not before `after` seconds, where the server has said so."""
+    """A request may succeed if retried; not before `after` seconds, if the server asked for that."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -30,12 +30,12 @@ class PassingError(Exception):
 
 
 class RefusedError(Exception):
-    """The server refuses this request, and would again."""
+    """The server refuses this request; a retry would not help."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A server's answer to one question; `refusal` where the model or a filter declines to give one."""
+    """A server's answer to one question; `refusal`: the model or a filter declined to answer."""
 
     content: str
     refusal: bool
@@ -44,7 +44,7 @@ class Reply:
 
 
 class Endpoint:
-    """A server. The key is taken from an environment variable, sent as a header, and shown nowhere."""
+    """A server. Its key comes from an environment variable, is sent as a header, and is never shown."""
 
     def __init__(self, url: str, key_variable: str, timeout_seconds: float, connections: int) -> None:
         try:
@@ -54,21 +54,19 @@ class Endpoint:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise UsageError("--endpoint: a URL is needed, such as http://localhost:8000/v1")
         if parsed.auth or parsed.query:
-            raise UsageError(
-                f"--endpoint: no user name, password or query: a key comes from the variable {key_variable}"
-            )
+            raise UsageError(f"--endpoint: the URL can't have a login or query; set the key in {key_variable}")
         self.url = url.rstrip("/").removesuffix("/chat/completions")
         self._timeout = timeout_seconds
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if key := os.environ.get(key_variable):
             if not key.isascii() or not key.isprintable():
-                raise UsageError(f"the key in the variable {key_variable} holds characters that no header can carry")
+                raise UsageError(f"the key in {key_variable} has characters that a header can't hold")
             self._headers["Authorization"] = f"Bearer {key}"
         self._key = key
         self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False)
 
     def models(self) -> list[dict[str, Any]]:
-        """What the server lists; empty where it lists nothing. Raises EndpointError, PassingError."""
+        """The models that the server lists, if it does. Raises EndpointError, PassingError."""
         try:
             found = self._request("GET", "/models", None).get("data")
         except RefusedError:
@@ -85,10 +83,10 @@ class Endpoint:
             usage = answer.get("usage") or {}
             tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
             filtered = choice.get("finish_reason") == "content_filter"
+            if not isinstance(content, str | None) or not isinstance(refusal, str | None):
+                raise TypeError
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise PassingError("an answer that is no chat completion") from None
-        if not isinstance(content, str | None) or not isinstance(refusal, str | None):
-            raise PassingError("an answer that is no chat completion")
+            raise PassingError("the answer is not a chat completion") from None
         prompt_tokens, completion_tokens = (value if type(value) is int and value >= 0 else None for value in tokens)
         return Reply(content or refusal or "", bool(refusal) or filtered, prompt_tokens, completion_tokens)
 
@@ -124,9 +122,9 @@ class Endpoint:
         while chunk := response.read1(1 << 16):
             chunks += chunk
             if len(chunks) > MAX_ANSWER_BYTES:
-                raise PassingError(f"an answer beyond {MAX_ANSWER_BYTES} bytes")
+                raise PassingError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
             if time.monotonic() > deadline:
-                raise PassingError("time-out: the answer did not end")
+                raise PassingError("time-out: the answer is incomplete")
         return bytes(chunks)
 
 
@@ -134,14 +132,14 @@ def _as_object(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        raise PassingError("an answer that is no JSON") from None
+        value = None
     if not isinstance(value, dict):
-        raise PassingError("an answer that is no JSON object")
+        raise PassingError("the answer is not a JSON object")
     return value
 
 
 def _message(content: bytes) -> str:
-    """What the server says about an error, in one short line."""
+    """The server's error message, in one short line."""
     text = content[:10_000].decode("utf-8", "replace")
     try:
         error = json.loads(text)

@@ -1,4 +1,4 @@
-"""Asks an LLM for the scores of texts: many questions at once, none of them twice, within a budget."""
+"""Asks an LLM to score texts: many requests at once, each question once, within a budget."""
 
 import hashlib
 import json
@@ -17,28 +17,28 @@ from swallow_spark.labelling.answers import SCORES, Answer, AnswerLog, Outcome, 
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError, PassingError, RefusedError, Reply
 from swallow_spark.labelling.pace import BudgetSpentError, Pace
 from swallow_spark.labelling.prompt import Prompt, read_prompt
-from swallow_spark.labelling.texts import LabelWriter, Rows, check_output, read_texts
+from swallow_spark.labelling.texts import Rows, check_output, read_texts, write_labels
 
 MAX_BACK_OFF: Final = 60.0  # seconds
-MAX_WAIT: Final = 600.0  # that a server may ask for by Retry-After; beyond, the run ends
-GIVEN_UP_IN_A_ROW: Final = 5  # texts put aside with no answer between them: the server is gone
+MAX_WAIT: Final = 600.0  # seconds of Retry-After; beyond, the run ends
+GIVEN_UP_IN_A_ROW: Final = 5  # texts given up in a row: the run ends, since the server doesn't answer
 
 Say = Callable[[str], None]
 
 
 def log_path(output: Path) -> Path:
-    """The file beside the labels that keeps every answer; a later run asks nothing that stands in it."""
+    """The file beside the labels that keeps every answer; a later run asks only what isn't in it."""
     return output.with_name(f"{output.name}.answers.jsonl")
 
 
 def label(texts: Path, output: Path, endpoint: Endpoint, model: str | None, section: Label, say: Say) -> dict[str, Any]:
     """Labels the texts of a file into `output` (tables.LABELS, in the order of the texts).
 
-    A text beyond `section.max_chars` is cut for the question, not in the output. What is answered is kept in
-    `log_path(output)`, whatever ends the run, and `output` holds what is answered so far. Returns a summary: `texts`,
-    `labelled` (rows of the output), `remaining`, `scores` (score -> documents, fraction of the scored), `refused`,
-    `unparsable`, `failed`, `requests`, `tokens`, `model`, `prompt`, `constraint`, `stopped` (the budget that is spent,
-    else null), `output`. Raises EndpointError where the server can't be used, UsageError and InputError before that.
+    A text beyond `section.max_chars` is truncated in the question, not in the output. However the run ends, answers are
+    kept in `log_path(output)`, and `output` holds the labels so far. Returns a summary: `texts`, `labelled` (rows of
+    the output), `remaining`, `scores` (score -> documents, fraction of the scored), `refused`, `unparsable`, `failed`,
+    `requests`, `tokens`, `model`, `prompt`, `constraint`, `stopped` (the spent budget, else null), `output`. Raises
+    EndpointError if the server can't be used, and before that UsageError and InputError.
     """
     check_output(output)
     prompt = read_prompt(section.prompt)
@@ -49,7 +49,7 @@ def label(texts: Path, output: Path, endpoint: Endpoint, model: str | None, sect
     if model is None:
         model = next((str(entry["id"]) for entry in listed if entry.get("id")), None)
     if model is None:
-        raise UsageError(f"--model: {endpoint.url} does not say what models it has")
+        raise UsageError(f"--model is needed: {endpoint.url} lists no models")
     is_llama_cpp = any(entry.get("owned_by") == "llamacpp" for entry in listed)
     with AnswerLog(log_path(output)) as log:
         asker = _Asker(endpoint, model, prompt, section, log, is_llama_cpp, say)
@@ -58,7 +58,7 @@ def label(texts: Path, output: Path, endpoint: Endpoint, model: str | None, sect
         finally:
             summary = _write(texts, output, asker, log)
     if asker.put_aside and not asker.answered:
-        raise EndpointError(f"{endpoint.url}: no text was answered: {asker.last_trouble}")
+        raise EndpointError(f"{endpoint.url}: no answer to any text: {asker.last_trouble}")
     return summary
 
 
@@ -72,7 +72,7 @@ def _with_text(path: Path) -> Iterator[Rows]:
 
 def _write(texts: Path, output: Path, asker: "_Asker", log: AnswerLog) -> dict[str, Any]:
     number, outcomes, scores = 0, Counter[str](), Counter[int | None]()
-    with LabelWriter(output).open() as writer:
+    with write_labels(output) as write:
         for rows in _with_text(texts):
             labelled = []
             for row in rows:
@@ -82,12 +82,9 @@ def _write(texts: Path, output: Path, asker: "_Asker", log: AnswerLog) -> dict[s
                     found = log[key]
                     outcomes[found.outcome] += 1
                     scores[found.score] += 1
-                    labelled.append(
-                        row
-                        | {"score": found.score, "answer": found.answer, "outcome": found.outcome}
-                        | {"model": asker.model, "prompt": asker.prompt.version}
-                    )
-            writer.write(labelled)
+                    result = {"score": found.score, "answer": found.answer, "outcome": found.outcome}
+                    labelled.append(row | result | {"model": asker.model, "prompt": asker.prompt.version})
+            write(labelled)
     total = outcomes["scored"]
     return {
         "texts": number,
@@ -125,9 +122,7 @@ class _Asker:
         self.constraint: str = section.constraint
         if section.constraint == "auto":
             self.constraint = "grammar" if is_llama_cpp else "json_schema"
-        self.pace = Pace(
-            section.requests_per_minute, section.tokens_per_minute, section.max_requests, section.max_tokens
-        )
+        self.pace = Pace(section)
         self.stopped: str | None = None
         self.answered = self.put_aside = 0
         self.last_trouble = ""
@@ -144,12 +139,12 @@ class _Asker:
         }
 
     def key(self, text: str) -> str:
-        """Identifies a question: the text as the LLM sees it, the prompt, the model, the settings."""
+        """Identifies a question: text as sent, prompt, model and settings."""
         canonical = json.dumps(self._body(text), sort_keys=True).encode()  # lone surrogates stay escaped
         return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 
     def ask_all(self, texts: Path) -> None:
-        """Asks about every text that has no answer yet, each wording once, until all are asked or the run must end."""
+        """Asks about every distinct text that has no answer yet, until all are asked or the run must end."""
         asked: set[str] = set()
         waiting: set[Future[None]] = set()
         with ThreadPoolExecutor(self._section.concurrency) as pool:
@@ -176,7 +171,7 @@ class _Asker:
         return left
 
     def _ask(self, key: str, text: str) -> None:
-        """Asks one question, as often as it takes, and keeps the answer."""
+        """Asks one question, with retries, and keeps the answer."""
         for attempt in range(self._section.attempts):
             if self.pace.stopped.is_set():
                 return
@@ -194,7 +189,7 @@ class _Asker:
                 self.answered += 1
                 self._in_a_row = 0
                 if self.answered % 100 == 0:
-                    self._say(f"label: {self.answered:,} texts answered, {self.pace.tokens:,} tokens")
+                    self._say(f"label: {self.answered:,} answers, {self.pace.tokens:,} tokens")
             return
         with self._lock:
             self.put_aside += 1
@@ -214,26 +209,26 @@ class _Asker:
         self.pace.sleep(max(error.after or 0.0, 0.0) + back_off * random.uniform(0.5, 1.0))
 
     def _try(self, key: str, body: dict[str, Any]) -> Answer:
-        """One attempt. A question that the server refuses is a failed one, if it refuses it without a constraint too
-        (where that may be dropped)."""
+        """One attempt. A refused question has failed; if the constraint may be dropped, it is first asked without
+        it."""
         constraint = self.constraint
         try:
-            return self._send(key, body | self._constrained(constraint))
-        except RefusedError as refused:
-            if not self._may_drop_constraint or constraint == "none":
-                return Answer(key, "failed", None, str(refused), 0, 0)
-        try:
+            try:
+                return self._send(key, body | self._constrained(constraint))
+            except RefusedError:
+                if not self._may_drop_constraint or constraint == "none":
+                    raise
             answer = self._send(key, body)
         except RefusedError as refused:
             return Answer(key, "failed", None, str(refused), 0, 0)
         with self._lock:
             if self.constraint != "none":
                 self.constraint = "none"
-                self._say(f"label: the server takes no {constraint}; its answers are read strictly")
+                self._say(f"label: the server doesn't support {constraint}; answers are parsed without it")
         return answer
 
     def _send(self, key: str, body: dict[str, Any]) -> Answer:
-        # More than a token for a character of Japanese is rare with present tokenizers.
+        # Current tokenizers rarely need more than one token per Japanese character.
         estimate = len(body["messages"][0]["content"]) + self._section.max_answer_tokens
         self.pace.start(estimate)
         used = 0
@@ -246,7 +241,7 @@ class _Asker:
         return _answer(key, reply)
 
     def _constrained(self, constraint: str) -> dict[str, Any]:
-        """What the request says about the form of the answer."""
+        """The part of the request that constrains the answer's format."""
         if constraint == "json_schema":
             schema = {"name": "score", "strict": True, "schema": answers.SCHEMA}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}

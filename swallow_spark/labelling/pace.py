@@ -1,30 +1,26 @@
-"""How fast, and how much, a run may ask: rates and budgets that all its threads share."""
+"""Rates and budgets of requests, shared by all threads of a run."""
 
 import threading
 import time
 
+from swallow_spark.config.label import Label
+
 
 class BudgetSpentError(Exception):
-    """No further request fits into the run's budget."""
+    """No further request fits the run's budget."""
 
 
 class Pace:
-    """Requests of one run, evenly spaced to its rates, until its budgets are spent.
+    """Spaces the requests of one run evenly by its rates, until its budgets are spent.
 
-    A request's tokens are known when its answer is there. Until then an estimate is reserved for it, so that a budget
-    is kept as long as no request takes more than its estimate.
+    A request's tokens are known only with its answer. Until then an estimate is reserved, so a budget holds as long as
+    no request takes more than its estimate.
     """
 
-    def __init__(
-        self,
-        requests_per_minute: float | None,
-        tokens_per_minute: float | None,
-        max_requests: int | None,
-        max_tokens: int | None,
-    ) -> None:
-        self._seconds_per_request = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._seconds_per_token = 60 / tokens_per_minute if tokens_per_minute else 0.0
-        self._max_requests, self._max_tokens = max_requests, max_tokens
+    def __init__(self, section: Label) -> None:
+        self._seconds_per_request = 60 / section.requests_per_minute if section.requests_per_minute else 0.0
+        self._seconds_per_token = 60 / section.tokens_per_minute if section.tokens_per_minute else 0.0
+        self._max_requests, self._max_tokens = section.max_requests, section.max_tokens
         self._lock = threading.Lock()
         self._next = time.monotonic()
         self.requests = 0
@@ -32,7 +28,7 @@ class Pace:
         self.stopped = threading.Event()
 
     def start(self, tokens: int) -> None:
-        """Waits until a request that may take so many tokens may be sent. Raises BudgetSpentError."""
+        """Waits until a request of up to `tokens` may be sent. Raises BudgetSpentError."""
         with self._lock:
             if self._max_requests is not None and self.requests >= self._max_requests:
                 raise BudgetSpentError("max_requests")
@@ -45,17 +41,17 @@ class Pace:
         self.sleep(at - time.monotonic())
 
     def settle(self, reserved: int, used: int) -> None:
-        """Puts what a request really took in the place of its estimate."""
+        """Replaces a request's estimate with its actual use."""
         with self._lock:
             self.tokens += used - reserved
             self._next -= max(0, reserved - used) * self._seconds_per_token
 
     def pause(self, seconds: float) -> None:
-        """No request of any thread starts before that: the server has asked for it."""
+        """Holds back the requests of all threads, as the server asked."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Waits, but not beyond the end of the run."""
+        """Waits, at most until the run is stopped."""
         if seconds > 0:
             self.stopped.wait(seconds)

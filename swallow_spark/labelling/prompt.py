@@ -1,4 +1,4 @@
-"""The question that an LLM is asked about a text: a template file, named by its content."""
+"""The prompt: a template file, versioned by its content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PLACE: Final = "{text}"
 
 @dataclass(frozen=True)
 class Prompt:
-    """`version` is the file's name and the beginning of its SHA-256: a changed template is another version."""
+    """`version` is the file's name and the first digits of its SHA-256."""
 
     version: str
     template: str
@@ -24,7 +24,7 @@ class Prompt:
 
 
 def read_prompt(path: Path | None) -> Prompt:
-    """The template in a file (none: the packaged one). Raises ConfigError where it can't be one."""
+    """The template in a file (None: the packaged one). Raises ConfigError if it can't be used."""
     path = path or packaged_directory() / "prompts" / PACKAGED
     try:
         content = path.read_bytes()
@@ -32,5 +32,5 @@ def read_prompt(path: Path | None) -> Prompt:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"label.prompt: {path}: {error}") from None
     if template.count(PLACE) != 1:
-        raise ConfigError(f"label.prompt: {path}: {PLACE} must stand in it once; it does {template.count(PLACE)} times")
+        raise ConfigError(f"label.prompt: {path}: must contain {PLACE} once, not {template.count(PLACE)} times")
     return Prompt(f"{path.stem}-{hashlib.sha256(content).hexdigest()[:12]}", template)

@@ -1,7 +1,7 @@
-"""Files of texts (tables.TEXTS): what the LLM is asked about, and what it said."""
+"""Files of texts to label (tables.TEXTS) and of labels (tables.LABELS)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,15 +20,14 @@ Rows = list[dict[str, Any]]
 
 
 def read_texts(path: Path) -> Iterator[Rows]:
-    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst), some at a time: the columns of TEXTS and `stratum`,
-    null where the file has none; `text` is null where a row gives a doc_id alone. Raises InputError for what can't be
-    read."""
+    """The rows of a file (.parquet, .jsonl, .jsonl.gz, .jsonl.zst) in batches: the columns of TEXTS and `stratum`, null
+    if the file lacks them; `text` is null if a row has only a doc_id. Raises InputError."""
     for rows in _read(path, [*TEXTS.names, "stratum"]):
         yield [_checked(path, row) for row in rows]
 
 
 def read_labels(path: Path) -> Iterator[Rows]:
-    """The rows (tables.LABELS) of a file that LabelWriter wrote, some at a time."""
+    """The rows (tables.LABELS) of a file that `write_labels` wrote, in batches. Raises InputError."""
     yield from _read(path, LABELS.names)
 
 
@@ -49,7 +48,7 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
 
 def _json_lines(path: Path) -> Iterator[Rows]:
     if not path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-        raise InputError(f"{path}: texts come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+        raise InputError(f"{path}: not a .parquet, .jsonl, .jsonl.gz or .jsonl.zst file")
     with pa.OSFile(str(path)) as file:
         found = jsonl.objects(file)
         while rows := list(islice(found, _ROWS)):
@@ -63,33 +62,23 @@ def _checked(path: Path, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"stratum": None if stratum is None else str(stratum)}
 
 
-class LabelWriter:
-    """Writes labels to a file, .parquet or .jsonl, that is there whole or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextmanager
-    def open(self) -> Iterator["LabelWriter"]:
-        with replacing(self._path) as fresh:
-            if self._path.suffix == ".parquet":
-                with pq.ParquetWriter(fresh, LABELS, compression="zstd") as self._parquet:
-                    yield self
-            else:
-                with fresh.open("w", encoding="utf-8", errors="replace") as self._lines:
-                    yield self
-
-    def write(self, rows: Rows) -> None:
-        if self._path.suffix == ".parquet":
-            self._parquet.write_table(pa.Table.from_pylist(rows, LABELS))
+@contextmanager
+def write_labels(path: Path) -> Iterator[Callable[[Rows], None]]:
+    """Yields what appends rows to a file of labels, .parquet or .jsonl, which appears when the block ends."""
+    with replacing(path) as fresh:
+        if path.suffix == ".parquet":
+            with pq.ParquetWriter(fresh, LABELS, compression="zstd") as parquet:
+                yield lambda rows: parquet.write_table(pa.Table.from_pylist(rows, LABELS))
         else:
-            for row in rows:
-                self._lines.write(json.dumps({name: row[name] for name in LABELS.names}, ensure_ascii=False) + "\n")
+            with fresh.open("w", encoding="utf-8", errors="replace") as lines:
+                yield lambda rows: lines.writelines(
+                    json.dumps({name: row[name] for name in LABELS.names}, ensure_ascii=False) + "\n" for row in rows
+                )
 
 
 def check_output(path: Path) -> None:
-    """Raises UsageError for a file that labels can't be written to."""
+    """Raises UsageError if labels can't be written to that file."""
     if path.suffix not in (".parquet", ".jsonl"):
-        raise UsageError(f"--output {path}: labels are written as .parquet or .jsonl")
+        raise UsageError(f"--output {path}: the file's name must end in .parquet or .jsonl")
     if "://" in str(path) or not path.parent.is_dir():
-        raise UsageError(f"--output {path}: the directory must be there, on this machine")
+        raise UsageError(f"--output {path}: the directory must exist on this machine")

@@ -1,1 +1,1 @@
-"""The Spark session, and what is told while it works."""
+"""The Spark session, its progress, metrics and notifications."""

@@ -1,4 +1,4 @@
-"""Where Numba keeps what it compiles, in processes that may not write beside the package."""
+"""Numba's cache directory for processes that can't write to the package's directory."""
 
 import os
 import stat
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def choose_directory() -> None:
-    """Numba keeps compiled kernels beside the sources, else in the user's cache, and fails where it can write neither,
-    as in an executor without a home. It gets a directory of this user's own then."""
+    """Sets NUMBA_CACHE_DIR if Numba can write neither beside the sources nor to the user's cache, as in an executor
+    without a home directory: it would fail."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME") or "/nonexistent")
     if "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parents[1], os.W_OK) or os.access(home, os.W_OK):
         return
@@ -17,7 +17,7 @@ def choose_directory() -> None:
     with suppress(FileExistsError):
         own.mkdir(mode=0o700)
     found = own.lstat()
-    # What Numba loads from there, it executes.
+    # Numba executes what it loads from there.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         own = Path(tempfile.mkdtemp(prefix="swallow-spark-numba-"))
     os.environ["NUMBA_CACHE_DIR"] = str(own)

@@ -1,4 +1,4 @@
-"""What a run measures: Spark's own metrics of each stage, and figures for Prometheus while it runs."""
+"""Metrics of a run: Spark's own metrics of each stage, and figures for Prometheus while it runs."""
 
 import time
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ _SUMMED: Final = {  # key of a stage's resources -> getter of Spark's StageData,
 
 
 class SparkMetrics:
-    """Adds up what Spark knows of its stages, from one look to the next.
+    """Sums of Spark's metrics of its stages between two calls.
 
-    It keeps the last `spark.ui.retainedStages` (1,000) stages: what ran before these since the last look isn't counted.
+    Spark keeps the last `spark.ui.retainedStages` (1,000) stages: earlier ones since the last call are not counted.
     """
 
     def __init__(self, spark: SparkSession) -> None:
@@ -39,11 +39,11 @@ class SparkMetrics:
         self._last = max((stage.stageId() for stage in self._stages([])), default=-1)
 
     def since_last(self) -> dict[str, float]:
-        """The sums over the stages that ran since the last call; `skew`: of the stage of several tasks in which the
-        longest task took longest, how many times the median that is.
+        """The sums over the stages that ran since the last call, and `skew`: the longest task's time divided by the
+        median of its stage, over stages with several tasks.
 
-        Spark counts a task some milliseconds after its end, by an event. This waits for the events, 10 seconds at most:
-        what isn't counted by then may be missing from the sums.
+        Spark counts a task by an event, some milliseconds after the task's end. This waits for the events for up to 10
+        seconds; later ones may be missing from the sums.
         """
         self._wait_for_events()
         ran = [stage for stage in self._stages([0.5, 1.0]) if stage.stageId() > self._last]
@@ -61,7 +61,7 @@ class SparkMetrics:
     def _wait_for_events(self) -> None:
         try:
             self._bus.waitUntilEmpty(_LONGEST_WAIT_MILLISECONDS)
-        except Py4JJavaError as error:  # sums that fall short are no reason to fail a run
+        except Py4JJavaError as error:  # incomplete sums are no reason to fail a run
             if error.java_exception.getClass().getName() != "java.util.concurrent.TimeoutException":
                 raise
 
@@ -75,8 +75,8 @@ class SparkMetrics:
 
 
 class Exporter:
-    """Figures of the running stage in Prometheus's text format, to a file, a Pushgateway, or both. That the gateway
-    doesn't answer stops no run; `problem` tells it."""
+    """Exports figures of the running stage to a file in Prometheus's text format, a Pushgateway, or both. A failure
+    doesn't stop the run: `problem` holds it."""
 
     def __init__(self, file: str | None, url: str | None, command: str) -> None:
         self._file, self._url = file, url
@@ -88,7 +88,7 @@ class Exporter:
             "pages": "Pages that the stage has found so far",
             "tasks_done": "Finished tasks of Spark's running stages",
             "tasks": "Tasks of Spark's running stages",
-            "run_failed": "1 where the run has ended by an error",
+            "run_failed": "1 if the run has failed",
             "run_finished_timestamp_seconds": "When the run ended",
         }
         self._gauges = {
@@ -100,7 +100,7 @@ class Exporter:
         self.problem: str | None = None
 
     def tell(self, stage: str, figures: dict[str, float], *, now: bool = False) -> None:
-        """Sets figures of a stage, and exports them if the last time is some seconds ago, or `now`."""
+        """Sets figures of a stage, and exports them `now`, or if the last export was some seconds ago."""
         if not (self._file or self._url):
             return
         for name, value in figures.items():

@@ -1,4 +1,4 @@
-"""Telling whoever waits how a run has ended."""
+"""Notifications about the end of a run."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,13 @@ import urllib3
 
 
 def notify(target: str, outcome: dict[str, Any]) -> str | None:
-    """Sends the outcome as one JSON object: by POST to an http(s) URL, or as a new line of a file. What went wrong, in
-    words that don't show the address, which may be a secret; None where nothing did."""
+    """Sends the outcome as a JSON object: by POST to an http(s) URL, or as a new line of a file. Returns None, or an
+    error message without the address, which may be a secret."""
     line = json.dumps(outcome, ensure_ascii=False)
     try:
         if target.startswith(("http://", "https://")):
-            with urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=1)) as pool:
-                answer = pool.request(
-                    "POST", target, body=line.encode(), headers={"Content-Type": "application/json"}, timeout=30
-                )
+            headers, retries = {"Content-Type": "application/json"}, urllib3.Retry(3, backoff_factor=1)
+            answer = urllib3.request("POST", target, body=line.encode(), headers=headers, retries=retries, timeout=30)
             return None if answer.status < 300 else f"the notification was answered by HTTP status {answer.status}"
         with Path(target).open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")

@@ -1,11 +1,11 @@
-"""Progress on standard error: a live line on a terminal, a line now and then in a log; figures for Prometheus."""
+"""Progress on standard error: a live line on a terminal, a line every 15 seconds in a log; figures for Prometheus."""
 
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,10 +33,10 @@ class Ticker:
 
 
 class Progress:
-    """Tells how far the run is.
+    """Shows and records the progress of a run.
 
-    The session is opened when the first stage has work, so a run that finds all done is quick. `seconds` gets each
-    stage's wall seconds, `resources` what Spark measured of it (metrics.SparkMetrics), for the run's manifest.
+    The session is opened when the first stage has work, so a run with nothing to do is quick. For the run's manifest,
+    `seconds` gets each stage's wall seconds, and `resources` its metrics (metrics.SparkMetrics).
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Progress:
         return SparkMetrics(self.spark)
 
     def say(self, message: str, stage: str | None = None, **figures: Any) -> None:
-        """A line: the message, or as JSON the message and figures with time, run and stage."""
+        """Prints the message; as JSON with time, run, stage and figures."""
         if self._log == "json":
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             entry = {"time": now, "run": self.run_id, "stage": stage, "message": message, **figures}
@@ -77,16 +77,16 @@ class Progress:
             self.console.print(printable(message), markup=False, soft_wrap=True)
 
     def tell_seconds(self) -> None:
-        """A line on what took how long, the start of Spark apart; none where there was nothing to do."""
+        """Prints how long each stage and the start of Spark took, if there was anything to do."""
         stages = ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in self.seconds.items())
         if stages:
-            self.say(f"Took: {stages} (and starting Spark {self._starting:,.1f} s)", starting=round(self._starting, 3))
+            self.say(f"Took: {stages} (and {self._starting:,.1f} s to start Spark)", starting=round(self._starting, 3))
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Ticker]:
-        """Shows the progress of a stage: of `total` files where given, else of Spark's tasks."""
+        """Shows the progress of a stage: of `total` files if given, else of Spark's tasks."""
         context = self.spark.sparkContext
-        self._metrics.since_last()  # what ran between stages is no stage's
+        self._metrics.since_last()  # leaves out what ran between stages
         ticker = Ticker(context.accumulator(0), context.accumulator(0))
         started = time.monotonic()
         ended = threading.Event()
@@ -101,11 +101,11 @@ class Progress:
         def watch() -> None:
             live = self.console.is_terminal and self._log == "text"
             told = time.monotonic()
-            with self.console.status(_line(name, figures())) if live else _nothing() as status:
+            with self.console.status(_line(name, figures())) if live else nullcontext() as status:
                 while not ended.wait(0.5):
                     try:
                         now = figures()
-                    except Exception:  # noqa: BLE001 - a JVM that is gone: the stage's own error tells
+                    except Exception:  # noqa: BLE001 - the JVM is gone: the stage itself fails
                         return
                     if self._exporter:
                         self._exporter.tell(name, now)
@@ -128,7 +128,7 @@ class Progress:
     def _end(self, name: str, last: Callable[[], dict[str, float]]) -> None:
         try:
             figures, found = last(), self._metrics.since_last()
-        except Exception as error:  # noqa: BLE001 - a JVM that is gone, whose own error is on its way to the user
+        except Exception as error:  # noqa: BLE001 - the JVM is gone: the stage itself has failed
             self.say(f"{name}: Spark's metrics can't be read: {error}", name)
             return
         before = self.resources.get(name, {})
@@ -142,7 +142,7 @@ class Progress:
             self.say(f"{name}: done", name, **{**figures, **found})
 
     def tell_end(self, *, failed: bool) -> str | None:
-        """The last figures for Prometheus; what went wrong with telling any, or None."""
+        """Exports the last figures for Prometheus; returns the message of an export that failed, or None."""
         if not self._exporter:
             return None
         self._exporter.tell("", {"run_failed": failed, "run_finished_timestamp_seconds": time.time()}, now=True)
@@ -155,17 +155,12 @@ class Progress:
         return sum(i.numCompletedTasks for i in known), sum(i.numTasks for i in known)
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
-
-
 def _line(name: str, figures: dict[str, float]) -> str:
     elapsed = figures["stage_seconds"]
     if "files" not in figures:
         return f"{name}: {figures['tasks_done']} of {figures['tasks']} tasks, {_duration(elapsed)}"
     done, total, pages = figures["files_done"], figures["files"], figures["pages"]
-    left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left not known yet"
+    left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left unknown"
     return f"{name}: {done} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {left}"
 
 

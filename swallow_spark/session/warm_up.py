@@ -1,8 +1,7 @@
-"""An archive of the classes that Spark loads: a JVM that maps it needn't read and check them one by one, and takes
-half the CPU to start.
+"""A class data sharing archive of the classes that Spark loads: with it, the JVM needs half the CPU time to start.
 
-It lies in the environment that this package is installed in, one for each Java. The JVM itself sees whether it fits
-(the same Java, the same Spark with its jars in the same order), and starts as ever where it doesn't.
+There is one per Java, in the environment where this package is installed. The JVM checks whether it fits (the same
+Java, and Spark's jars in the same order), and otherwise starts without it.
 """
 
 import hashlib
@@ -25,8 +24,7 @@ from warcio.warcwriter import WARCWriter
 
 from swallow_spark.errors import SwallowSparkError, UsageError
 
-# From this version on an archive also holds classes as they are once linked, and what the JVM has learnt of methods.
-_LINKED: Final = 25
+_AOT_VERSION: Final = 25  # from this version on, AOT caches: they also hold linked classes and profiles of methods
 _SENTENCES: Final = (
     "川の上流にある古い水車小屋は、今では町の歴史を伝える小さな資料館として使われています。",
     "館内には百年ほど前の農具や写真が並び、当時の暮らしの様子をうかがうことができます。",
@@ -44,43 +42,36 @@ _SENTENCES: Final = (
     "帰りには川沿いの小道を歩いて、次の集落まで足をのばしてみるのもよいでしょう。",
 )
 """A text that all rules accept."""
-
-
 _OF_ARCHIVES: Final = re.compile(r"-XX:(?:AOT|SharedArchiveFile|ArchiveClassesAtExit)")
 _COMPLAINTS: Final = re.compile(r"\b(?:unable|error)\b", re.IGNORECASE)
 _SCRATCH: Final = "making-"
-_LEFT_BEHIND_SECONDS: Final = 3600  # scratch as old as this is that of a warm-up that was killed: one takes 1-2 minutes
+_LEFT_BEHIND_SECONDS: Final = 3600  # older scratch is of a killed warm-up: one takes 1-2 minutes
 
 
 class _Java(NamedTuple):
-    version: int
     archive: Path
-    """Where its archive lies, if it is made."""
-
-    def option(self, since_linked: str, before: str, archive: Path) -> str:
-        """An option with an archive as its value, as Spark's splitting of options, which is a shell's, wants it."""
-        return shlex.quote(f"-XX:{since_linked if self.version >= _LINKED else before}={archive}")
-
-    def use(self, archive: Path) -> str:
-        return self.option("AOTCache", "SharedArchiveFile", archive)
+    """Where its archive is, if there is one. Its options, the first two followed by `=` and an archive:"""
+    use: str
+    make: str
+    require: str
 
 
 def options(own: str = "") -> list[str]:
-    """What the JVM needs to use the archive of the Java that this process has chosen; nothing where there is none, or
-    where the user's `own` options make or name an archive: the JVM takes one."""
+    """The options to use the archive of the chosen Java; none if there is no archive, or if the user's `own` options
+    make or name one, since the JVM takes only one."""
     java = _java()
     if not java or not java.archive.exists() or _OF_ARCHIVES.search(own):
         return []
-    # What doesn't fit it would say on standard output, where results go.
-    return [java.use(java.archive), "-Xlog:disable"]
+    # The JVM would report what doesn't fit on standard output, where results go.
+    return [shlex.quote(f"{java.use}={java.archive}"), "-Xlog:disable"]
 
 
 def make(config: str) -> Path:
-    """Runs the pipeline over a few pages, and keeps the classes that this has loaded; the archive's place. Kernels are
-    compiled by this as well, where they aren't yet. An older archive stays until the new one has been tried.
+    """Runs the pipeline over a few pages, and archives the classes that it loads; returns the archive's path. This also
+    compiles the kernels. An older archive stays until the new one has been tried.
 
-    config: a name or file of a configuration. Raises UsageError where the environment can't be written to,
-    SwallowSparkError where the run or the JVM fails.
+    config: a name or file of a configuration. Raises UsageError if the environment can't be written to,
+    SwallowSparkError if the run or the JVM fails.
     """
     java = _java()
     if not java:
@@ -89,10 +80,10 @@ def make(config: str) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for left in directory.glob(f"{_SCRATCH}*"):
-            with suppress(FileNotFoundError):  # that of another warm-up, which has ended meanwhile
+            with suppress(FileNotFoundError):  # another warm-up has just ended
                 if left.stat().st_mtime < time.time() - _LEFT_BEHIND_SECONDS:
                     shutil.rmtree(left)
-        # Java may still write there when this is stopped: what then stays is left behind for the next.
+        # If this is stopped, Java may still write there: the next warm-up deletes what is left.
         scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=directory, ignore_cleanup_errors=True)
     except OSError as error:
         raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
@@ -107,49 +98,50 @@ def make(config: str) -> Path:
 def _train(java: _Java, made: Path, config: str) -> None:
     pages = made.with_suffix(".warc.gz")
     pages.write_bytes(_pages())
-    option = java.option("AOTCacheOutput", "ArchiveClassesAtExit", made)
+    option = shlex.quote(f"{java.make}={made}")
     command = [sys.executable, "-m", "swallow_spark.cli", "build", str(pages), "--config", config]
     command += ["--corpus", str(made.with_suffix(".corpus")), "--crawl", "warm-up", "--master", "local[2,4]"]
     command += ["--set", f"spark.spark.driver.extraJavaOptions={option}"]
-    # This ends with the JVM, which makes the archive behind the end of the run: it has inherited the pipe that is read.
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    # Returns after the JVM, which writes the archive after the run: it has inherited the pipe.
+    run = _run(command)
     if run.returncode or not made.exists():
         said = run.stdout.strip().splitlines()
         complaints = [line for line in said if _COMPLAINTS.search(line)]
-        cause = said[-1:] if run.returncode else complaints[-4:] or ["Java didn't say why"]
+        cause = said[-1:] if run.returncode else complaints[-4:] or ["Java gave no reason"]
         raise SwallowSparkError(f"warm-up: no archive was made: {'; '.join(cause)}")
 
 
 def _try(java: _Java, archive: Path) -> None:
-    """Starts Spark's JVM under the condition that it uses the archive: in a session it wouldn't say that it doesn't."""
-    condition = "-XX:AOTMode=on" if java.version >= _LINKED else "-Xshare:on"
-    setting = f"spark.driver.extraJavaOptions={java.use(archive)} {condition}"
+    """Starts Spark's JVM so that it fails if it can't use the archive; in a session it silently starts without it."""
+    option = shlex.quote(f"{java.use}={archive}")
+    setting = f"spark.driver.extraJavaOptions={option} {java.require}"
     home = _find_spark_home()
     command = [f"{home}/bin/spark-submit", "--conf", setting, "--version"]
-    run = subprocess.run(
-        command,
-        env={**os.environ, "SPARK_HOME": home},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    run = _run(command, {**os.environ, "SPARK_HOME": home})
     if run.returncode:
-        cause = "; ".join(run.stdout.strip().splitlines()[:5])  # it ends before it does anything else
-        raise SwallowSparkError(f"warm-up: Java doesn't use the archive that it has made: {cause}")
+        cause = "; ".join(run.stdout.strip().splitlines()[:5])  # it fails before anything else
+        raise SwallowSparkError(f"warm-up: Java can't use the archive that it has made: {cause}")
+
+
+def _run(command: list[str], env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    out = subprocess.PIPE
+    return subprocess.run(command, env=env, stdout=out, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 def _java() -> _Java | None:
-    """The one that this process has chosen."""
+    """The Java that this process has chosen."""
     program, version = (os.environ.get(name) for name in ("SWALLOW_SPARK_JAVA", "SWALLOW_SPARK_JAVA_VERSION"))
     if not program or not version:
         return None
     name = hashlib.sha256(os.path.realpath(program).encode()).hexdigest()[:16]
-    return _Java(int(version), Path(sys.prefix) / "share" / "swallow-spark" / f"classes-{name}")
+    archive = Path(sys.prefix) / "share" / "swallow-spark" / f"classes-{name}"
+    if int(version) >= _AOT_VERSION:
+        return _Java(archive, "-XX:AOTCache", "-XX:AOTCacheOutput", "-XX:AOTMode=on")
+    return _Java(archive, "-XX:SharedArchiveFile", "-XX:ArchiveClassesAtExit", "-Xshare:on")
 
 
 def _pages() -> bytes:
-    """A WARC of pages, of which some are near-duplicates."""
+    """A WARC of pages, some of them near-duplicates."""
     packed = io.BytesIO()
     writer = WARCWriter(packed, gzip=True)
     for number in range(8):

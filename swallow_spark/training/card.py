@@ -1,4 +1,4 @@
-"""A model card beside a trained classifier: what it was trained on, how, and how well it does. JSON and Markdown."""
+"""The model card of a trained classifier, JSON and Markdown: training data, parameters and measures."""
 
 import json
 from collections import Counter
@@ -18,8 +18,8 @@ def write_card(
 ) -> list[Path]:
     """Writes MODEL.card.json and MODEL.card.md; returns their paths.
 
-    Sources are counted by what stands before the first ": " of `source` (so "Wikipedia: title" counts under Wikipedia),
-    the most frequent 40. The same training gives the same bytes: no times, no paths but the model's name.
+    Lists the 40 most frequent sources, cut at the first ": " ("Wikipedia: title" counts as Wikipedia). The same
+    training gives the same bytes: the card holds no times, and no paths but the model's name.
     """
     card = {
         "model": model.name,
@@ -74,7 +74,7 @@ def _markdown(card: dict[str, Any]) -> str:
     lines += ["", "## Measures on the held-out examples", ""]
     metrics = card["metrics"]
     if metrics is None:
-        return "\n".join([*lines, "None was held out.", ""])
+        return "\n".join([*lines, "No examples were held out.", ""])
     lines += _table(("measure", "value"), {k: v for k, v in metrics.items() if not isinstance(v, list | dict)})
     lines += ["", "Confusion (rows: true class, columns: predicted class):", ""]
     lines += ["| | " + " | ".join(metrics["labels"]) + " |", "|---" * (len(metrics["labels"]) + 1) + "|"]

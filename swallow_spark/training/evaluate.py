@@ -1,4 +1,4 @@
-"""How well a classifier does on labelled text: the measures of Swallow Corpus v2's Table 1, and a confusion matrix."""
+"""Evaluates a classifier on labelled text: the measures of Swallow Corpus v2's Table 1, and a confusion matrix."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from swallow_spark.kernels.fasttext import fasttext
 from swallow_spark.kernels.fasttext.losses import ARTEFACT
 from swallow_spark.training.examples import EDU, Examples, Task, find_task, read_examples
 
-EDUCATIONAL: Final = 1.5  # Swallow's 2-class accuracy: on which side of it are the score and the expected value?
+EDUCATIONAL: Final = 1.5  # the threshold of Swallow's 2-class accuracy, for the score and the expected value
 FIRST_CHARS: Final = (100, 200)
 BATCH_ROWS: Final = 4096
 CALIBRATION_BINS: Final = 10
@@ -24,10 +24,9 @@ def evaluate(task: str, model: Path, inputs: Sequence[Path]) -> dict[str, Any]:
     """Measures of `model` on all examples of `inputs` (see `training.examples` for their columns).
 
     `documents`, `accuracy` (of the most probable class), `accuracy_first_100_chars` and `…_200_chars`, `labels`,
-    `confusion` (a row for each true class, a column for each predicted one), `calibration` (how far a prediction's
-    probability can be believed: see `calibration`); for edu also `accuracy_4` (the same as
-    `accuracy`), `rmse` and `mae` of the expected value, and `accuracy_2` (expected value against 1.5). Raises
-    InputError, ModelError.
+    `confusion` (a row per true class, a column per predicted one), `calibration` (see the function); for edu also
+    `accuracy_4` (the same as `accuracy`), `rmse` and `mae` of the expected value, and `accuracy_2` (expected value and
+    score on the same side of 1.5). Raises InputError, ModelError.
     """
     found = find_task(task)
     return measure(found, fasttext.load(model), read_examples(found, inputs))
@@ -42,10 +41,7 @@ def measure(task: Task, model: fasttext.Model, examples: Examples) -> dict[str, 
     predicted = probabilities[:, columns].argmax(axis=1)
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (examples.classes, predicted), 1)
-    result: dict[str, Any] = {
-        "documents": len(examples),
-        "accuracy": float((predicted == examples.classes).mean()),
-    }
+    result: dict[str, Any] = {"documents": len(examples), "accuracy": float((predicted == examples.classes).mean())}
     for chars in FIRST_CHARS:
         start = _probabilities(model, pc.utf8_slice_codeunits(examples.texts, 0, chars))[:, columns].argmax(axis=1)
         result[f"accuracy_first_{chars}_chars"] = float((start == examples.classes).mean())
@@ -63,10 +59,9 @@ def measure(task: Task, model: fasttext.Model, examples: Examples) -> dict[str, 
 
 
 def calibration(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> dict[str, Any]:
-    """Reliability of predictions in CALIBRATION_BINS equal ranges of their probability: for each range with documents
-    its bounds `low` and `high`, `documents`, mean `confidence`, `accuracy`; and `expected_error`, the mean distance of
-    the two over all documents (expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", section 2)."""
+    """`bins`: for each of CALIBRATION_BINS equal ranges of the predictions' probability, if it has documents, its
+    bounds `low` and `high`, `documents`, mean `confidence` and `accuracy`; `expected_error`: the expected calibration
+    error (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2)."""
     values = np.clip(confidence.astype(np.float64) - ARTEFACT, 0.0, 1.0)
     bins = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     rows, error = [], 0.0
@@ -82,21 +77,18 @@ def calibration(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> 
 def match_labels(task: Task, model: fasttext.Model) -> list[str]:
     """The model's label for each class of the task: ours, or those of released models (`__label__pos…`; ends in 0..3).
 
-    Raises ModelError where the model has other labels.
+    Raises ModelError if the model has other labels.
     """
     if set(model.labels) == set(task.labels):
         return task.labels
-    matches = [
-        [
-            label
-            for label in model.labels
-            if (label.endswith(value) if task is EDU else label.startswith(f"__label__{value[:3]}"))
-        ]
-        for value in task.values
-    ]
+
+    def matches_value(label: str, value: str) -> bool:
+        return label.endswith(value) if task is EDU else label.startswith(f"__label__{value[:3]}")
+
+    matches = [[label for label in model.labels if matches_value(label, value)] for value in task.values]
     if len(model.labels) != len(task.values) or any(len(match) != 1 for match in matches):
         raise ModelError(
-            f"{model.path} is no model for the task {task.name}: its labels are {', '.join(model.labels)}, "
+            f"{model.path}: not a model for the task {task.name}: its labels are {', '.join(model.labels)}, "
             f"not {', '.join(task.labels)}"
         )
     return [match[0] for match in matches]

@@ -1,4 +1,4 @@
-"""The two classification tasks, and reading their examples: text with a label or a score, from Parquet or JSONL."""
+"""The two classification tasks, and their examples: text with a label or a score, from Parquet or JSONL."""
 
 import re
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ TASKS: Final = {task.name: task for task in (WIKI, EDU)}
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples: `texts` (large_string), `classes` int64 (n,) as positions in `task.values`, `sources`, `licenses`,
-    and who gave the class: an LLM and its prompt, or "" where the file doesn't tell."""
+    """n examples: `texts` (large_string), `classes` int64 (n,) as positions in `task.values`, `sources`,
+    `licenses`, and `labellers`: the LLM and prompt that gave the class, or "" if unknown."""
 
     texts: pa.Array
     classes: NDArray[np.int64]
@@ -63,19 +63,18 @@ class Examples:
 
 
 def find_task(name: str) -> Task:
-    """The task of that name. Raises UsageError where there is none."""
+    """The task of that name. Raises UsageError if there is none."""
     if name not in TASKS:
-        raise UsageError(f"no task {name!r}: it is one of {', '.join(TASKS)}")
+        raise UsageError(f"unknown task {name!r}: must be one of {', '.join(TASKS)}")
     return TASKS[name]
 
 
 def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
     """All examples of the files, in their order.
 
-    Columns: `text`, the task's (`label` of positive or negative, or `score` of 0 to 3), and where present `source`,
-    `license`, and what `label` writes: rows of another `outcome` than scored are left out, `model` and `prompt` tell
-    who gave the score. Raises InputError, naming the file, where one can't be read, lacks a column or holds another
-    value.
+    Columns: `text`, the task's (`label`: positive or negative, or `score`: 0 to 3), and optionally `source`, `license`,
+    and the columns that the command `label` writes: only rows with the `outcome` scored are used; `model` and `prompt`
+    name the labeller. Raises InputError, naming the file, if one can't be read, lacks a column or has a wrong value.
     """
     if not inputs:
         raise InputError("no examples: name at least one Parquet or JSONL file")
@@ -100,14 +99,14 @@ def _read_file(task: Task, path: Path) -> pa.Table:
         elif path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
             table = _read_lines(task, path)
         else:
-            raise InputError(f"{path}: examples come as .parquet, .jsonl, .jsonl.gz or .jsonl.zst")
+            raise InputError(f"{path}: not a .parquet, .jsonl, .jsonl.gz or .jsonl.zst file")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't read these examples: {error}") from error
     if "outcome" in table.column_names:
         table = table.filter(pc.equal(table["outcome"], SCORED))
     for column in ("text", task.column):
         if column not in table.column_names:
-            raise InputError(f"{path}: no column {column!r}; there is {', '.join(table.column_names)}")
+            raise InputError(f"{path}: no column {column!r}; it has {', '.join(table.column_names)}")
         if table[column].null_count:
             raise InputError(f"{path}: column {column!r} holds nulls")
     if not (pa.types.is_string(table["text"].type) or pa.types.is_large_string(table["text"].type)):
@@ -116,7 +115,7 @@ def _read_file(task: Task, path: Path) -> pa.Table:
 
 
 def _read_lines(task: Task, path: Path) -> pa.Table:
-    """The columns that are used, where a line has them."""
+    """The needed columns that any line has."""
     with pa.OSFile(str(path)) as file:
         rows = [{name: row[name] for name in (*_COLUMNS, task.column) if name in row} for row in jsonl.objects(file)]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -124,17 +123,13 @@ def _read_lines(task: Task, path: Path) -> pa.Table:
 
 
 def _read_classes(task: Task, column: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:
-    if pa.types.is_floating(column.type):
-        values = [f"{value:g}" for value in column.to_pylist()]
-    else:
-        values = [str(value) for value in column.to_pylist()]
-    position = {value: i for i, value in enumerate(task.values)}
-    unknown = sorted(set(values) - set(position))
-    if unknown:
+    spelling = "{:g}" if pa.types.is_floating(column.type) else "{}"
+    values = [spelling.format(value) for value in column.to_pylist()]
+    if unknown := sorted(set(values) - set(task.values)):
         raise InputError(
-            f"{path}: column {task.column!r} holds {', '.join(unknown[:5])}; allowed is {', '.join(task.values)}"
+            f"{path}: column {task.column!r} holds {', '.join(unknown[:5])}; allowed: {', '.join(task.values)}"
         )
-    return np.array([position[value] for value in values], np.int64)
+    return np.array([task.values.index(value) for value in values], np.int64)
 
 
 def _read_credit(table: pa.Table, column: str) -> list[str]:
@@ -157,8 +152,8 @@ _END_TOKEN: Final = re.compile(rf"(?:^|(?<=[{_BLANKS}]))</s>(?=[{_BLANKS}]|$)")
 def prepare_text(text: str) -> str:
     """A text as one line of a fastText training file.
 
-    Newlines become blanks, and what fastText would take for a label of the example or for its end is treated as
-    prediction treats it: tokens with the prefix of labels vanish, `</s>` ends the text.
+    Newlines become spaces. Tokens that fastText would read as labels or as the end of the example are treated as in
+    prediction: those with the labels' prefix are dropped, `</s>` ends the text.
     """
     text = _END_TOKEN.split(text, maxsplit=1)[0]
     return _LABEL_TOKEN.sub("", text).replace("\n", " ")

@@ -1,11 +1,10 @@
-"""Which examples train and which only measure: by the texts alone, near-duplicates on one side.
+"""Splits examples into a training and a held-out part, by the texts alone, and keeps near-duplicates together.
 
-Near-duplicates are found as dedup finds them, by bands of MinHash signatures, with shorter bands: a pair of texts of a
-Jaccard similarity of .8 shares one of 40 bands of 10 values with a probability of .99 (of .6: .22).
+Near-duplicates are found as in dedup, by bands of MinHash signatures, but with shorter bands: two texts with a Jaccard
+similarity of 0.8 share one of 40 bands of 10 values with probability 0.99 (with 0.6: 0.22).
 """
 
 import hashlib
-from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -23,15 +22,15 @@ _TEXTS_AT_ONCE: Final = 1024
 
 
 def text_digest(text: str) -> bytes:
-    """16 bytes that depend on the text alone: they order the examples and decide which are held out."""
+    """16 bytes that order the examples and decide which are held out."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def split(examples: Examples, held_out_fraction: float) -> tuple[Examples, Examples]:
     """(training part, held-out part), each in the order of the texts' digests.
 
-    The split and the order depend on nothing but the texts: not on files, their order or a seed. Texts that are alike,
-    directly or by a chain of others, go where the one with the least digest goes.
+    Split and order depend on the texts only, not on files, their order or a seed. Near-duplicates, directly or by a
+    chain of others, go where the text with the smallest digest goes.
     """
     digests = [text_digest(text) for text in examples.texts.to_pylist()]
     order = sorted(range(len(digests)), key=lambda row: (digests[row], examples.classes[row]))
@@ -44,7 +43,7 @@ def split(examples: Examples, held_out_fraction: float) -> tuple[Examples, Examp
 
 
 def near_duplicates(texts: pa.Array) -> NDArray[np.int64]:
-    """For each text the position of the first text of its group: int64 (n,)."""
+    """For each text, the position of the first text of its group: int64 (n,)."""
     keys = np.empty((len(texts), BANDS), np.int64)
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         part = texts.slice(start, _TEXTS_AT_ONCE)
@@ -68,13 +67,7 @@ def near_duplicates(texts: pa.Array) -> NDArray[np.int64]:
 
 
 def balance(examples: Examples) -> Examples:
-    """As many examples of each class as the rarest class has: the first of each, in the order that they have."""
-    counts = Counter(examples.classes.tolist())
-    least = min(counts.values(), default=0)
-    left = dict.fromkeys(counts, least)
-    rows = []
-    for row, number in enumerate(examples.classes.tolist()):
-        if left[number]:
-            left[number] -= 1
-            rows.append(row)
-    return examples.take(rows)
+    """The first examples of each class, as many as the rarest class has, in their order."""
+    of_class = [np.flatnonzero(examples.classes == number) for number in np.unique(examples.classes)]
+    least = min(map(len, of_class), default=0)
+    return examples.take(sorted(int(row) for rows in of_class for row in rows[:least]))

@@ -1,4 +1,4 @@
-"""Trains Swallow's two classifiers: fastText on characters, the same bytes from the same examples."""
+"""Trains Swallow's two classifiers, fastText on characters, reproducibly byte for byte."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ from swallow_spark.training.evaluate import measure
 from swallow_spark.training.examples import EDU, Examples, Task, find_task, prepare_text, read_examples
 from swallow_spark.training.split import balance, split
 
-EPOCHS: Final = {"wiki": 5, "edu": 25}  # four classes of neighbouring scores need more passes than two distant ones
-# More threads would update the matrix without order. fasttext 0.9.3 also leaves part of it uninitialised with fewer
-# than 10; fasttext-community does not, and `_check_finite` looks.
+EPOCHS: Final = {"wiki": 5, "edu": 25}  # four adjacent scores need more passes than two distinct classes
+# More threads would update the matrix in random order. fasttext 0.9.3 also leaves part of it uninitialised with fewer
+# than 10; fasttext-community does not, and `_check_finite` makes sure.
 THREADS: Final = 1
-TUNING_FRACTION: Final = 0.1  # of the training part, by which autotune compares; never of what is held out
+TUNING_FRACTION: Final = 0.1  # of the training part, for autotune's validation; held-out examples are never used
 
 
 def train(
@@ -32,16 +32,16 @@ def train(
 ) -> dict[str, Any]:
     """Trains a classifier for `task` (wiki, edu) into `output` (.bin, or quantised .ftz), with a model card beside it.
 
-    Held out are examples chosen by the hash of the text, near-duplicates together. demonstration: the card says that
-    the model shows how things work and no more.
+    Hashes of the texts decide which are held out, near-duplicates together. demonstration: the card says that the model
+    is only a demonstration.
 
     Returns a summary: `task`, `model`, `bytes`, `sha256`, `parameters`, `examples` and `held_out_examples` (by class),
-    `metrics` on the held-out part (those of `evaluate`; None where nothing is held out), `cards`. Raises UsageError,
+    `metrics` on the held-out part (those of `evaluate`; None if nothing is held out), `cards`. Raises UsageError,
     InputError, ModelError (training diverged).
     """
     found, section, output = find_task(task), section or Training(), Path(output)
     if output.suffix not in (".bin", ".ftz"):
-        raise UsageError(f"{output}: a model's name ends in .bin, or in .ftz to have it quantised")
+        raise UsageError(f"{output}: a model's name must end in .bin, or in .ftz for a quantised model")
     balanced = found is not EDU if section.balanced is None else section.balanced
     parameters: dict[str, Any] = section.model_dump() | {
         "epochs": section.epochs or EPOCHS[found.name],
@@ -92,14 +92,14 @@ def _write_lines(task: Task, examples: Examples, path: Path) -> None:
 
 
 def _fit(task: Task, examples: Examples, output: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Trains and saves a model; the parameters that were found, where fastText looked for them."""
+    """Trains and saves a model; returns the parameters that autotune found, if it was used."""
     lines = output.with_name("examples.txt")
     _write_lines(task, examples, lines)
     tuned = {"epochs": "epoch", "learning_rate": "lr"}
     given: dict[str, Any] = {name: parameters[key] for key, name in tuned.items()}
     sample = lines
     if parameters["autotune_seconds"]:
-        # What is passed by name stays as it is; the rest is looked for.
+        # autotune keeps parameters that are passed by name, and searches the others.
         rest, tuning = split(examples, TUNING_FRACTION)
         sample, validation = output.with_name("sample.txt"), output.with_name("tuning.txt")
         _write_lines(task, rest, sample)
@@ -127,11 +127,12 @@ def _fit(task: Task, examples: Examples, output: Path, parameters: dict[str, Any
         model.save_model(os.fspath(output))
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"training failed: {error} (a lower learning rate may help)") from error
-    tuning_found = parameters["autotune_seconds"] > 0
-    return {key: getattr(model.f.getArgs(), name) for key, name in tuned.items()} if tuning_found else {}
+    if not parameters["autotune_seconds"]:
+        return {}
+    return {key: getattr(model.f.getArgs(), name) for key, name in tuned.items()}
 
 
 def _check_finite(model: Any) -> None:
     for matrix in (model.get_input_matrix(), model.get_output_matrix()):
         if not np.isfinite(matrix).all():
-            raise ModelError("training gave numbers that are not finite; a lower learning rate may help")
+            raise ModelError("training gave infinite or undefined weights; a lower learning rate may help")

@@ -76,7 +76,7 @@ def test_a_listing_of_files_that_are_not_there(place: Path, tmp_path: Path) -> N
     listing.write_text("a.warc.gz\n")
     assert f"{tmp_path}/a.warc.gz: no such file" in build(place / "corpus", listing)
     listing.write_text("\n# only a remark\n")
-    assert "a listing without a line" in build(place / "corpus", listing)
+    assert "the listing is empty" in build(place / "corpus", listing)
 
 
 def test_import_refuses_warcs(place: Path) -> None:
@@ -155,7 +155,7 @@ def test_the_default_configuration_is_checked_before_anything_is_written(place: 
 def test_names_that_no_crawl_can_have(place: Path, command: str, name: str) -> None:
     ran = call(command, "--corpus", place / "corpus", "--config", "demo", f"--crawl={name}", WARC)
     assert "--crawl" in ran.complaint
-    assert "a name is made of letters, digits" in ran.complaint
+    assert "a name has 1 to 100 letters, digits" in ran.complaint
     assert not any(place.iterdir())
 
 

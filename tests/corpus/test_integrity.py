@@ -109,7 +109,7 @@ def test_a_file_that_is_damaged_inside_is_done_again_once_it_is_deleted(corpus: 
     file.write_bytes(content[:-1] + b"2")
     (damage,) = found_in(corpus, content=True)
     assert damage.unit == UNITS[0]
-    assert damage.problem.endswith("; to have it done again delete it first, for `build` looks at sizes alone")
+    assert damage.problem.endswith("; delete it, and `build` computes it again (`build` itself checks sizes only)")
     repaired(corpus, None, told := [])
     assert told == []
     file.unlink()
@@ -184,7 +184,7 @@ def test_repair_takes_back_just_what_is_damaged(corpus: Corpus) -> None:
     assert [corpus.manifest(unit) for unit in UNITS[:2]] == [None, None]
     assert corpus.manifest(UNITS[2])
     assert len(told) == 2
-    assert all("is taken back, and `swallow-spark sketch` (or `build`) does it again" in line for line in told)
+    assert all("is taken back, and `swallow-spark sketch` (or `build`) redoes it" in line for line in told)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,7 @@ def test_which_command_does_it_again_is_told(tmp_path: Path, unit: Unit, command
     corpus.root.write_atomically(unit.manifest, b"{")
     told: list[str] = []
     repaired(corpus, None, told)
-    assert told == [
-        f"{unit.manifest}: can't be read; {unit.stage} {unit.name} is taken back, and {command} does it again"
-    ]
+    assert told == [f"{unit.manifest}: can't be read; {unit.stage} {unit.name} is taken back, and {command} redoes it"]
     assert corpus.units(unit.stage) == []
 
 

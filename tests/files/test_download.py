@@ -115,13 +115,13 @@ def test_a_long_file_may_break_often_as_long_as_it_comes_forward(web: Web, pause
     web.orders["/f"] = [good(cut=1_100_000) for _ in range(10)]
     assert read(web) == FILE * 4
     web.orders["/f"] = [good(cut=100_000) for _ in range(6)]
-    with pytest.raises(InputError, match=r"can't be read, 6 times in a row: .*IncompleteRead"):
+    with pytest.raises(InputError, match=r"can't be read after 6 attempts: .*IncompleteRead"):
         read(web)
 
 
 def test_a_server_without_ranges_that_cuts_each_body_is_given_up(web: Web, pauses: list[float]) -> None:
     web.orders["/f"] = [good(cut=2_000_000, ranges=False) for _ in range(50)]
-    with pytest.raises(InputError, match="times in a row"):
+    with pytest.raises(InputError, match=r"after \d+ attempts"):
         read(web)
     assert len(web.requests) <= 8
 
@@ -153,7 +153,7 @@ def test_waits_as_long_as_it_is_told(web: Web, clock: Clock) -> None:
     assert 2 <= grown <= 4
     assert 4 <= more <= 8
     web.orders["/f"] = [refusing(503, Retry_After=3600)]
-    with pytest.raises(InputError, match="status 503; the server wants 3600 seconds of rest"):
+    with pytest.raises(InputError, match="status 503; the server asks to wait 3600 seconds"):
         read(web)
 
 
@@ -197,9 +197,9 @@ def test_no_server(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None
         return resolve(host, *arguments, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", knows_no_such_host)
-    with pytest.raises(InputError, match="can't be read, 3 times in a row: NewConnectionError"):
+    with pytest.raises(InputError, match="can't be read after 3 attempts: NewConnectionError"):
         HttpClient().open("http://127.0.0.1:1/x")
-    with pytest.raises(InputError, match="can't be read, 3 times in a row: NameResolutionError"):
+    with pytest.raises(InputError, match="can't be read after 3 attempts: NameResolutionError"):
         HttpClient().open("http://no-such-host.invalid/x")
     assert len(pauses) == 4
 
@@ -251,10 +251,10 @@ def test_ranges(web: Web, pauses: list[float]) -> None:
     assert read(web, start=10, end=2_000_000) == FILE[10:2_000_000]
     assert web.ranges("/f")[-1] == "bytes=1000010-1999999"
     web.orders["/f"] = [good(ranges=False)]
-    with pytest.raises(InputError, match="sends whole files only"):
+    with pytest.raises(InputError, match="support range requests"):
         read(web, start=10, end=20)
     web.orders["/f"] = [good(Content_Range="bytes 0-9/3000000")] * 6
-    with pytest.raises(InputError, match="another range than was asked for"):
+    with pytest.raises(InputError, match="another range than requested"):
         read(web, start=10, end=20)
 
 
@@ -298,7 +298,7 @@ def test_redirects_on_the_same_server_are_followed(web: Web) -> None:
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x", "", "data:,x"])
 def test_redirects_lead_to_the_web_only(web: Web, target: str) -> None:
     web.orders["/a"] = [redirecting(target)]
-    with pytest.raises(InputError, match=r"no address of the web|redirects"):
+    with pytest.raises(InputError, match=r"not an HTTP address|redirects"):
         read(web, "/a")
 
 
@@ -308,7 +308,7 @@ def test_redirects_lead_to_public_addresses_only_unless_allowed(web: Web) -> Non
         hosts = ("127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]")
         for host in hosts:
             web.orders["/a"] = [redirecting(f"http://{host}:{port}/f")]
-            with pytest.raises(InputError, match="no public address"):
+            with pytest.raises(InputError, match="not a public address"):
                 read(web, "/a")
         assert other.requests == []
         web.orders["/a"] = [redirecting(f"{other.url}/f")]

@@ -107,11 +107,11 @@ def test_kinds(directory: Path, text: bool) -> None:
         ("gopher://host/x.warc", "gopher"),
         ("cc:CC-MAIN-2025", "write cc:CC-MAIN-YYYY-WW"),
         ("none.paths", "can't be read"),
-        ("empty.paths", "a listing without a line"),
+        ("empty.paths", "the listing is empty"),
         ("names-none.paths", "none.warc"),
-        ("cut.paths.gz", "no listing"),
-        ("damaged.paths.gz", "no listing"),
-        ("latin.txt", "no listing"),
+        ("cut.paths.gz", "not a readable listing"),
+        ("damaged.paths.gz", "not a readable listing"),
+        ("latin.txt", "not a readable listing"),
         ("http://127.0.0.1:1/x.paths", "127.0.0.1"),
     ],
 )
@@ -204,7 +204,7 @@ def test_redirects_to_this_machine_where_they_are_allowed() -> None:
         here.orders["/x.warc.gz"] = [
             lambda request: request.head(302, Location=f"{there.url}/x.warc.gz", Content_Length=0) for _ in range(2)
         ]
-        with pytest.raises(InputError, match="no public address"):
+        with pytest.raises(InputError, match="not a public address"):
             expand([f"{here.url}/x.warc.gz"])
         (found,) = expand([f"{here.url}/x.warc.gz"], Places(access=Access(to_private_addresses=True)))
         assert (found.bytes, found.path) == (5, f"{here.url}/x.warc.gz")

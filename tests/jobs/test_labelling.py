@@ -56,11 +56,11 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
         (["--sample", "3"], "--sample needs --corpus"),
         ([], "either --sample N or --from FILE"),
         (["--from", "absent.jsonl"], "absent.jsonl"),
-        (["--from", "texts.csv"], "texts come as"),
+        (["--from", "texts.csv"], "not a .parquet, .jsonl"),
         (["--from", "ids.jsonl"], "give --corpus DIR as well"),
         (["--from", "mixed.jsonl"], "some of its rows"),
-        (["--from", "texts.jsonl", "--output", "labels.csv"], "labels are written as"),
-        (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must be there"),
+        (["--from", "texts.jsonl", "--output", "labels.csv"], "must end in .parquet or .jsonl"),
+        (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must exist"),
         (["--from", "texts.jsonl", "--set", "label.constraint=magic"], "label.constraint"),
         (["--from", "texts.jsonl", "--endpoint", "http://127.0.0.1:9/v1"], "--endpoint http://127.0.0.1:9/v1"),
     ],
@@ -95,5 +95,5 @@ def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
         arguments = ["--from", tmp_path / "texts.jsonl", "--output", tmp_path / "labels.jsonl"]
         ended = call("label", "--endpoint", server.url, *arguments, "--set", "label.attempts=1")
     assert ended.status == 1
-    assert "no text was answered" in ended.err
+    assert "no answer to any text" in ended.err
     assert "No text was answered yet." in (tmp_path / "labels.jsonl.html").read_text()

@@ -62,7 +62,7 @@ def test_damaged_pages_are_read_again_and_nothing_of_the_old_ones_stays(
     assert Backwards.looks > len(lines)
     assert told["resources"]["deduplicate"]["shuffle_write_bytes"] > 0
     assert told["python_cpu_seconds"]["ingest"] > 0
-    assert "is taken back, and `swallow-spark ingest` (or `build`) does it again" in ran.err
+    assert "is taken back, and `swallow-spark ingest` (or `build`) redoes it" in ran.err
     same_tables(corpus, built)
     assert call("check", "--corpus", corpus, "--content").status == 0
 

@@ -74,5 +74,5 @@ def test_a_prompt_is_named_by_its_content(tmp_path: Path) -> None:
     assert first.version != read_prompt(own).version
     assert first.about("a{text}b") == "採点: a{text}b"
     own.write_text("採点して")
-    with pytest.raises(ConfigError, match=r"\{text\} must stand in it once"):
+    with pytest.raises(ConfigError, match=r"must contain \{text\} once"):
         read_prompt(own)

@@ -109,8 +109,8 @@ def test_made_and_tried_beside_the_old_one(
     [
         ((1, "unable\nno room\n"), False, (0, ""), "no archive was made: no room"),
         ((0, "[warning] Skipping\n[error] Unable to write\ndone"), False, (0, ""), r"made: \[error\] Unable to write$"),
-        ((0, "all is well"), False, (0, ""), "Java didn't say why"),
-        ((0, ""), True, (1, "The jars are others\nUnable to use it\n"), "doesn't use .*: The jars are others; Unable"),
+        ((0, "all is well"), False, (0, ""), "Java gave no reason"),
+        ((0, ""), True, (1, "The jars are others\nUnable to use it\n"), "can't use .*: The jars are others; Unable"),
     ],
 )
 def test_a_run_or_a_java_that_fails_is_told(

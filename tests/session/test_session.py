@@ -295,7 +295,7 @@ def test_a_directory_that_executors_do_not_see_is_found(
     session._check_shared(spark, tmp_path)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(Path, "write_text", lambda path, text: 0)  # as where each machine has a directory of its own
-    with pytest.raises(UsageError, match="one place that all machines see"):
+    with pytest.raises(UsageError, match="where all machines see it"):
         session._check_shared(spark, tmp_path)
 
 

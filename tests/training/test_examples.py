@@ -35,9 +35,9 @@ def test_parquet_and_jsonl_give_the_same_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"text": ["a"], "score": [1]}, "no column 'label'; there is text, score"),
+        ({"text": ["a"], "score": [1]}, "no column 'label'; it has text, score"),
         ({"body": ["a"], "label": ["positive"]}, "no column 'text'"),
-        ({"text": ["a"], "label": ["good"]}, "holds good; allowed is negative, positive"),
+        ({"text": ["a"], "label": ["good"]}, "holds good; allowed: negative, positive"),
         ({"text": ["a", None], "label": ["positive", "negative"]}, "column 'text' holds nulls"),
         ({"text": [1], "label": ["positive"]}, "'text' is int64"),
         ({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}, "no examples"),

@@ -123,9 +123,9 @@ def test_released_label_names_are_understood_and_others_refused(edu: Path, tmp_p
     )
     assert evaluate("wiki", tmp_path / "released.bin", [tmp_path / "wiki.parquet"])["accuracy"] == 1.0
     assert evaluate("wiki", tmp_path / "reversed.bin", [tmp_path / "wiki.parquet"])["accuracy"] == 0.0
-    with pytest.raises(ModelError, match=r"no model for the task wiki: its labels are .*__label__en"):
+    with pytest.raises(ModelError, match=r"not a model for the task wiki: its labels are .*__label__en"):
         evaluate("wiki", tmp_path / "other.bin", [tmp_path / "wiki.parquet"])
-    with pytest.raises(ModelError, match="no model for the task edu"):
+    with pytest.raises(ModelError, match="not a model for the task edu"):
         evaluate("edu", tmp_path / "released.bin", [edu])
 
 

@@ -1,7 +1,7 @@
-"""Articles and categories out of a Wikipedia dump: pages-articles (XML), categorylinks and linktarget (SQL).
+"""Parses a Wikipedia dump: pages-articles (XML), categorylinks and linktarget (SQL).
 
 The formats: https://www.mediawiki.org/wiki/Help:Export and https://www.mediawiki.org/wiki/Manual:Categorylinks_table,
-which told category titles (`cl_to`) until 2025 and since then numbers of `linktarget` (`cl_target_id`).
+which had category titles (`cl_to`) until 2025, and since then ids of `linktarget` (`cl_target_id`).
 """
 
 import re
@@ -18,7 +18,7 @@ _INSERT: Final = re.compile(rb"INSERT INTO `\w+` VALUES ")
 _VALUE: Final = re.compile(rb"'((?:[^'\\]|\\.|'')*)'|([^,()']+)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPED: Final = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}
-# Sections that tell sources and where to read on, not the subject.
+# Sections of references and further reading.
 _APPENDIX: Final = re.compile(
     r"^==\s*(?:脚注|出典|注釈|参考文献|関連文献|関連項目|外部リンク|注|註|参照)[^=]*==\s*$", re.MULTILINE
 )
@@ -28,12 +28,12 @@ _NAMESPACE: Final = re.compile(
 _NOWIKI: Final = r"(<nowiki\b[^<>]*>.*?</nowiki>)"  # there, braces and comments are text
 _COMMENT: Final = re.compile(rf"{_NOWIKI}|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _TEMPLATE: Final = re.compile(rf"{_NOWIKI}|(?<!\{{)\{{\{{[^{{}}]*\}}\}}(?!\}})", re.DOTALL | re.IGNORECASE)
-_NESTED: Final = 20  # templates in templates
+_NESTED: Final = 20  # levels of templates in templates
 _UNREAD: Final = frozenset(("table", "gallery", "ref", "timeline", "math", "score"))
 
 
 class Page(NamedTuple):
-    """A page of a dump: `title` without the namespace's prefix, with underscores for blanks, as links name it."""
+    """A page of a dump: `title` without the namespace's prefix, with underscores for spaces, as in links."""
 
     page_id: int
     namespace: int
@@ -43,10 +43,8 @@ class Page(NamedTuple):
 
 
 def parse_page(element: str) -> Page | None:
-    """The page in a piece of XML that ends with (or without) `</page>`; None where none begins in it.
-
-    Raises ValueError for XML that is broken.
-    """
+    """The page in a piece of XML, with or without the final `</page>`; None if no page starts in it. Raises ValueError
+    for invalid XML."""
     start = _ELEMENT.search(element)
     if not start:
         return None
@@ -56,7 +54,7 @@ def parse_page(element: str) -> Page | None:
         title, namespace = page.findtext("title", ""), int(page.findtext("ns", "0"))
         page_id = int(page.findtext("id", ""))
     except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"a page that can't be read: {error}") from None
+        raise ValueError(f"a page can't be parsed: {error}") from None
     if namespace:
         title = title.partition(":")[2]
     text = page.findtext("revision/text") or ""
@@ -64,19 +62,19 @@ def parse_page(element: str) -> Page | None:
 
 
 def as_link(title: str) -> str:
-    """A title as links name it."""
+    """A title in the form of links."""
     return title.strip().replace(" ", "_")
 
 
 def columns(create_table: bytes) -> list[str]:
-    """The columns of a table, by the beginning of its dump."""
+    """The columns of a table, from the beginning of its dump."""
     start = create_table.find(b"CREATE TABLE")
     end = create_table.find(b"\n)", start)
     return [name.decode() for name in _COLUMN.findall(create_table[create_table.find(b"(", start) : end])]
 
 
 def rows(line: bytes) -> Iterator[list[bytes]]:
-    """The rows of one line of a dump; none where it inserts none. Strings come without quotes and escapes."""
+    """The rows that one line of a dump inserts, if any. Strings are unquoted and unescaped."""
     found = _INSERT.match(line)
     if not found:
         return
@@ -93,7 +91,7 @@ def rows(line: bytes) -> Iterator[list[bytes]]:
         else:
             value = _VALUE.match(line, at)
             if not value:
-                raise ValueError(f"a line that can't be read at byte {at}")
+                raise ValueError(f"a line can't be parsed at byte {at}")
             text, number = value.groups()
             row.append(number if text is None else _unescape(text))
             at = value.end()
@@ -105,12 +103,12 @@ def _unescape(text: bytes) -> bytes:
 
 
 def plain_text(title: str, wikitext: str) -> str:
-    """An article as readable text, its title first: without templates, tables, notes, files and appendices."""
-    import mwparserfromhell  # here: only this function needs it
+    """An article as readable text, its title first, without templates, tables, notes, files and appendices."""
+    import mwparserfromhell  # slow to import
 
     appendix = _APPENDIX.search(wikitext)
     body = wikitext[: appendix.start()] if appendix else wikitext
-    # Most markup is in templates, and parsing it would take most of the time; what braces stand inside of is left.
+    # Most markup is in templates, and parsing them would take most of the time. Those with other braces inside stay.
     body = _COMMENT.sub(_left, body)
     for _ in range(_NESTED):
         before, body = body, _TEMPLATE.sub(_left, body)
@@ -127,8 +125,8 @@ def _left(match: re.Match[str]) -> str:
 
 
 def _readable(code: Any) -> str:
-    """What a reader sees of parsed wikitext. Its own `strip_code`, after what is unread was taken out, gives the same:
-    each node that is taken out is looked for in the whole tree."""
+    """The text that a reader sees. Removing the other nodes and calling `strip_code` gives the same, but is slow: each
+    removal searches the whole tree."""
     from mwparserfromhell.definitions import is_visible
     from mwparserfromhell.nodes import ExternalLink, Heading, Tag, Wikilink
 

@@ -1,7 +1,5 @@
 """Positives of the Wiki task: the articles of some categories of a Wikipedia dump, as training text."""
 
-import bz2
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,14 @@ from swallow_spark.files.storage import Root
 from swallow_spark.training.wikipedia import dump as wikipedia
 from swallow_spark.training.wikipedia import tasks as stage
 
-_HEAD_BYTES = 1 << 16  # of an SQL dump, where the table's columns stand
+_HEAD_BYTES = 1 << 16  # of an SQL dump: they hold the table's columns
 _UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
 class Dump:
-    """Where articles and categories come from: pages-articles and categorylinks (and linktarget, where categorylinks
-    tells categories by number), or one Parquet file of articles (text, title, categories)."""
+    """The files with articles and categories: pages-articles and categorylinks (and linktarget, if categorylinks has
+    ids instead of titles), or one Parquet file of articles (text, title, categories)."""
 
     pages: Path
     categorylinks: Path | None
@@ -33,7 +31,7 @@ class Dump:
 
 
 def read_categories(path: Path) -> list[str]:
-    """The titles in a list, one a line, with or without the namespace's prefix. Raises InputError."""
+    """The titles in a list, one per line, with or without the namespace's prefix. Raises InputError."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -42,28 +40,29 @@ def read_categories(path: Path) -> list[str]:
     for prefix in ("Category:", "カテゴリ:"):
         titles = [title.removeprefix(prefix) for title in titles]
     if not titles:
-        raise InputError(f"{path}: no category in it")
+        raise InputError(f"{path}: the list has no category")
     return [wikipedia.as_link(title) for title in titles]
 
 
 def check(dump: Dump) -> None:
-    """Raises InputError or UsageError for files that are missing or don't go together."""
+    """Raises InputError for missing files, UsageError for files that don't belong together."""
     for path in (dump.pages, dump.categorylinks, dump.linktarget):
         if path and not path.is_file():
             raise InputError(f"{path}: no such file")
     if dump.pages.suffix == ".parquet":
         if dump.categorylinks or dump.linktarget:
-            raise UsageError("--pages FILE.parquet brings its categories along: no --categorylinks, no --linktarget")
+            raise UsageError("--pages FILE.parquet has its own categories: leave out --categorylinks and --linktarget")
     elif not dump.categorylinks:
         raise UsageError("--categorylinks FILE is needed with an XML dump")
     elif "cl_to" not in _columns(dump.categorylinks) and not dump.linktarget:
-        raise UsageError(f"--linktarget FILE is needed: {dump.categorylinks} tells categories by number")
+        raise UsageError(f"--linktarget FILE is needed: {dump.categorylinks} has ids of categories, no titles")
 
 
 def write_positives(
     spark: SparkSession, dump: Dump, categories: Sequence[str], depth: int, min_chars: int, root: Root
 ) -> dict[str, int]:
-    """Writes the articles as Parquet files into `root`, which is empty; the number of `categories` and `articles`."""
+    """Writes the articles as Parquet files into `root`, which must be empty; returns the numbers of `categories` and
+    `articles`."""
     roots = spark.createDataFrame([(title,) for title in categories], "title string")
     if dump.pages.suffix == ".parquet":
         found, number = _from_parquet(spark, dump.pages, roots), len(set(categories))
@@ -74,7 +73,7 @@ def write_positives(
     root.delete(_UNFINISHED)
     listed = {row["path"].removeprefix("./") for row in written}
     for path in root.files(""):
-        if path.removeprefix("./") not in listed:  # of an attempt that failed
+        if path.removeprefix("./") not in listed:  # written by a failed attempt
             root.delete(path)
     return {"categories": number, "articles": sum(row["rows"] for row in written)}
 
@@ -91,7 +90,8 @@ def _from_parquet(spark: SparkSession, path: Path, roots: DataFrame) -> DataFram
 
 
 def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, root: Root) -> tuple[DataFrame, int]:
-    """The articles, and the number of their categories. What is used more than once is written below `root`."""
+    """The articles, and the number of their categories. Frames that are used more than once are written below
+    `root`."""
     assert dump.categorylinks
 
     def keep(found: DataFrame, schema: pa.Schema) -> DataFrame:
@@ -124,20 +124,10 @@ def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, ro
 
 def _columns(path: Path) -> list[str]:
     try:
-        found = wikipedia.columns(_head(path))
-    except (OSError, EOFError) as error:
+        with pa.input_stream(str(path)) as stream:  # .gz and .bz2 are decompressed
+            found = wikipedia.columns(stream.read(_HEAD_BYTES))
+    except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't be read: {error}") from None
     if not found:
-        raise InputError(f"{path}: no SQL dump of a table")
+        raise InputError(f"{path}: not an SQL dump of a table")
     return found
-
-
-def _head(path: Path) -> bytes:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as zipped:
-            return zipped.read(_HEAD_BYTES)
-    if path.suffix == ".bz2":
-        with bz2.open(path, "rb") as packed:
-            return packed.read(_HEAD_BYTES)
-    with path.open("rb") as plain:
-        return plain.read(_HEAD_BYTES)

@@ -19,14 +19,15 @@ SUBCATEGORIES = pa.schema([("category", pa.string()), ("title", pa.string())])
 
 
 def in_namespace(elements: DataFrame, namespace: int) -> DataFrame:
-    """The pieces (value) of a dump that are pages of a namespace, with their page_id: found in the XML without parsing
-    it, since most pages are not wanted. Markup in texts is escaped, so it can't be taken for such an element."""
+    """The pieces (value) of a dump that are pages of a namespace, with their page_id: by a search in the XML without
+    parsing, since most pages are not wanted. Markup in texts is escaped, so it can't match."""
     there = elements.where(F.col("value").contains(f"<ns>{namespace}</ns>"))
     return there.select("value", F.regexp_extract("value", r"<id>(\d+)</id>", 1).cast("long").alias("page_id"))
 
 
 def pages(elements: DataFrame, with_text: bool) -> DataFrame:
-    """Pages of a dump (page_id, namespace, title, redirect, and wikitext if asked for) from its pieces (value)."""
+    """Pages of a dump (page_id, namespace, title, redirect; wikitext is empty unless `with_text`) from its pieces
+    (value)."""
     schema = "page_id long, namespace int, title string, redirect boolean, wikitext string"
     return elements.select("value").mapInArrow(partial(_parse_pages, with_text=with_text), schema)
 
@@ -43,7 +44,7 @@ def _parse_pages(batches: Iterator[pa.RecordBatch], with_text: bool) -> Iterator
 
 
 def links(lines: DataFrame, columns: Sequence[str], wanted: Sequence[str]) -> DataFrame:
-    """Some columns, as strings, of a table's rows from the lines (value) of its SQL dump."""
+    """The `wanted` columns, as strings, of a table from the lines (value) of its SQL dump."""
     places = [columns.index(name) for name in wanted]
     schema = ", ".join(f"{name} string" for name in wanted)
     work = partial(_parse_rows, names=tuple(wanted), places=places, width=len(columns))
@@ -58,25 +59,23 @@ def _parse_rows(
             found: list[list[str]] = [[] for _ in names]
             for row in wikipedia.rows(line):
                 if len(row) != width:
-                    raise ValueError(f"a row of {len(row)} columns, not {width}")
+                    raise ValueError(f"a row has {len(row)} columns, not {width}")
                 for values, place in zip(found, places, strict=True):
                     values.append(row[place].decode("utf-8", "replace"))
             yield pa.RecordBatch.from_arrays([pa.array(values, pa.string()) for values in found], names)
 
 
 def subcategories(links: DataFrame, categories: DataFrame) -> DataFrame:
-    """(category, title): what lies directly below each category.
-
-    links: page_id, category, type; categories: page_id, title of the pages that describe categories.
-    """
+    """(category, title) for each direct subcategory, from links (page_id, category, type) and the pages that describe
+    categories (page_id, title)."""
     return links.where(F.col("type") == "subcat").join(categories, "page_id").select(*SUBCATEGORIES.names)
 
 
 def below(
     roots: DataFrame, subcategories: DataFrame, depth: int, keep: Callable[[DataFrame, pa.Schema], DataFrame]
 ) -> DataFrame:
-    """The titles (title) of the root categories and of those below them, down to a depth. `keep` writes a level down:
-    each follows from the one before."""
+    """The titles (title) of the root categories and of those below them, down to a depth. `keep` stores each level,
+    since the next is computed from it."""
     found = level = roots.select("title").distinct()
     for _ in range(depth):
         above = level.select(F.col("title").alias("category"))
@@ -94,8 +93,8 @@ def members(links: DataFrame, categories: DataFrame) -> DataFrame:
 
 
 def write_articles(found: DataFrame, min_chars: int, outputs: Outputs) -> DataFrame:
-    """Writes articles (page_id, title, and wikitext or text) as POSITIVES, where doc_id is the page_id; a frame of what
-    was written."""
+    """Writes articles (page_id, title, and wikitext or text) as POSITIVES with the page_id as doc_id. Gives a frame
+    with the schema write.WRITTEN."""
     work = partial(_articles, min_chars=min_chars)
     return write_tables(found, ("page_id", "title", "wikitext", "text"), work, outputs)
 

@@ -66,10 +66,10 @@ def to_a_private_address(request: Request) -> None:
     ("orders", "message"),
     [
         ([refusing(404)], "HTTP status 404"),
-        ([refusing(200, b"<!DOCTYPE html><p>Log in", Content_Type="text/html")], "a page of HTML"),
+        ([refusing(200, b"<!DOCTYPE html><p>Log in", Content_Type="text/html")], "an HTML or XML page"),
         ([good(cut=1000)], r"1000 bytes read, \d+ more expected"),
         ([breaking], "can't be read"),
-        ([to_a_private_address], "redirected to http://localhost.* no public address"),
+        ([to_a_private_address], "redirected to http://localhost.* not a public address"),
         ([refusing(200, CONTENT[:-7])], f"{len(CONTENT) - 7} bytes of sha256 .*, not {SUM}"),
     ],
 )

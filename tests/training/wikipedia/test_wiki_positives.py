@@ -139,7 +139,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         check(Dump(dump.pages, dump.categorylinks, None))
     with pytest.raises(UsageError, match="--categorylinks FILE is needed"):
         check(Dump(dump.pages, None, None))
-    with pytest.raises(InputError, match="no SQL dump"):
+    with pytest.raises(InputError, match="not an SQL dump"):
         check(Dump(dump.pages, dump.pages, None))
     with pytest.raises(InputError, match="no such file"):
         check(Dump(tmp_path / "none.xml.bz2", dump.categorylinks, None))
