@@ -21,6 +21,7 @@ from swallow_spark.corpus import lookups
 from swallow_spark.errors import root_cause
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.minhash import buckets
+from swallow_spark.stages.deduplicate.spill import DiskSpill
 
 
 def mount(place: Path, options: str) -> None:
@@ -45,7 +46,7 @@ def copy_decisions(root: Root) -> None:
 
 
 def spill_keys(_root: Root) -> None:
-    with buckets._Spill() as spill:
+    with DiskSpill() as spill:
         spill.add([np.zeros(1 << 14, buckets.ROW)])
 
 

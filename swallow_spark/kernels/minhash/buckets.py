@@ -4,18 +4,15 @@
 formed. From a hot bucket only the first page of each chunk is exchanged by key.
 """
 
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
-from swallow_spark.errors import filling
 from swallow_spark.kernels.minhash import exchange
 
 # A key with at least this many rows in a chunk is thinned to its first page there. For rarer keys the join that
@@ -54,6 +51,19 @@ def members(keys: NDArray[np.int64], doc_ids: NDArray[np.int64], bands: NDArray[
     return rows.ravel()
 
 
+PART_BITS: Final = 5  # of keys, that name the part of a spill
+
+
+class Spill(Protocol):
+    """Rows that do not fit in memory, in parts by the low bits of their keys: no bucket is in two parts."""
+
+    used: bool
+
+    def add(self, held: list[Rows]) -> None: ...
+
+    def parts(self) -> Iterator[Rows]: ...
+
+
 def explode(doc_ids: NDArray[np.int64], bands: pa.Array, start: int, stop: int) -> Rows:
     """The rows of pages for the bands `start` to `stop`, from their lists of band keys (all of one length)."""
     keys = bands.flatten().to_numpy().reshape(len(bands), -1)[:, start:stop]
@@ -73,11 +83,15 @@ def thin(parts: Iterable[Rows], partitions: int) -> Iterator[pa.RecordBatch]:
         yield from exchange.pack(late, exchange.partition_of(late["doc_id"].copy(), partitions))
 
 
-def reduce(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges (EDGES) of complete buckets (exchange.PACKED), for all pages but the first of each, and thinned rows."""
+def reduce(
+    batches: Iterable[pa.RecordBatch], spilling: Callable[[], AbstractContextManager["Spill"]]
+) -> Iterator[pa.RecordBatch]:
+    """Edges (EDGES) of complete buckets (exchange.PACKED), for all pages but the first of each, and thinned rows.
+
+    spilling: where rows wait that are more than REDUCE_ROWS."""
     held: list[Rows] = []
     count = 0
-    with _Spill() as spill:
+    with spilling() as spill:
         for rows in exchange.unpack(batches, ROW):
             thinned = _thinned(rows)
             if thinned.any():
@@ -111,7 +125,7 @@ def _passed(rows: Rows) -> pa.RecordBatch:
 
 def _firsts(rows: Rows) -> Iterator[pa.RecordBatch]:
     # By bits not used otherwise: the highest choose the partition, the lowest the spill's part.
-    order = _order(rows, _Spill.BITS)
+    order = _order(rows, PART_BITS)
     later, firsts = _later(rows, order)
     rows = exchange.take(rows, later)
     columns = [rows["doc_id"].copy(), firsts, rows["band"].copy(), rows["key"].copy()]
@@ -200,41 +214,3 @@ def _later(rows: Rows, order: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDA
         else:
             start = i
     return places[:found], firsts[:found]
-
-
-class _Spill:
-    """Rows on local disk, partitioned by key: all rows of a bucket are in one part."""
-
-    BITS: Final = 5
-
-    def __enter__(self) -> Self:
-        self._closing = ExitStack()
-        self._directory = ""
-        self._files: list[BinaryIO] = []
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        with filling(self._directory):  # closing a file writes what it has buffered
-            self._closing.__exit__(*error)
-
-    @property
-    def used(self) -> bool:
-        return bool(self._files)
-
-    def add(self, held: list[Rows]) -> None:
-        if not self._files:
-            self._directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="swallow-spark-"))
-            paths = (Path(self._directory, str(part)) for part in range(1 << self.BITS))
-            self._files = [self._closing.enter_context(path.open("w+b")) for path in paths]
-        for rows in held:
-            # Keys are hashes, and partitions use their high bits, so low bits will do.
-            part_of = rows["key"] & ((1 << self.BITS) - 1)
-            with filling(self._directory):
-                for part in np.unique(part_of):
-                    self._files[part].write(rows[part_of == part].tobytes())
-
-    def parts(self) -> Iterator[Rows]:
-        for file in self._files:
-            with filling(self._directory):
-                file.seek(0)
-            yield np.frombuffer(file.read(), ROW)

@@ -22,13 +22,14 @@ from swallow_spark.kernels.lsh import sketch_bytes
 from swallow_spark.kernels.minhash import buckets, exchange, nearest
 from swallow_spark.kernels.minhash.minhash import estimated_jaccard
 from swallow_spark.stages.deduplicate.order import Boundary, Order
+from swallow_spark.stages.deduplicate.spill import DiskSpill
 
 Columns = Callable[..., DataFrame]
 """Reads a table's columns of the given names; no others are fetched."""
 Rows = Callable[..., DataFrame | Scan]
 """The same, to map batches of them."""
 
-_REDUCE: Final = Kernel(buckets.reduce, buckets.EDGES)
+_REDUCE: Final = Kernel(partial(buckets.reduce, spilling=DiskSpill), buckets.EDGES)
 
 
 @dataclass(frozen=True)

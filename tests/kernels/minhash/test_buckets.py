@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from swallow_spark.kernels.minhash import buckets as kernel
 from swallow_spark.kernels.minhash import exchange
 from swallow_spark.kernels.minhash.xxhash import xxh64
+from swallow_spark.stages.deduplicate.spill import DiskSpill
 
 Case = list[tuple[int, ...]]  # the pages' buckets, band by band, in the order of doc_ids
 
@@ -65,7 +66,7 @@ def edges_in_process(case: Case, map_tasks: int, partitions: int, batch_rows: in
             pa.RecordBatch.from_pylist(part[at : at + batch_rows], exchange.PACKED).select(["rows"])
             for at in range(0, len(part), batch_rows)
         ]
-        for batch in kernel.reduce(packed):
+        for batch in kernel.reduce(packed, DiskSpill):
             assert batch.schema.equals(kernel.EDGES)
             found.extend(batch.to_pylist())
     return found
@@ -103,8 +104,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_edges_with_hot_buckets_in_chunks_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    parts = kernel._Spill.parts
-    monkeypatch.setattr(kernel._Spill, "parts", lambda spill: used.append(spill.used) or parts(spill))
+    parts = DiskSpill.parts
+    monkeypatch.setattr(DiskSpill, "parts", lambda spill: used.append(spill.used) or parts(spill))
     rng = random.Random(20250812)
     all_cases = [hot_case(rng) for _ in range(10)]
     for map_tasks, partitions, batch_rows in ((1, 1, 1000), (3, 4, 7)):
