@@ -1,4 +1,4 @@
-"""What a corpus of a given size needs, before there is one."""
+"""Estimate of what a corpus of a given size needs."""
 
 from typing import Annotated, Any
 
@@ -14,13 +14,14 @@ from swallow_spark.kernels.order.capacity import HEAP_BYTES, JACCARD, WORKER_BYT
 
 @command("capacity")
 def capacity(
-    pages: Annotated[int, typer.Option("--pages", metavar="N", min=1, help="Pages of the corpus, all crawls.")],
-    chars: Annotated[float, typer.Option("--chars", metavar="N", min=0, help="Characters of a page's text.")] = 1500,
+    pages: Annotated[int, typer.Option("--pages", metavar="N", min=1, help="Pages of the corpus, in all crawls.")],
+    chars: Annotated[float, typer.Option("--chars", metavar="N", min=0, help="Mean characters of a page.")] = 1500,
     config: PlainConfigOption = DEFAULT_CONFIG,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the curve of the dedup setting, and the bytes and memory that so many pages need. Needs no Spark."""
+    """Estimate the disk space and memory that a corpus needs. Also prints the probability that pages of a given
+    similarity share a bucket in dedup. Needs no Spark."""
     print_result(plan(load(config, set_ or (), fetch), pages, chars), as_json, show_capacity)
 
 

@@ -13,7 +13,8 @@ from swallow_spark.training.train import train as train_model
 
 TaskOption = Annotated[str, typer.Option("--task", metavar="wiki|edu", help="The classifier's task.")]
 ExamplesOption = Annotated[
-    list[Path], typer.Option("--input", metavar="FILE", help="Parquet or JSONL: text, and label or score; repeatable.")
+    list[Path],
+    typer.Option("--input", metavar="FILE", help="Parquet or JSONL: text and label or score; repeatable."),
 ]
 
 
@@ -21,15 +22,15 @@ ExamplesOption = Annotated[
 def train(
     task: TaskOption,
     inputs: ExamplesOption,
-    model: Annotated[Path, typer.Option("--model", metavar="OUT", help="The file to write: .bin, or quantised .ftz.")],
+    model: Annotated[Path, typer.Option("--model", metavar="OUT", help="File to write: .bin, or quantised .ftz.")],
     config: Annotated[
-        str, typer.Option("--config", metavar="FILE", help="Its section [training] is used.")
+        str, typer.Option("--config", metavar="FILE", help="Configuration with the section [training].")
     ] = DEFAULT_CONFIG,
     set_: SetOption = None,
-    demonstration: Annotated[bool, typer.Option(help="Write into the model card: for demonstration only.")] = False,
+    demonstration: Annotated[bool, typer.Option(help="Mark the model card: for demonstration only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a fastText classifier, and write a model card beside it."""
+    """Train a fastText classifier and write its model card."""
     section = load(config, set_ or ()).training
     trained = train_model(task, inputs, model, section, demonstration=demonstration)
     print_result(trained, as_json, show_values)

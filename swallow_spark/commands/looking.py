@@ -1,4 +1,4 @@
-"""Looking at one page or one text: why it is where it is."""
+"""Inspecting one page or one text."""
 
 import sys
 from typing import Annotated
@@ -31,7 +31,7 @@ app.add_typer(rules, name="rules")
 def try_(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text, or - for standard input.")],
     config: PlainConfigOption = DEFAULT_CONFIG,
-    url: Annotated[str | None, typer.Option("--url", help="The URL of the text, for the rules on hosts.")] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The text's URL, for rules on hosts.")] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,11 +46,11 @@ def try_(
 @command("explain")
 def explain(
     call: OnCorpus,
-    url: Annotated[str | None, typer.Option("--url", help="The page's URL.")] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The page's URL.")] = None,
     doc_id: Annotated[int | None, typer.Option("--doc-id", metavar="N", help="The page's doc_id.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the raw WARC record of the page instead.")] = False,
 ) -> None:
-    """Print what happened to one page: source, duplicates, features, verdict, scores, subsets."""
+    """Print what happened to one page. Shows its source, duplicates, features, verdict, scores and subsets."""
     if (url is None) == (doc_id is None):
         raise UsageError("explain: give either --url or --doc-id")
     with reading(call) as run:

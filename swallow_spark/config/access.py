@@ -1,21 +1,21 @@
-"""How HTTP servers are asked, for those who ask them."""
+"""Limits on requests to HTTP servers."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Access:
-    """How servers are asked. Rates are those of one client: a task's share of what the job may do."""
+    """Limits on requests to servers. Rates are those of one client: a task's share of the job's rates."""
 
     requests_per_second: float | None = None
     bytes_per_second: float | None = None
     attempts: int = 6
-    """In a row that bring less than a mebibyte, before a file is given up."""
+    """Consecutive attempts that bring less than 1 MiB, before a file is given up."""
     seconds: float = 60
-    """To wait for a connection, and for the next bytes; in which a connection has to bring 64 KiB, too."""
+    """Timeout for a connection, for the next bytes, and for 64 KiB."""
     requests_at_once: int = 8
-    """By which ranges of a file are read together."""
+    """Concurrent requests for ranges of a file."""
     max_gap_bytes: int = 64 << 10
-    """Between ranges that one request reads."""
+    """Largest gap between ranges that one request reads."""
     to_private_addresses: bool = False
     """Whether redirects may lead to addresses that are not public: loopback, link-local, private networks."""

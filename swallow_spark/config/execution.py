@@ -1,4 +1,4 @@
-"""[execution], [monitoring], [report]: how the work is cut up, and what is told of it. Nothing here changes a row."""
+"""[execution], [monitoring], [report]. Nothing here changes a row."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from swallow_spark.config.section import Section
 
 
 class Execution(Section):
-    """How the work is cut up. Nothing here changes a row of the result, so nothing here enters a fingerprint."""
+    """How the work is divided. Nothing here changes a row, so nothing here enters a fingerprint."""
 
     files_per_batch: int = Field(default=2048, ge=1, description="Input files committed together.")
     files_per_task: int = Field(default=32, ge=1, description="Input files read by one task, at most.")
@@ -21,13 +21,11 @@ class Execution(Section):
     shuffle_partitions: int | None = Field(
         default=None, ge=1, description="Partitions of dedup's shuffles. Default: one for each 4 million rows."
     )
-    bands_per_pass: int = Field(
-        default=10, ge=1, description="Bands that dedup shuffles together. Where pages are few, more are taken."
-    )
+    bands_per_pass: int = Field(default=10, ge=1, description="LSH bands shuffled together; more if pages are few.")
 
 
 class Monitoring(Section):
-    """What is told to whom. Nothing here changes a row."""
+    """Logs, metrics and notifications. Nothing here changes a row."""
 
     log: Literal["text", "json"] = Field(
         default="text", description="Format of the lines on standard error. `json`: one object per line."

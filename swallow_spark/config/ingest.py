@@ -52,7 +52,7 @@ class Ingest(Section):
     )
     max_failed_fraction: Share = Field(
         default=0.01,
-        description="Share of a run's input files that may be unreadable before it fails. One may, unless this is 0.",
+        description="Share of a run's input files that may be unreadable. One file may be, unless this is 0.",
     )
     requests_per_second: float = Field(default=200, gt=0, description="Rate limit for HTTP servers, of the whole job.")
     bytes_per_second: float | None = Field(
@@ -69,7 +69,7 @@ class Ingest(Section):
     )
 
     def access(self, tasks: int = 1) -> Access:
-        """How one of so many tasks may ask servers: a fixed share of what the job may."""
+        """The limits of one of `tasks` tasks: an equal share of the job's rates."""
         return Access(
             requests_per_second=self.requests_per_second / tasks,
             bytes_per_second=self.bytes_per_second and self.bytes_per_second / tasks,

@@ -97,14 +97,23 @@ def test_a_plan_needs_no_corpus_where_tokens_are_told() -> None:
     [
         (["plan-mixture", "--target-tokens", "1B"], "give --subset or --external"),
         (["plan-mixture", "--target-tokens", "x", "--subset", "a:1B"], "'x' is no number of tokens"),
-        (["plan-mixture", "--target-tokens", "1B", "--subset", "a"], "needs --corpus, or its tokens, as in a:93.1B"),
+        (
+            ["plan-mixture", "--target-tokens", "1B", "--subset", "a"],
+            "as a:93.1B; otherwise it needs --corpus",
+        ),
         (["plan-mixture", "--target-tokens", "1B", "--subset", "a:1B", "--output", "o"], "--output: needs --corpus"),
-        (["plan-mixture", "--target-tokens", "1B", "--subset", "a:1B", "--proxy-tokens", "2B"], "fewer tokens"),
+        (
+            ["plan-mixture", "--target-tokens", "1B", "--subset", "a:1B", "--proxy-tokens", "2B"],
+            "must not be more",
+        ),
         (
             ["export", "--corpus", "c", "--subset", "a", "--output", "o", "--format", "csv"],
             "--format csv: it is one of",
         ),
-        (["export", "--corpus", "c", "--subset", "a", "--subset", "a", "--output", "o"], "one is named twice"),
+        (
+            ["export", "--corpus", "c", "--subset", "a", "--subset", "a", "--output", "o"],
+            "subset is given twice",
+        ),
         *(
             (["export", "--corpus", "c", "--subset", "a", "--output", "o", "--shard-size", size], "--shard-size")
             for size in ("1", "100K", "2G", "x", "1T")

@@ -57,8 +57,8 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
         ([], "either --sample N or --from FILE"),
         (["--from", "absent.jsonl"], "absent.jsonl"),
         (["--from", "texts.csv"], "texts come as"),
-        (["--from", "ids.jsonl"], "--corpus DIR must say"),
-        (["--from", "mixed.jsonl"], "some of its rows"),
+        (["--from", "ids.jsonl"], "give --corpus DIR too"),
+        (["--from", "mixed.jsonl"], "some rows have a text"),
         (["--from", "texts.jsonl", "--output", "labels.csv"], "labels are written as"),
         (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must be there"),
         (["--from", "texts.jsonl", "--set", "label.constraint=magic"], "label.constraint"),
@@ -96,4 +96,4 @@ def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
         ended = call("label", "--endpoint", server.url, *arguments, "--set", "label.attempts=1")
     assert ended.status == 1
     assert "no text was answered" in ended.err
-    assert "No text was answered yet." in (tmp_path / "labels.jsonl.html").read_text()
+    assert "No text has an answer yet." in (tmp_path / "labels.jsonl.html").read_text()
