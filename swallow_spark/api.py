@@ -96,13 +96,15 @@ class Corpus:
 
         Raises CorpusError if there is no such table.
         """
+        from swallow_spark.files.storage import filesystem as find_filesystem
+
         files, schema = self._found(name)
-        filesystem, base = _filesystem(self._root)
+        filesystem, base = find_filesystem(self._root.location)
         fragments = []
         for file in files:
             known = [ds.field(column) == value for column, value in file.columns]
             more = {"partition_expression": reduce(lambda one, other: one & other, known)} if known else {}
-            path = f"{base}/{file.path}"
+            path = f"{base.rstrip('/')}/{file.path}"
             fragments.append(_PARQUET.make_fragment(path, filesystem, file_size=file.bytes, **more))
         return ds.FileSystemDataset(fragments, schema, _PARQUET, filesystem)
 
@@ -213,13 +215,6 @@ def _of_manifest(table: str, path: str, size: int, manifest: "Manifest") -> _Fil
         if is_column:
             columns[column] = value
     return _File(path, size, tuple(columns.items()), (table, manifest.version, manifest.fingerprint))
-
-
-def _filesystem(root: "Root") -> tuple[Any, str]:
-    from swallow_spark.files.storage import filesystem
-
-    found, base = filesystem(root.location)
-    return found, base.rstrip("/")
 
 
 def _optional(package: str) -> Any:
@@ -347,7 +342,7 @@ class Classifier:
 def load_classifier(path: Location, *, kind: str = "fasttext") -> Classifier:
     """The classifier in a file; of the kind fasttext, in `.bin` or `.ftz`. kind: as in `classifiers.NAME.kind`.
 
-    Raises ModelError where the file is missing, damaged or of another kind, ValueError for an unknown kind.
+    Raises ModelError if the file is missing, damaged or of another kind, ValueError for an unknown kind.
     """
     from swallow_spark.kernels import classifiers
 

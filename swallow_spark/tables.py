@@ -243,8 +243,8 @@ TEXTS: Final = _table(
     "texts",
     "A separate file, not part of a corpus. `sample` and `wiki-positives` write it; `label --from`, `train` and "
     "`evaluate` read it, as Parquet or JSON lines (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`), with only the columns "
-    "that they use. Two optional columns: `stratum` of a sample `--by score`, as in `labels`; and `label`, the class for "
-    "`train --task wiki` (`positive`, `negative`): the value of `sample --label`, or `positive` for Wikipedia.",
+    "that they use. Two optional columns: `stratum` of a sample `--by score`, as in `labels`; and `label`, the class "
+    "for `train --task wiki` (`positive`, `negative`): the value of `sample --label`, or `positive` for Wikipedia.",
     _nullable(
         "doc_id",
         pa.int64(),

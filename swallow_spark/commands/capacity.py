@@ -2,9 +2,7 @@
 
 from typing import Annotated, Any
 
-import typer
-
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, PlainConfigOption, SetOption, command
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, PlainConfigOption, SetOption, command, option
 from swallow_spark.commands.tables import print_result, show_capacity
 from swallow_spark.config.load import Config, load
 from swallow_spark.files.storage import fetch
@@ -14,8 +12,8 @@ from swallow_spark.kernels.order.capacity import HEAP_BYTES, JACCARD, WORKER_BYT
 
 @command("capacity")
 def capacity(
-    pages: Annotated[int, typer.Option("--pages", metavar="N", min=1, help="Pages of the corpus, in all crawls.")],
-    chars: Annotated[float, typer.Option("--chars", metavar="N", min=0, help="Mean characters of a page.")] = 1500,
+    pages: Annotated[int, option("--pages", "N", "Pages of the corpus, in all crawls.", min=1)],
+    chars: Annotated[float, option("--chars", "N", "Mean characters of a page.", min=0)] = 1500,
     config: PlainConfigOption = DEFAULT_CONFIG,
     set_: SetOption = None,
     as_json: JsonOption = False,

@@ -3,10 +3,8 @@
 import json
 from typing import Annotated
 
-import typer
-
 from swallow_spark import pipeline
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 
@@ -15,10 +13,7 @@ from swallow_spark.errors import UsageError
 def decontaminate(
     call: OnCorpus,
     against: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--against", metavar="FILE", help="Benchmark questions as JSONL; repeatable. Default: configured."
-        ),
+        list[str] | None, option("--against", "FILE", "Benchmark questions as JSONL; repeatable. Default: configured.")
     ] = None,
 ) -> None:
     """Reject pages that contain benchmark questions. Measures the share of a question's n-grams in each page."""

@@ -18,7 +18,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-CorpusOption = Annotated[str, typer.Option("--corpus", metavar="DIR", help="The corpus: a directory or URI.")]
+
+def option(name: str, metavar: str, text: str, **more: Any) -> Any:
+    """An option with a value. `text`: its text in --help."""
+    return typer.Option(name, metavar=metavar, help=text, **more)
+
+
+CorpusOption = Annotated[str, option("--corpus", "DIR", "The corpus: a directory or URI.")]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -28,16 +34,12 @@ ConfigOption = Annotated[
         f"Default: that of the corpus's last run, otherwise {DEFAULT_CONFIG}.",
     ),
 ]
-PlainConfigOption = Annotated[
-    str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")
-]
+PlainConfigOption = Annotated[str, option("--config", "FILE", "A configuration file or a packaged one.")]
 SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a configuration key; repeatable."),
+    list[str] | None, option("--set", "SECTION.KEY=VALUE", "Override a configuration key; repeatable.")
 ]
 MasterOption = Annotated[
-    str | None,
-    typer.Option("--master", metavar="URL", help="Spark master. Default: that of spark-submit, otherwise local[*,4]."),
+    str | None, option("--master", "URL", "Spark master. Default: that of spark-submit, otherwise local[*,4].")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]
 

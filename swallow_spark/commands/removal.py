@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
@@ -18,19 +16,16 @@ from swallow_spark.stages.remove.step import write_duplicates
 @command("remove")
 def remove(
     call: OnCorpus,
-    urls: Annotated[
-        list[str] | None, typer.Option("--urls", metavar="FILE", help="URLs, one per line; repeatable.")
-    ] = None,
+    urls: Annotated[list[str] | None, option("--urls", "FILE", "URLs, one per line; repeatable.")] = None,
     hosts: Annotated[
-        list[str] | None,
-        typer.Option("--hosts", metavar="FILE", help="Hosts, one per line, with subdomains; repeatable."),
+        list[str] | None, option("--hosts", "FILE", "Hosts, one per line, with subdomains; repeatable.")
     ] = None,
     duplicates: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--duplicates",
-            metavar="FILE",
-            help="Write the pages with the text of a removed page to this JSONL file; may be given alone.",
+            "FILE",
+            "Write the pages with the text of a removed page to this JSONL file; may be given alone.",
         ),
     ] = None,
 ) -> None:

@@ -5,9 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-import typer
-
-from swallow_spark.commands.options import Call, OnCorpus, command
+from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.corpus.corpus import Corpus
@@ -37,35 +35,25 @@ class By(StrEnum):
     SCORE = "score"
 
 
-OfOption = Annotated[
-    Of, typer.Option("--of", metavar="WHICH", help="pages, survivors (kept by dedup), or accepted (by the rules).")
-]
-ByOption = Annotated[
-    By,
-    typer.Option("--by", metavar="HOW", help="uniform; host: hosts in turn; score: ranges of equal width in turn."),
-]
-ClassifierOption = Annotated[str | None, typer.Option("--classifier", metavar="NAME", help="Classifier of --by score.")]
-StrataOption = Annotated[int, typer.Option("--strata", metavar="N", help="Number of ranges of --by score.")]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the sample.")]
+OfOption = Annotated[Of, option("--of", "WHICH", "pages, survivors (kept by dedup), or accepted (by the rules).")]
+ByOption = Annotated[By, option("--by", "HOW", "uniform; host: hosts in turn; score: ranges of equal width in turn.")]
+ClassifierOption = Annotated[str | None, option("--classifier", "NAME", "Classifier of --by score.")]
+StrataOption = Annotated[int, option("--strata", "N", "Number of ranges of --by score.")]
+SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.")]
 
 
 @command("sample")
 def sample(
     call: OnCorpus,
-    number: Annotated[int, typer.Option("--sample", metavar="N", help="Number of pages.")],
-    output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="Parquet file to write: doc_id, url, text, source.")
-    ],
+    number: Annotated[int, option("--sample", "N", "Number of pages.")],
+    output: Annotated[Path, option("--output", "FILE", "Parquet file to write: doc_id, url, text, source.")],
     of: OfOption = Of.ACCEPTED,
     by: ByOption = By.UNIFORM,
     classifier: ClassifierOption = None,
     strata: StrataOption = 10,
     seed: SeedOption = 0,
     label: Annotated[
-        str | None,
-        typer.Option(
-            "--label", metavar="VALUE", help="Add a column `label` with this value, as negative, for `train`."
-        ),
+        str | None, option("--label", "VALUE", "Add a column `label` with this value, as negative, for `train`.")
     ] = None,
 ) -> None:
     """Write a sample of pages with their texts. Pages are chosen by a hash of doc_id and seed."""
@@ -82,20 +70,14 @@ def sample(
 @command("label")
 def label(
     call: Call,
-    endpoint: Annotated[
-        str, typer.Option("--endpoint", metavar="URL", help="OpenAI-compatible API: http://host:8000/v1")
-    ],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Labels to write: .parquet or .jsonl.")],
-    corpus: Annotated[str | None, typer.Option("--corpus", metavar="DIR", help="The corpus of the pages.")] = None,
-    number: Annotated[int | None, typer.Option("--sample", metavar="N", help="Number of pages to label.")] = None,
-    chosen: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Parquet or JSONL with text, or with doc_id only.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Default: the first that the server lists.")
-    ] = None,
+    endpoint: Annotated[str, option("--endpoint", "URL", "OpenAI-compatible API: http://host:8000/v1")],
+    output: Annotated[Path, option("--output", "FILE", "Labels to write: .parquet or .jsonl.")],
+    corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus of the pages.")] = None,
+    number: Annotated[int | None, option("--sample", "N", "Number of pages to label.")] = None,
+    chosen: Annotated[Path | None, option("--from", "FILE", "Parquet or JSONL with text, or with doc_id only.")] = None,
+    model: Annotated[str | None, option("--model", "NAME", "Default: the first that the server lists.")] = None,
     key_variable: Annotated[
-        str, typer.Option("--api-key-env", metavar="NAME", help="Environment variable that holds the API key.")
+        str, option("--api-key-env", "NAME", "Environment variable that holds the API key.")
     ] = KEY_VARIABLE,
     of: OfOption = Of.ACCEPTED,
     by: ByOption = By.UNIFORM,

@@ -5,11 +5,10 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
-import typer
 from rich.console import Console
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import Call, OnCorpus, command
+from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.config.select import points_of
@@ -27,12 +26,11 @@ from swallow_spark.stages.export.mixture import (
 from swallow_spark.stages.export.step import Item, check_format, check_shard_bytes, export
 from swallow_spark.stages.run import Run
 
-FormatOption = Annotated[str, typer.Option("--format", metavar="jsonl.zst|parquet", help="Format of the shards.")]
+FormatOption = Annotated[str, option("--format", "jsonl.zst|parquet", "Format of the shards.")]
 ShardSizeOption = Annotated[
-    str,
-    typer.Option("--shard-size", metavar="SIZE", help="Text in a shard before compression, at 3 bytes a character."),
+    str, option("--shard-size", "SIZE", "Text in a shard before compression, at 3 bytes a character.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the sample.")]
+SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.", min=0)]
 
 _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 
@@ -41,8 +39,7 @@ _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 def select(
     call: OnCorpus,
     thresholds: Annotated[
-        str | None,
-        typer.Option("--thresholds", metavar="FILE", help="Use the scores in this thresholds.json instead of shares."),
+        str | None, option("--thresholds", "FILE", "Use the scores in this thresholds.json instead of shares.")
     ] = None,
 ) -> None:
     """Write the top-k% subsets, with their texts."""
@@ -88,8 +85,8 @@ def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
 @command("export")
 def export_(
     call: OnCorpus,
-    subset: Annotated[list[str], typer.Option("--subset", metavar="NAME", help="Subset to export; repeatable.")],
-    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Directory or URI for this export alone.")],
+    subset: Annotated[list[str], option("--subset", "NAME", "Subset to export; repeatable.")],
+    output: Annotated[str, option("--output", "DIR", "Directory or URI for this export alone.")],
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
 ) -> None:
@@ -107,31 +104,23 @@ def export_(
 @command("plan-mixture")
 def plan_mixture_(
     call: Call,
-    target_tokens: Annotated[
-        str, typer.Option("--target-tokens", metavar="N", help="Tokens of the training run, as 709.22B or 100e9.")
-    ],
+    target_tokens: Annotated[str, option("--target-tokens", "N", "Tokens of the training run, as 709.22B or 100e9.")],
     subset: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--subset",
-            metavar="NAME[:TOKENS][=SHARE]",
-            help="Subset of the corpus; its tokens are counted unless given. Sources without a share divide the rest.",
+            "NAME[:TOKENS][=SHARE]",
+            "Subset of the corpus; its tokens are counted unless given. Sources without a share divide the rest.",
         ),
     ] = None,
     external: Annotated[
-        list[str] | None,
-        typer.Option("--external", metavar="NAME:TOKENS=SHARE", help="Other data, as wikipedia:1.2B=5%."),
+        list[str] | None, option("--external", "NAME:TOKENS=SHARE", "Other data, as wikipedia:1.2B=5%.")
     ] = None,
     proxy_tokens: Annotated[
-        str | None,
-        typer.Option("--proxy-tokens", metavar="N", help="Tokens of a smaller run: plan samples for equal epochs."),
+        str | None, option("--proxy-tokens", "N", "Tokens of a smaller run: plan samples for equal epochs.")
     ] = None,
-    corpus: Annotated[
-        str | None, typer.Option("--corpus", metavar="DIR", help="The corpus: to count tokens, and for --output.")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", metavar="DIR", help="Export the subsets of the mixture, sampled.")
-    ] = None,
+    corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus: to count tokens, and for --output.")] = None,
+    output: Annotated[str | None, option("--output", "DIR", "Export the subsets of the mixture, sampled.")] = None,
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
     seed: SeedOption = 1,

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import typer
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
@@ -17,7 +17,7 @@ from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.run import check_config
 
-CrawlOption = Annotated[str, typer.Option("--crawl", metavar="NAME", help="The crawl that the inputs belong to.")]
+CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -37,11 +37,11 @@ def _known_end(name: str) -> str:
 
 UntilOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--until",
-        metavar="STAGE",
+        "STAGE",
+        f"Stop after this stage and do only what it needs: {', '.join(pipeline.STAGES.ends)}.",
         callback=_known_end,
-        help=f"Stop after this stage and do only what it needs: {', '.join(pipeline.STAGES.ends)}.",
     ),
 ]
 
@@ -51,32 +51,29 @@ class OnWarcs(OnCorpus):
     """A call of a command that reads WARCs."""
 
     base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="Mirror of Common Crawl: http(s)://, s3:// or a directory."),
+        str | None, option("--base-url", "URL", "Mirror of Common Crawl: http(s)://, s3:// or a directory.")
     ] = None
     files: Annotated[
-        str | None,
-        typer.Option("--files", metavar="FROM:TO", help="Only these lines of the crawl's warc.paths, such as 0:100."),
+        str | None, option("--files", "FROM:TO", "Only these lines of the crawl's warc.paths, such as 0:100.")
     ] = None
     index: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--index",
-            metavar="PATH",
-            help="Fetch only the Japanese pages in Common Crawl's columnar index: cc:CC-MAIN-YYYY-WW, Parquet files, "
-            "or a directory or listing of them, local or remote.",
+            "PATH",
+            "Fetch only the Japanese pages in Common Crawl's columnar index: cc:CC-MAIN-YYYY-WW, Parquet files, or a "
+            "directory or listing of them, local or remote.",
         ),
     ] = None
     hosts: Annotated[
-        list[str] | None,
-        typer.Option("--hosts", metavar="PATTERN", help="With --index: only these hosts, as '*.ac.jp'; repeatable."),
+        list[str] | None, option("--hosts", "PATTERN", "With --index: only these hosts, as '*.ac.jp'; repeatable.")
     ] = None
     urls: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--urls",
-            metavar="PATTERN",
-            help="With --index: only these URLs, as 'https://*/blog/*'; repeatable. With --hosts, both must match.",
+            "PATTERN",
+            "With --index: only these URLs, as 'https://*/blog/*'; repeatable. With --hosts, both must match.",
         ),
     ] = None
 
@@ -99,18 +96,14 @@ class OnWarcs(OnCorpus):
 
 @dataclass(frozen=True, kw_only=True)
 class Build(OnWarcs):
-    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")] = (
-        field()
-    )
+    config: PlainConfigOption = field()
 
 
 @command("build")
 def build(
     call: Build,
     inputs: Inputs,
-    crawl: Annotated[
-        str | None, typer.Option("--crawl", metavar="NAME", help="Default: that of cc: inputs, else `crawl`.")
-    ] = None,
+    crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
 ) -> None:
     """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
@@ -174,12 +167,9 @@ _command("annotate", "Compute all missing annotations in one scan of the text.")
 def decide(
     call: OnCorpus,
     preset: Annotated[
-        str | None,
-        typer.Option("--preset", metavar="NAME", help="Use the rules of this configuration in this run."),
+        str | None, option("--preset", "NAME", "Use the rules of this configuration in this run.")
     ] = None,
-    other: Annotated[
-        str | None, typer.Option("--compare", metavar="NAME", help="Also apply these rules, and compare the two.")
-    ] = None,
+    other: Annotated[str | None, option("--compare", "NAME", "Also apply these rules, and compare the two.")] = None,
 ) -> None:
     """Apply the rules of a preset to the pages that dedup keeps."""
     with running(call, preset=preset) as run:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.corpus.corpus import Corpus, unlisted_directories
@@ -27,7 +27,7 @@ def discard(
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
     ] = None,
-    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="Crawl to delete.")] = None,
+    crawl: Annotated[str | None, option("--crawl", "NAME", "Crawl to delete.")] = None,
 ) -> None:
     """Delete the results of a stage, or a crawl. With --stage, what was computed from them is deleted too; the next run
     computes it again. With --crawl, its pages in the subsets are deleted too; then run `deduplicate` and the stages

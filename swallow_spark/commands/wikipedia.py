@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from swallow_spark.commands.options import Call, command
+from swallow_spark.commands.options import Call, command, option
 from swallow_spark.commands.running import configuration, monitored
 from swallow_spark.commands.tables import show_values
 from swallow_spark.errors import UsageError
@@ -16,20 +14,17 @@ from swallow_spark.training.wikipedia.step import Dump, check, read_categories, 
 @command("wiki-positives")
 def wiki_positives(
     call: Call,
-    pages: Annotated[
-        Path,
-        typer.Option("--pages", metavar="FILE", help="pages-articles .xml.bz2, or .parquet: text, title, categories."),
-    ],
-    categories: Annotated[Path, typer.Option("--categories", metavar="FILE", help="Root categories, one per line.")],
-    output: Annotated[str, typer.Option("--output", metavar="DIR", help="New directory or URI for the Parquet files.")],
+    pages: Annotated[Path, option("--pages", "FILE", "pages-articles .xml.bz2, or .parquet: text, title, categories.")],
+    categories: Annotated[Path, option("--categories", "FILE", "Root categories, one per line.")],
+    output: Annotated[str, option("--output", "DIR", "New directory or URI for the Parquet files.")],
     categorylinks: Annotated[
-        Path | None, typer.Option("--categorylinks", metavar="FILE", help="The dump's categorylinks .sql.gz.")
+        Path | None, option("--categorylinks", "FILE", "The dump's categorylinks .sql.gz.")
     ] = None,
     linktarget: Annotated[
-        Path | None, typer.Option("--linktarget", metavar="FILE", help="The dump's linktarget .sql.gz (from 2025 on).")
+        Path | None, option("--linktarget", "FILE", "The dump's linktarget .sql.gz (from 2025 on).")
     ] = None,
-    depth: Annotated[int, typer.Option("--depth", metavar="N", min=0, max=20, help="Levels of subcategories.")] = 0,
-    min_chars: Annotated[int, typer.Option("--min-chars", metavar="N", min=1, help="Skip shorter articles.")] = 200,
+    depth: Annotated[int, option("--depth", "N", "Levels of subcategories.", min=0, max=20)] = 0,
+    min_chars: Annotated[int, option("--min-chars", "N", "Skip shorter articles.", min=1)] = 200,
 ) -> None:
     """Write Wikipedia articles as positive training examples. Takes those of given categories, for the wiki task."""
     dump = Dump(pages, categorylinks, linktarget)

@@ -30,9 +30,7 @@ class Monitoring(Section):
     log: Literal["text", "json"] = Field(
         default="text", description="Format of the lines on standard error. `json`: one object per line."
     )
-    metrics_file: str | None = Field(
-        default=None, description="File in Prometheus's text format, for the node exporter's textfile collector."
-    )
+    metrics_file: str | None = Field(default=None, description="File for Prometheus's textfile collector.")
     metrics_url: str | None = Field(default=None, pattern="^https?://", description="URL of a Prometheus Pushgateway.")
     notify: str | None = Field(
         default=None, description="Gets the outcome of a run as JSON: an http(s) URL by POST, or a file as a new line."

@@ -117,9 +117,7 @@ class Subset(Section):
 
     @property
     def title(self) -> str:
-        name = self.name or self.classifier
-        assert name
-        return name
+        return self.name or self.classifier or ""  # one of them is set
 
 
 class Ranking(NamedTuple):
@@ -165,7 +163,7 @@ class Plan(NamedTuple):
 def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
     """The rankings and subsets that are configured; `classifiers` are the configured ones.
 
-    Raises ValueError where a name stands for nothing, or for two things.
+    Raises ValueError for unknown or ambiguous names.
     """
     known, rankings, chosen = set(classifiers), dict[str, Ranking](), list[Chosen]()
     entries = tuple(entries)
@@ -206,9 +204,7 @@ def _chosen_band(ranking: str, band: str) -> Chosen:
 
 
 def _points(value: dict[str, float]) -> dict[str, float]:
-    found = {}
-    for name, score in value.items():
-        found[parse_band(f"top{name}").end] = score
+    found = {parse_band(f"top{name}").end: score for name, score in value.items()}
     ascending = [found[share] for share in sorted(found)]
     if ascending != sorted(ascending, reverse=True):
         raise ValueError("a larger share can't begin at a higher score")

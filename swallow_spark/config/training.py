@@ -29,9 +29,7 @@ class Training(Section):
     balanced: bool | None = Field(
         default=None, description="Cut each class to the size of the rarest. Default: for wiki, not for edu."
     )
-    held_out_fraction: float = Field(
-        default=0.1, ge=0, le=0.9, description="Share of the examples that is held out to measure the model."
-    )
+    held_out_fraction: float = Field(default=0.1, ge=0, le=0.9, description="Share of examples held out to evaluate.")
     kept_buckets: int = Field(
         default=KEPT_BUCKETS, ge=0, description="Hash buckets that a .ftz keeps, those of the longest vectors. 0: all."
     )

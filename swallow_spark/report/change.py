@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from swallow_spark.corpus.corpus import Corpus
 
 _COUNTED: Final = ("records", "pages", "duplicates", "survivors", "accepted")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Documents of each step before and now, the run that `before` is from, and the new crawls."""
 
     run: str

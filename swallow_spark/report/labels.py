@@ -5,8 +5,7 @@ import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from swallow_spark.report.render import environment
 
@@ -21,16 +20,14 @@ MOST_STRATA: Final = 100  # on the page
 _MOST_CHARS: Final = 20_000  # of a text or an answer, before the page's own cut
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     url: str | None
     text: str  # its beginning
     num_chars: int  # of the whole
     answer: str
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """Contents of the page. Numbers of texts by score, by outcome without a score, and by stratum and score."""
 
     name: str

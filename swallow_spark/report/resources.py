@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.stages.stage import Lineage
 
 
-@dataclass(frozen=True)
-class Used:
+class Used(NamedTuple):
     """Resources of one stage in one run; `rows` and `bytes` are those of all its finished units."""
 
     stage: str

@@ -33,7 +33,7 @@ def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> No
     expected = {"score": bar, "documents": len(found), "of": len(scores)}
     assert told["bands"]["wiki"]["top10"] == expected
     assert told["thresholds"]["wiki"] == {"top10": bar, "top10-30": lower}
-    assert "By thresholds that were given" in ran.err
+    assert "By given thresholds" in ran.err
     assert f"{len(found) / len(scores):.2%}" in ran.err
     # The thresholds stay those of the corpus until a configuration says otherwise; its own give the same again.
     again = call("select", "--corpus", copy, "--json").json
