@@ -6,9 +6,9 @@ Tables of a corpus: `open` gives a `Corpus`. One page or a list of texts, withou
 `signatures`, `measure`, `load_classifier`. All stages, as the command does: `build`. The parts of a doc_id:
 `unpack_doc_id`, `pack_doc_id`. Errors are `SwallowSparkError`s.
 
-Public are these names, the commands, the configuration, and the tables of a corpus. All other modules and names may
-change in any release. Importing the package loads neither PySpark nor Numba; what a function needs is loaded when the
-function is first asked for.
+These names, the commands, the configuration and the tables of a corpus are public. All other modules and names may
+change in any release. Importing the package loads neither PySpark nor Numba; a function loads what it needs when it is
+first used.
 """
 
 from importlib import import_module
@@ -63,10 +63,10 @@ _ELSEWHERE: Final = {
     **dict.fromkeys(("DocId", "pack_doc_id", "unpack_doc_id"), "tables"),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
 }
-"""Where public names are defined that are not in `api`."""
+"""Modules of the public names that are not in `api`."""
 
 
-if not TYPE_CHECKING:  # to a type checker, any name would be in a module that has this function
+if not TYPE_CHECKING:  # with this function, a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:

@@ -1,4 +1,4 @@
-"""Addresses of files: what names a file, and what only gives access to it and is neither told nor stored."""
+"""Addresses of files: the part that names a file, and credentials, which are neither shown nor stored."""
 
 import os
 import re
@@ -11,8 +11,8 @@ _SECRET: Final = re.compile(r"sig|token|secret|pass|cred|auth|api.?key|access.?k
 
 
 def key_of(location: str) -> str:
-    """What names a file whatever mirror or scheme it comes by: from `crawl-data/` (or `cc-index/`) on, else host or
-    bucket and path, else the absolute path."""
+    """Names a file independently of mirror and scheme: the path from `crawl-data/` (or `cc-index/`) on; for other URLs
+    host or bucket and path; for local files the absolute path."""
     if "://" not in location:
         return os.path.abspath(location)
     name = without_access(location)
@@ -21,8 +21,8 @@ def key_of(location: str) -> str:
 
 
 def masked(location: str) -> str:
-    """A location without what gives access, for tables and manifests; `***` stands for a user and password, and for a
-    query that has a parameter named like a signature, token or key. Any other location as it is."""
+    """A location without credentials, for tables and manifests: `***` replaces user and password, and a query with a
+    parameter named like a signature, token or key."""
     parts = urlsplit(location if "://" in location else "")
     has_login = "@" in parts.netloc and parts.scheme not in ("hdfs", "viewfs")  # there a user is no secret
     if not has_login and not _is_signed(parts):
@@ -32,17 +32,17 @@ def masked(location: str) -> str:
 
 
 def shown(location: str) -> str:
-    """A location for messages: without what gives access, and without control characters."""
+    """A location for messages: without credentials and control characters."""
     return printable(masked(location))
 
 
 def is_masked(location: str) -> bool:
-    """Whether `masked` has left something out, so that it can't be asked for."""
+    """Whether `masked` has replaced something, so that the location can't be read."""
     return "://" in location and ("://***@" in location or location.endswith("?***"))
 
 
 def without_access(location: str) -> str:
-    """Host, path and query of a location, without what gives access: what names a file whoever asks for it."""
+    """Host, path and query of a location, without credentials."""
     parts = urlsplit(location)
     query = f"?{parts.query}" if parts.query and not _is_signed(parts) else ""
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}{query}"

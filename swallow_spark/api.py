@@ -1,6 +1,6 @@
 """The public functions: tables of a corpus for Python, kernels on plain values, and `build`.
 
-What a function needs is imported in it, so that one page can be extracted without Spark.
+Functions import what they need, so that one page can be extracted without Spark.
 """
 
 import difflib
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 Location: TypeAlias = str | PathLike[str]
 Texts: TypeAlias = Iterable[str | None]
-"""Texts, of which None counts as empty; also an Arrow array of strings, or what exports one."""
+"""Texts; None counts as empty. Also an Arrow array of strings, or an object that exports one."""
 
 _PARQUET: Final = ds.ParquetFileFormat()
-_NAMED_BY_SUBSET: Final = ("subsets", "tokens")  # whose directories have no NAME=VALUE for it
+_NAMED_BY_SUBSET: Final = ("subsets", "tokens")  # their directories have no NAME=VALUE for the subset
 _INTERNAL: Final = ("boundaries",)
-# Tables that may have no file although their stage is finished.
+# Tables that may have no file although their stage has finished.
 _MAYBE_EMPTY: Final = {
     "ingest": {"pages": tables.PAGES, "failures": tables.FAILURES, "ledger": tables.LEDGER},
     "deduplicate": {"duplicates": tables.DUPLICATES, "groups": tables.GROUPS},
@@ -53,26 +53,24 @@ class _File(NamedTuple):
     path: str
     bytes: int | None
     columns: tuple[tuple[str, str], ...]
-    """What its directory says: name and value of columns that all its rows share."""
+    """Columns from the names of its directories: name and value, the same for all rows."""
     origin: tuple[str, ...]
-    """Files of one table and origin have one schema."""
+    """Files of one table with the same origin have the same schema."""
 
 
 class Corpus:
     """The tables of a corpus, as `open` found them.
 
-    A table is named by its directory below the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
-    `subsets/edu-top10` (docs/reference/tables.md has all of them, and their columns). A name above several of them,
-    such as `verdicts` or `scores`, stands for the rows of all. What directories say is in columns: `crawl`, and
-    `preset` (of verdicts), `classifier` (of scores), or `subset` (of subsets and tokens). Filters on these columns skip
-    whole files.
+    A table is named by its directory in the corpus: `pages`, `verdicts/preset=swallow-v2`, `scores/classifier=edu`,
+    `subsets/edu-top10` (docs/reference/tables.md lists them with their columns). A name above several of them, such as
+    `verdicts`, gives the rows of all. Names of directories become columns: `crawl`, and `preset` (verdicts),
+    `classifier` (scores), or `subset` (subsets and tokens). Filters on these columns skip whole files.
 
-    Only rows of finished units are read. Among them are units that the next run will do again because the configuration
-    has changed since.
+    Only rows of finished units are read, also of those that the next run will replace because the configuration has
+    changed.
 
-    Reading takes no lock. Which units there are was looked up by `open`: what a run commits later is seen by another
-    `open`. Where a run replaces or discards a unit, it deletes the unit's files; reading them then fails with
-    FileNotFoundError (in Spark, an error of the job), and `open` has to be called again.
+    Reading takes no lock and sees the units that were there at `open`. If a run replaces or discards one of them,
+    reading its files fails with FileNotFoundError (in Spark, an error of the job); then call `open` again.
     """
 
     def __init__(self, root: "Root", files: Mapping[str, Sequence[_File]], empty: Mapping[str, pa.Schema]) -> None:
@@ -90,30 +88,32 @@ class Corpus:
 
     @property
     def tables(self) -> list[str]:
-        """The names of the tables that are there, sorted."""
+        """The names of the tables, sorted."""
         return sorted(self._files)
 
     def table(self, name: str) -> Any:
-        """A table as a `pyarrow.dataset.Dataset`: nothing but schemas is read until it is scanned.
+        """A table as a `pyarrow.dataset.Dataset`; only schemas are read until it is scanned.
 
-        Raises CorpusError where there is no such table.
+        Raises CorpusError if there is no such table.
         """
+        from swallow_spark.files.storage import filesystem as find_filesystem
+
         files, schema = self._found(name)
-        filesystem, base = _filesystem(self._root)
+        filesystem, base = find_filesystem(self._root.location)
         fragments = []
         for file in files:
             known = [ds.field(column) == value for column, value in file.columns]
             more = {"partition_expression": reduce(lambda one, other: one & other, known)} if known else {}
-            path = f"{base}/{file.path}"
+            path = f"{base.rstrip('/')}/{file.path}"
             fragments.append(_PARQUET.make_fragment(path, filesystem, file_size=file.bytes, **more))
         return ds.FileSystemDataset(fragments, schema, _PARQUET, filesystem)
 
     def spark(self, name: str, session: "SparkSession | None" = None) -> "DataFrame":
         """A table as a Spark DataFrame.
 
-        session: default: the active one, else a local one as the commands open it. Spark reads local and HDFS paths by
-        itself. Object stores are read by PyArrow inside tasks, where only `select` of few columns spares no reading;
-        take `table` for a small part of a large table there. Raises CorpusError where there is no such table.
+        session: default: the active one, otherwise a local one as the commands open it. Spark itself reads local and
+        HDFS paths. On object stores, PyArrow reads all columns inside tasks, whatever is selected later: use `table`
+        for a small part of a large table there. Raises CorpusError if there is no such table.
         """
         from pyspark.sql import SparkSession
         from pyspark.sql.functions import lit
@@ -139,10 +139,10 @@ class Corpus:
         return rows.select(*(f"`{column}`" for column in schema.names))
 
     def duckdb(self, name: str, connection: "DuckDBPyConnection | None" = None) -> "DuckDBPyRelation":
-        """A table as a DuckDB relation, by DuckDB's default connection or another.
+        """A table as a DuckDB relation, by default on DuckDB's default connection.
 
-        DuckDB passes filters and columns on to Arrow, which reads. Raises CorpusError where there is no such table,
-        ImportError without the package duckdb.
+        DuckDB pushes filters and columns down to Arrow. Raises CorpusError if there is no such table, ImportError
+        without the package duckdb.
         """
         module = _optional("duckdb")
         relation: DuckDBPyRelation = (connection or module).from_arrow(self.table(name))
@@ -151,8 +151,8 @@ class Corpus:
     def polars(self, name: str) -> "LazyFrame":
         """A table as a polars LazyFrame.
 
-        polars passes filters and columns on to Arrow, which reads. Raises CorpusError where there is no such table,
-        ImportError without the package polars.
+        polars pushes filters and columns down to Arrow. Raises CorpusError if there is no such table, ImportError
+        without the package polars.
         """
         frame: LazyFrame = _optional("polars").scan_pyarrow_dataset(self.table(name))
         return frame
@@ -182,8 +182,8 @@ class Corpus:
 def open(corpus: Location) -> Corpus:
     """The tables of a corpus, for reading.
 
-    corpus: its directory or URI (`s3://…`, `hdfs://…`). Reads all manifests. Raises CorpusError where there is no
-    corpus, it can't be read, or a manifest is damaged, InputError for a URI that can't be used.
+    corpus: its directory or URI (`s3://…`, `hdfs://…`). Reads all manifests. Raises CorpusError if there is no corpus,
+    it can't be read, or a manifest is damaged; InputError for a URI that can't be used.
     """
     from swallow_spark.corpus import corpus as stored
     from swallow_spark.corpus import manifests
@@ -202,7 +202,7 @@ def open(corpus: Location) -> Corpus:
 
 
 def _location(location: Location) -> str:
-    """A path as it is from any directory: Spark's workers stay where the session was opened."""
+    """An absolute path or URI: Spark's workers stay in the directory where the session was opened."""
     found = fspath(location)
     return found if "://" in found else abspath(found)
 
@@ -215,13 +215,6 @@ def _of_manifest(table: str, path: str, size: int, manifest: "Manifest") -> _Fil
         if is_column:
             columns[column] = value
     return _File(path, size, tuple(columns.items()), (table, manifest.version, manifest.fingerprint))
-
-
-def _filesystem(root: "Root") -> tuple[Any, str]:
-    from swallow_spark.files.storage import filesystem
-
-    found, base = filesystem(root.location)
-    return found, base.rstrip("/")
 
 
 def _optional(package: str) -> Any:
@@ -248,17 +241,16 @@ def build(
     overrides: Sequence[str] = (),
     master: str | None = None,
 ) -> dict[str, Any]:
-    """All stages, from WARCs to subsets and the report: what `swallow-spark build` does, with the same arguments.
-    Called again, it goes on where it was stopped. Gives the summary, as `--json` prints it.
+    """Runs all stages, from WARCs to subsets and the report, as `swallow-spark build` with the same arguments. Called
+    again, it continues where it stopped. Returns the summary, as `--json` prints it.
 
-    corpus: a directory or URI, made where there is none. inputs: WARC files, globs, URLs, listings, or
-    `cc:CC-MAIN-YYYY-WW`. config: a file, or the name of a packaged configuration. overrides: entries of the
-    configuration as `section.key=value` (`--set`). until: the last stage.
+    corpus: a directory or URI, created if missing. inputs: WARC files, globs, URLs, listings, or `cc:CC-MAIN-YYYY-WW`.
+    config: a file, or the name of a packaged configuration. overrides: `section.key=value` (`--set`). until: the last
+    stage.
 
-    Progress and the summary's table go to standard error. The Spark session of this process is used where there is
-    one; else one is opened, by `master`, and stays open. Raises UsageError (ConfigError, InputError, CorpusError,
-    ModelError) where the command would end with status 2, before any work starts; any other exception where the run
-    failed.
+    Progress and the summary's table go to standard error. Uses the Spark session of this process; if there is none,
+    opens one with `master`, which stays open. Raises UsageError (ConfigError, InputError, CorpusError, ModelError)
+    before any work starts if the command would end with status 2; any other exception if the run fails.
     """
     from swallow_spark import pipeline
     from swallow_spark.commands import stages
@@ -266,7 +258,7 @@ def build(
     if until not in pipeline.STAGES.ends:
         raise UsageError(f"until={until!r}: no such stage (there are: {', '.join(pipeline.STAGES.ends)})")
     names = [fspath(name) for name in ([inputs] if isinstance(inputs, (str, PathLike)) else inputs)]
-    # The base URL as an override: the call that collects the summary stays this one.
+    # The base URL as an override, so that this call collects the summary.
     settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]
     call = stages.Build(
         command="build",
@@ -284,21 +276,21 @@ def build(
 
 
 def extract(html: bytes | str, content_type: str | None = None) -> "Extracted":
-    """The title and the main text of a page: `.title`, `.text` (a line for each block, "" where the page shows none),
+    """The title and the main text of a page: `.title`, `.text` (a line for each block; "" if there is none),
     `.charset`, and more.
 
-    html: the body of the response; as a str, where it has been decoded already. content_type: the value of the HTTP
-    header, for bytes. No page is refused.
+    html: the body of the response, as bytes or decoded. content_type: the value of the HTTP header, for bytes. No page
+    is refused.
     """
     from swallow_spark.kernels import html as kernel
 
-    # A BOM, so that nothing else is taken for the charset.
+    # With a BOM, nothing else determines the charset.
     return kernel.extract(html.encode("utf-8-sig", "replace") if isinstance(html, str) else html, content_type)
 
 
 def is_japanese(text: str) -> bool:
-    """Whether a text is Japanese: of its letters, more than a twentieth or 400 are kana and Chinese characters, and of
-    these, kana are a fair part."""
+    """Whether a text is Japanese: more than a twentieth of its letters, or 400 of them, are kana and Chinese
+    characters, with a fair share of kana."""
     from swallow_spark.kernels import japanese
 
     return japanese.is_japanese(text)
@@ -320,8 +312,8 @@ def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
     """The features that rules decide by, as a `pyarrow.RecordBatch`: a row for each text, a column for each feature
     (docs/reference/features.md).
 
-    groups: of features that are only measured where they are asked for; their columns are null elsewhere, as are those
-    of features that need a configured list. Raises TypeError for anything but texts, ValueError for an unknown group.
+    groups: optional groups of features to measure. Columns of other groups, and of features that need a configured
+    list, are null. Raises TypeError for anything but texts, ValueError for an unknown group.
     """
     from swallow_spark.kernels import features
 
@@ -329,7 +321,7 @@ def measure(texts: Texts, *, groups: Sequence[str] = ()) -> Any:
 
 
 class Classifier:
-    """A classifier, as `load_classifier` read it."""
+    """A classifier from `load_classifier`."""
 
     def __init__(self, model: "Model") -> None:
         self._model = model
@@ -339,18 +331,18 @@ class Classifier:
 
     @property
     def labels(self) -> list[str]:
-        """The model's, as `__label__…`, in its order."""
+        """The model's labels (`__label__…`), in its order."""
         return list(self._model.labels)
 
     def probabilities(self, texts: Texts) -> npt.NDArray[np.float32]:
-        """Those of each label: shape (number of texts, number of labels). Raises TypeError for anything but texts."""
+        """Probability of each label: shape (texts, labels). Raises TypeError for anything but texts."""
         return self._model.probabilities(_array(texts))
 
 
 def load_classifier(path: Location, *, kind: str = "fasttext") -> Classifier:
     """The classifier in a file; of the kind fasttext, in `.bin` or `.ftz`. kind: as in `classifiers.NAME.kind`.
 
-    Raises ModelError where the file is missing, damaged or of another kind, ValueError for an unknown kind.
+    Raises ModelError if the file is missing, damaged or of another kind, ValueError for an unknown kind.
     """
     from swallow_spark.kernels import classifiers
 

@@ -1,7 +1,7 @@
-"""`swallow-spark …`, and what `jobs/*.py` call: the same commands with the same arguments.
+"""The program `swallow-spark`, which `jobs/*.py` call too, with the same arguments.
 
-Results for programs go to standard output (`--json`), everything for people to standard error. Exit status: 0 done,
-1 the run failed, 2 wrong usage or configuration, found before any work starts.
+Results for programs (`--json`) go to standard output, everything for people to standard error. Exit status: 0 done,
+1 the run failed, 2 wrong usage or configuration, found before any work starts, 130 stopped.
 """
 
 import pkgutil
@@ -39,11 +39,11 @@ def _version(
 
 
 _STOPPED: Final = 130
-_WrongCall: Any = typer.BadParameter.__base__  # of all errors in the call; newer typers bring a click of their own
+_WrongCall: Any = typer.BadParameter.__base__  # base of all usage errors; newer typers bundle their own click
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The program. Errors become one line on standard error and an exit status."""
+    """Runs the program. An error becomes one line on standard error and an exit status."""
     with stopped_by_signals() as stopped:
         status = _run(list(sys.argv[1:] if arguments is None else arguments), stopped)
     sys.exit(status)
@@ -58,8 +58,8 @@ def _run(arguments: list[str], stopped: Event) -> int:
     except SwallowSparkError as error:
         status = _complain(str(error), error.exit_status)
     except KeyboardInterrupt:
-        status = _complain("stopped; the same command again goes on with what is missing", _STOPPED)
-    except Exception as error:  # noqa: BLE001 - the last resort: what Spark raises is many kinds
+        status = _complain("stopped; run the same command again to continue", _STOPPED)
+    except Exception as error:  # noqa: BLE001 - last resort: Spark raises many types
         status = _complain(root_cause(error), 1)
     return status or 0
 
@@ -68,7 +68,7 @@ def _call(arguments: list[str], stopped: Event) -> int | None:
     try:
         status: int | None = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
     except Exception as error:
-        if stopped.is_set():  # and Spark's JVM as well, so that what cleans up behind the signal finds it gone
+        if stopped.is_set():  # Spark's JVM got the signal too: clean-up then fails with other errors
             raise KeyboardInterrupt from error
         raise
     if status == _STOPPED:  # newer typers catch KeyboardInterrupt themselves

@@ -1,4 +1,4 @@
-"""Exceptions, by what the user must do about them. The command line turns each into one line and an exit status."""
+"""Exceptions, by what the user has to do. The command line turns each into one line and an exit status."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 
 class SwallowSparkError(Exception):
-    """Anything that the command line reports in one line, without a traceback. Exit status 1: the run failed."""
+    """An error that the command line reports without a traceback. Exit status 1: the run failed."""
 
     exit_status = 1
 
@@ -23,7 +23,7 @@ class UsageError(SwallowSparkError):
 
 
 class ConfigError(UsageError):
-    """A key, value or model in the configuration that can't be used; names the key, the file and what is allowed."""
+    """A key, value or model in the configuration that can't be used. Names the key, the file and what is allowed."""
 
 
 class InputError(UsageError):
@@ -31,7 +31,7 @@ class InputError(UsageError):
 
 
 class ChangedError(InputError):
-    """An INPUT whose bytes are no longer those that were registered, or that were read before."""
+    """An INPUT whose bytes have changed since it was registered or read."""
 
 
 class CorpusError(UsageError):
@@ -39,11 +39,11 @@ class CorpusError(UsageError):
 
 
 class LedgerError(SwallowSparkError):
-    """The records read are not the sum of pages, records passed over and failures: a bug, and the run stops."""
+    """Records read are not the sum of pages, records passed over and failures. A bug; the run stops."""
 
 
 class VersionError(SwallowSparkError):
-    """Executors with another release of this package than the driver: give them the driver's."""
+    """Executors have another release of this package than the driver: install the driver's there."""
 
 
 class ModelError(UsageError):
@@ -54,13 +54,13 @@ _HOSTILE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u20
 
 
 def printable(text: str) -> str:
-    """Text for people, in a terminal, a log or a page: what could act there is escaped. URLs, titles and texts of pages
-    may hold control characters, lone surrogates, separators of lines and what turns the direction of writing."""
+    """Text that is safe in a terminal, a log or a page. Control characters, lone surrogates, line separators and
+    directional marks, which URLs, titles and texts of pages may contain, are escaped."""
     return _HOSTILE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether this machine lacks memory, room on a disk or open files: no fault of what is read or written."""
+    """Whether the machine lacks memory, disk space or open files, so that the data is not at fault."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
 
 
@@ -70,7 +70,7 @@ _SHORTAGES: Final = (errno.ENOMEM, *_FULL, errno.EMFILE, errno.ENFILE)
 
 @contextmanager
 def filling(place: object) -> Iterator[None]:
-    """For who writes into `place`, a file or directory: names it in the error of a full disk, for systems don't."""
+    """Names `place`, a file or directory that is written, in the error of a full disk; the system doesn't."""
     try:
         yield
     except OSError as error:
@@ -79,27 +79,27 @@ def filling(place: object) -> Iterator[None]:
         raise
 
 
-_AGAIN: Final = "the same command then goes on with what is missing"
+_AGAIN: Final = "then run the same command again to continue"
 _HEAP: Final = f"Java's heap is full: raise spark.executor.memory (in local mode spark.driver.memory); {_AGAIN}"
 _PYTHON: Final = (
     "Python workers had too little memory: raise spark.executor.memoryOverhead (and spark.executor.pyspark.memory, if "
     f"it is set), or give an executor fewer cores (in local mode --master local[N]); {_AGAIN}"
 )
-# What Java says of a worker that ended before its first word: that it was one is in the lines of code below it alone.
+# Java's errors when a Python worker ends before it answers; only the stack trace shows that it was a worker.
 _HUNG_UP: Final = r"(?:^|: )java\.(?:io\.EOFException|net\.SocketException: [^()]*)"
-# Each sign is looked for in "TYPE: LINE", for the lines in which an error is told. Types stand at the beginning or
-# behind a colon, and systems' messages behind a colon, a bracket or a comma: names of files may hold the same words.
+# Each pattern is searched in "TYPE: LINE" for the lines of an error. Types are at the beginning or after a colon, the
+# system's messages after a colon, bracket or comma: names of files may contain the same words.
 _REMEDIES: Final = (
     (
         r"(IOException|FileSystemException|OutOfMemoryError): (.*[:,(] ?)?(No space left on device|Disk quota exceeded)"
         r"|: Failed to create (any |a )?local dir",
-        "the disk is full where Spark keeps what it shuffles: make room there, or name another place by "
-        f"spark.local.dir (on a cluster by SPARK_LOCAL_DIRS of the workers); {_AGAIN}",
+        "the disk of Spark's shuffle files is full: free space there, or set spark.local.dir (on a cluster "
+        f"SPARK_LOCAL_DIRS of the workers) to another directory; {_AGAIN}",
     ),
     (
         r"[]:,] (No space left on device|Disk quota exceeded)",
-        "the disk is full under the corpus, an output or the temporary directory (TMPDIR): make room there, or name "
-        f"another temporary directory by TMPDIR (for tasks by spark.executorEnv.TMPDIR); {_AGAIN}",
+        "the disk of the corpus, an output or the temporary directory is full: free space there, or set TMPDIR (for "
+        f"tasks spark.executorEnv.TMPDIR) to another directory; {_AGAIN}",
     ),
     (
         r"[]:,(] ?Too many open files",
@@ -112,18 +112,18 @@ _REMEDIES: Final = (
     ),
     (r"(^|: )[\w.]*OutOfMemoryError(:|$)|exited with code 52\b", _HEAP),  # SparkExitCode.OOM
     (r"(^|: )[\w.]*MemoryError(:|$)|[]:,'] ?Cannot allocate memory|: (realloc|malloc) of size", _PYTHON),
-    # What containers end by SIGKILL, and YARN's statuses for those that took too much.
+    # Containers killed by SIGKILL, and YARN's statuses for those that used too much memory.
     (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
     (
         r"Python worker exited unexpectedly|Python worker failed to connect back|pyspark.daemon's stdout"
         r"|Python daemon failed to launch worker"
         rf"|{_HUNG_UP} \(PythonWorkerFactory\)$",
-        f"a worker crashed, or the system ended it for want of memory; if so (dmesg tells), {_PYTHON}",
+        f"a worker crashed, or the system killed it for lack of memory; in that case (see dmesg), {_PYTHON}",
     ),
     (
         r"^(ConnectionRefusedError|Py4JNetworkError):|^Py4JError: Answer from Java side is empty",  # this process's own
-        "Spark's JVM has ended: it may have said why above; the system may have ended it for want of memory (dmesg "
-        f"tells), or spark.local.dir can't be written; {_AGAIN}",
+        "Spark's JVM has ended: see its messages above; the system may have killed it for lack of memory (see dmesg), "
+        f"or spark.local.dir can't be written; {_AGAIN}",
     ),
 )
 _CHAINED: Final = (
@@ -133,8 +133,8 @@ _CHAINED: Final = (
 
 
 def root_cause(error: Exception) -> str:
-    """What went wrong, in one line: of a failed task, the last line of the innermost Python traceback. Where a machine
-    lacked something, that, and what to do."""
+    """What went wrong, in one line: for a failed task, the last line of the innermost Python traceback. If a machine
+    lacked memory, disk space or the like, also what to do."""
     if isinstance(error, ValidationError):
         return f"{error}"
     kind = type(error).__name__
@@ -151,8 +151,8 @@ def root_cause(error: Exception) -> str:
 
 
 def _told(text: str) -> list[str]:
-    """The lines of an error's text that tell of errors: no lines of code, only that a Python worker hung up, and of
-    Python's errors that arose one from another the last one."""
+    """The lines of an error's text without those of code. A Python worker that hung up is marked, and of chained Python
+    errors only the last is kept."""
     told: list[str] = []
     traceback = 0
     for line in text.splitlines():

@@ -1,6 +1,6 @@
-"""The tables of a corpus: their schemas, what each column means, and `doc_id`. The only home of column names.
+"""The tables of a corpus: their Arrow schemas, the meaning of each column, and `doc_id`.
 
-Schemas are Arrow schemas; `docs/generate.py` makes `docs/reference/tables.md` of this module.
+`docs/generate.py` writes `docs/reference/tables.md` from this module.
 """
 
 from typing import Final, NamedTuple
@@ -19,11 +19,11 @@ class Table(NamedTuple):
 
 
 TABLES: Final[dict[str, Table]] = {}
-"""Name -> table. A name in capitals stands for one that the configuration gives."""
+"""Name -> table. The configuration gives the names in capitals."""
 
 
 def _table(name: str, rows: str, *columns: tuple[pa.Field, str]) -> pa.Schema:
-    """The schema of a table. What it means is kept in TABLES, not in the schema: that is written into each file."""
+    """The schema of a table. Meanings are in TABLES and not in the schema, which is written into each file."""
     schema = pa.schema([field for field, _ in columns])
     TABLES[name] = Table(rows, schema, {field.name: meaning for field, meaning in columns})
     return schema
@@ -48,31 +48,31 @@ INPUTS: Final = _table(
     _column(
         "key",
         pa.string(),
-        "Names the file whatever mirror or scheme it comes by: the path from `crawl-data/` on, else host or bucket "
-        "with path, else the absolute path.",
+        "Names the file independently of mirror and scheme: the path from `crawl-data/` on; for other URLs host or "
+        "bucket with path; for local files the absolute path.",
     ),
     _column("path", pa.string(), "Where it is read from; `***` replaces passwords, signatures and keys."),
     _column("bytes", pa.int64(), "Size; -1 if it isn't known."),
-    _nullable("etag", pa.string(), "ETag, as an HTTP server or an object store gives it."),
-    _column("base_offset", pa.int64(), "Byte of the file at which this number's part begins."),
+    _nullable("etag", pa.string(), "ETag from an HTTP server or object store."),
+    _column("base_offset", pa.int64(), "Byte of the file at which this part begins."),
     _column("format", pa.string(), "`warc`, or a format of text: `jsonl`, `parquet`."),
 )
 
 
 class InputFile(NamedTuple):
-    """An input as found, not yet numbered. `key` names it whatever the mirror or scheme that it came by."""
+    """An input that is not registered yet. Fields as in the table."""
 
     key: str
     path: str
-    bytes: int  # -1 where it isn't known
+    bytes: int
     etag: str | None
-    format: str  # as in the table
-    line: int | None = None  # in the crawl's warc.paths, where the input comes from there: this is its number
+    format: str
+    line: int | None = None  # in the crawl's warc.paths, if the input comes from there: it becomes file_no
 
 
 SELECTIONS: Final = _table(
     "selections",
-    "One row for each record that an index of the crawl names (`--index`).",
+    "One row for each record chosen from an index of the crawl (`--index`).",
     _column("file_no", pa.int32(), "Input file."),
     _column("offset", pa.int64(), "Offset of the record in the file."),
     _column("length", pa.int64(), "Bytes of the record as stored."),
@@ -94,9 +94,7 @@ PAGES: Final = _table(
     _nullable("charset", pa.string(), "Encoding in which the page was read (WHATWG name)."),
     _column("language_score", pa.float32(), "Share of kana among the letters of the text, 0 to 1."),
     _column("num_chars", pa.int32(), "Length of the text in code points."),
-    _column(
-        "record_length", pa.int64(), "Bytes of the record in its file, as stored. Imported text: bytes of the row."
-    ),
+    _column("record_length", pa.int64(), "Bytes of the record as stored. Imported text: bytes of the row."),
     _nullable(
         "payload_sha1",
         pa.string(),
@@ -105,7 +103,7 @@ PAGES: Final = _table(
     _nullable(
         "robots",
         pa.string(),
-        "What the site asks of crawlers: X-Robots-Tag headers and meta robots, joined by `; `. No rule acts on it.",
+        "X-Robots-Tag headers and meta robots, joined by `; `. No rule uses it.",
     ),
 )
 
@@ -117,25 +115,25 @@ FAILURES: Final = _table(
     _column(
         "scope",
         pa.string(),
-        "`record`: a record that is lost. `file`: something about the whole file. `gap`: damage between records.",
+        "`record`: a lost record. `file`: a problem with the whole file. `gap`: damage between records.",
     ),
     _column("stage", pa.string(), "`ingest`."),
     _column(
         "reason",
         pa.string(),
-        "Of records, in the WARC: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large, "
-        "no_record (an index names it). Of records, in the page: bad_http, inflated_size, inflated_ratio, too_large, "
-        "too_many_tags, too_deep, undecodable, parse_error, crashed, timed_out. Of imported text: not_json, not_utf8, "
-        "no_text_column, record_too_large. Of gaps: garbage, truncated, bad_crc, bad_gzip. Of files: unreadable, "
+        "Records, in the WARC: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large, "
+        "no_record (at the index's offset). Records, in the page: bad_http, inflated_size, inflated_ratio, too_large, "
+        "too_many_tags, too_deep, undecodable, parse_error, crashed, timed_out. Imported text: not_json, not_utf8, "
+        "no_text_column, record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip. Files: unreadable, "
         "changed (since it was registered, or while it was read), empty, not_a_warc, shared_gzip_member (a note: its "
         "records are read).",
     ),
-    _nullable("detail", pa.string(), "In words, at most 1,000 characters."),
+    _nullable("detail", pa.string(), "Description, at most 1,000 characters."),
 )
 
 LEDGER: Final = _table(
     "ledger",
-    "What became of each file's records: one row for each file and outcome.",
+    "Outcomes of each file's records: one row for each file and outcome.",
     _column("file_no", pa.int32(), "Input file."),
     _column(
         "outcome",
@@ -164,37 +162,33 @@ DUPLICATES: Final = _table(
     "One row for each page that dedup drops.",
     _column("doc_id", pa.int64(), "The page that is dropped."),
     _column("witness", pa.int64(), "The page that it is a near-duplicate of."),
-    _column("representative", pa.int64(), "The end of the chain of witnesses; it is always kept."),
-    _column("band", pa.int32(), "The lowest band in which it shares a bucket with its witness, from 0."),
-    _column(
-        "similarity", pa.float32(), "Jaccard similarity of page and witness, estimated from their sketches, 0 to 1."
-    ),
+    _column("representative", pa.int64(), "The page at the end of the chain of witnesses; always kept."),
+    _column("band", pa.int32(), "The first band in which the two share a bucket, from 0."),
+    _column("similarity", pa.float32(), "Jaccard similarity of the two, estimated from their sketches, 0 to 1."),
     _column("policy", pa.string(), "`bucket`, `greedy` or `component`."),
 )
 
 TOMBSTONES: Final = _table(
     "tombstones",
-    "What was removed on request: one row for each URL or host.",
+    "Removal requests: one row for each URL or host.",
     _column("kind", pa.string(), "`host` or `url`."),
-    _column("value", pa.string(), "The URL or host, in the form in which they are compared."),
-    _column("key", pa.binary(), "16 bytes by which it is found."),
+    _column("value", pa.string(), "The URL or host, normalised for comparison."),
+    _column("key", pa.binary(), "16-byte lookup key."),
 )
 
-REMOVED: Final = _table(
-    "removed/crawl=CRAWL", "One row for each page that a tombstone covers.", _column("doc_id", pa.int64(), "The page.")
-)
+REMOVED: Final = _table("removed/crawl=CRAWL", "One row for each page that matches a removal request.", _DOC_ID)
 
 REMOVED_DUPLICATES: Final = _table(
     "removed_duplicates",
-    "Pages that have the text of a removed page. The files are in `tombstones/`; the manifests list them.",
+    "Pages with the text of a removed page. The files are in `tombstones/`; the manifests list them.",
     _column("removed", pa.int64(), "The removed page."),
     _nullable("removed_url", pa.string(), "Its URL."),
     _column(
         "relation",
         pa.string(),
-        "`fell_for_it`: dedup dropped the page for the removed one. `it_fell_for`: the other way round.",
+        "`fell_for_it`: dedup dropped this page in favour of the removed one. `it_fell_for`: the reverse.",
     ),
-    _column("doc_id", pa.int64(), "The page that has its text."),
+    _column("doc_id", pa.int64(), "The page with the same text."),
     _nullable("url", pa.string(), "URL of that page."),
     _column("similarity", pa.float32(), "Estimated Jaccard similarity of the two."),
 )
@@ -203,15 +197,15 @@ GROUPS: Final = _table(
     "groups",
     "One row for each page that dedup keeps.",
     _DOC_ID,
-    _column("num_duplicates", pa.int64(), "How many dropped pages it represents."),
+    _column("num_duplicates", pa.int64(), "Number of dropped pages that it represents."),
 )
 
 CONTAMINATION: Final = _table(
     "contamination/crawl=CRAWL",
     "One row for each kept page that shares an n-gram with a question of the configured benchmarks.",
     _DOC_ID,
-    _column("fraction", pa.float64(), "The largest share of a question's distinct n-grams that the page has."),
-    _column("question", pa.int32(), "Number of that question's line among the lines of all files, from 0."),
+    _column("fraction", pa.float64(), "The largest share of a question's distinct n-grams in the page."),
+    _column("question", pa.int32(), "Line of that question, counted from 0 over all files."),
 )
 
 VERDICTS: Final = _table(
@@ -223,7 +217,7 @@ VERDICTS: Final = _table(
         "reasons",
         pa.list_(pa.string()),
         "All broken rules, in the order of the preset: `FEATURE:low`, `FEATURE:high`, then `host:CATEGORY`, "
-        "`url:CATEGORY` (`blocked` where a list has no category), `contaminated`.",
+        "`url:CATEGORY` (`blocked` for lists without categories), `contaminated`.",
     ),
 )
 
@@ -231,13 +225,12 @@ SCORES: Final = _table(
     "scores/classifier=CLASSIFIER",
     "One row for each accepted page.",
     _DOC_ID,
-    _column("score", pa.float64(), "Sum of weight x probability over the classifier's labels; within the weights."),
+    _column("score", pa.float64(), "Sum of weight x probability over the classifier's labels."),
 )
 
 SUBSETS: Final = _table(
     "subsets/SUBSET",
-    "One row for each page of a subset. For each classifier that any subset uses there is a further float64 column "
-    "`score_CLASSIFIER`.",
+    "One row for each page of a subset. Each classifier that any subset uses adds a float64 column `score_CLASSIFIER`.",
     _DOC_ID,
     _nullable("url", pa.string(), "As in `pages`."),
     _nullable("title", pa.string(), "As in `pages`."),
@@ -248,39 +241,36 @@ SUBSETS: Final = _table(
 
 TEXTS: Final = _table(
     "texts",
-    "A file of its own, not part of a corpus: what `sample` and `wiki-positives` write, and what `label --from`, "
-    "`train` and `evaluate` read, as Parquet or JSON lines (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`). On reading, only the "
-    "columns that a command needs have to be there. Two further columns: `stratum` of a sample `--by score`, as in "
-    "`labels`; and `label`, what `train --task wiki` learns (`positive`, `negative`): the value of `sample --label`; "
-    "`positive` for articles of Wikipedia.",
+    "A separate file, not part of a corpus. `sample` and `wiki-positives` write it; `label --from`, `train` and "
+    "`evaluate` read it, as Parquet or JSON lines (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`), with only the columns "
+    "that they use. Two optional columns: `stratum` of a sample `--by score`, as in `labels`; and `label`, the class "
+    "for `train --task wiki` (`positive`, `negative`): the value of `sample --label`, or `positive` for Wikipedia.",
     _nullable(
         "doc_id",
         pa.int64(),
-        "The page; of an article of Wikipedia, its page id. A row for `label --from` may have this alone: then "
-        "`--corpus` provides the text.",
+        "The page; for Wikipedia, the article's page id. For `label --from` this column suffices: `--corpus` provides "
+        "the text.",
     ),
     _nullable("url", pa.string(), "URL of the page or article."),
-    _column(
-        "text", pa.string(), "Main text, as in `pages`; of an article, readable text with the title as first line."
-    ),
+    _column("text", pa.string(), "Main text, as in `pages`; for articles, text with the title as first line."),
     _nullable("source", pa.string(), "Crawl and URL; or `Wikipedia: TITLE`."),
-    _nullable("license", pa.string(), "Licence of the text, if known: `CC-BY-SA-4.0` of articles."),
+    _nullable("license", pa.string(), "Licence of the text, if known: `CC-BY-SA-4.0` for articles."),
 )
 
 LABELS: Final = _table(
     "labels",
-    "A file of its own, not part of a corpus: what `label` writes, as Parquet or JSON lines, in the order of the "
-    "texts. `train --task edu` and `evaluate --task edu` read it.",
+    "A separate file, not part of a corpus. `label` writes it as Parquet or JSON lines, in the order of the texts; "
+    "`train --task edu` and `evaluate --task edu` read it.",
     _nullable("doc_id", pa.int64(), "As in the texts."),
     _nullable("score", pa.int32(), "0 to 3; null unless the outcome is `scored`."),
     _column("answer", pa.string(), "Answer of the LLM; if the outcome is `failed`, the server's message."),
-    _column("model", pa.string(), "Name of the LLM, as the server knows it."),
+    _column("model", pa.string(), "Name of the LLM on the server."),
     _column("prompt", pa.string(), "Name of the template and the beginning of its SHA-256: `edu-1-…`."),
     _column(
         "outcome",
         pa.string(),
-        "`scored`; `refused`: the LLM or a filter declined; `unparsable`: the answer isn't of the form asked for; "
-        "`failed`: the server refuses the question.",
+        "`scored`; `refused`: the LLM or a filter declined; `unparsable`: the answer has another form than requested; "
+        "`failed`: the server rejected the request.",
     ),
     *(
         (field, "As in the texts; the whole text, though the LLM sees only its beginning (`label.max_chars`).")
@@ -289,35 +279,35 @@ LABELS: Final = _table(
         for field in TEXTS
         if field.name != "doc_id"
     ),
-    _nullable("stratum", pa.string(), "Of a sample by score: the range that the score is in, as in `0.3 to 0.6`."),
+    _nullable("stratum", pa.string(), "For samples by score: the range of the score, as `0.3 to 0.6`."),
 )
 
 HOST_LINES: Final = _table(
     "host_lines/crawl=CRAWL",
-    "Lines of the accepted pages of a host. Rows of the same host and line are to be added up.",
+    "Lines of the accepted pages of a host. Rows with the same host and line have to be added up.",
     _column("host", pa.int64(), "Key of the host."),
     _column("line", pa.int64(), "Key of the line."),
-    _column("num_pages", pa.int32(), "Accepted pages that have the line."),
+    _column("num_pages", pa.int32(), "Accepted pages with the line."),
 )
 
 HOST_PAGES: Final = _table(
     "host_pages/crawl=CRAWL",
-    "Accepted pages of each host. Rows of the same host are to be added up.",
+    "Accepted pages of each host. Rows with the same host have to be added up.",
     _column("host", pa.int64(), "Key of the host."),
     _column("num_pages", pa.int64(), "Accepted pages of the host."),
 )
 
 TOKENS: Final = _table(
     "tokens/SUBSET",
-    "One row for each page of a subset (of its text there), or in `tokens/accepted` for each accepted page (of its "
-    "main text), counted by the configured tokenizer.",
+    "Tokens by the configured tokenizer: one row for each page of a subset, for its text there; in `tokens/accepted` "
+    "for each accepted page, for its main text.",
     _DOC_ID,
-    _column("num_tokens", pa.int32(), "Tokens, without special ones."),
+    _column("num_tokens", pa.int32(), "Tokens without special tokens."),
 )
 
 # doc_id: bit 63 is 0, bits 62-53 crawl_no (from 1), bits 52-32 file_no, bits 31-0 the record's offset in the part of
-# its file that begins at base_offset (imported text: the row number). So doc_ids are positive and ascend in the order
-# of registration, and a doc_id alone finds the raw record.
+# its file that begins at base_offset (imported text: the row number). So doc_ids are positive, ascend in the order of
+# registration, and locate the raw record.
 MAX_CRAWL_NO: Final = (1 << 10) - 1
 MAX_FILE_NO: Final = (1 << 21) - 1
 OFFSET_BITS: Final = 32
@@ -334,7 +324,7 @@ class DocId(NamedTuple):
 def pack_doc_id(crawl_no: int, file_no: int, offset: int) -> int:
     """The doc_id of the record at `offset` (0 <= offset < 2**32) of file `file_no` of crawl `crawl_no`.
 
-    Raises ValueError where a part does not fit its bits.
+    Raises ValueError if a part does not fit its bits.
     """
     if not (1 <= crawl_no <= MAX_CRAWL_NO and 0 <= file_no <= MAX_FILE_NO and 0 <= offset < BYTES_PER_FILE_NO):
         raise ValueError(f"no doc_id for crawl_no {crawl_no}, file_no {file_no}, offset {offset}")

@@ -99,7 +99,7 @@ def test_the_innermost_cause_is_told(error: Exception, told: str) -> None:
         (
             PythonException(PYTHON.format(cause="OSError: [Errno 28] No space left on device: '/data/x'")),
             "OSError: [Errno 28] No space left on device: '/data/x' (PythonException): ",
-            "or the temporary directory (TMPDIR): make room there, or name another",
+            "or the temporary directory is full: free space there, or set TMPDIR",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "[Errno 122] Disk quota exceeded (OSError): ", "TMPDIR"),
         (PythonException(PYTHON.format(cause="MemoryError")), "MemoryError (PythonException): ", "memoryOverhead"),
@@ -181,7 +181,7 @@ def test_what_a_machine_lacks_is_told_with_what_to_do(error: Exception, what: st
     told = root_cause(error)
     assert told.startswith(what)
     assert remedy in told
-    assert told.endswith("the same command then goes on with what is missing")
+    assert told.endswith("then run the same command again to continue")
 
 
 @pytest.mark.parametrize(

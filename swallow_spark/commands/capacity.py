@@ -1,10 +1,8 @@
-"""What a corpus of a given size needs, before there is one."""
+"""Estimate of what a corpus of a given size needs."""
 
 from typing import Annotated, Any
 
-import typer
-
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, PlainConfigOption, SetOption, command
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, PlainConfigOption, SetOption, command, option
 from swallow_spark.commands.tables import print_result, show_capacity
 from swallow_spark.config.load import Config, load
 from swallow_spark.files.storage import fetch
@@ -14,13 +12,14 @@ from swallow_spark.kernels.order.capacity import HEAP_BYTES, JACCARD, WORKER_BYT
 
 @command("capacity")
 def capacity(
-    pages: Annotated[int, typer.Option("--pages", metavar="N", min=1, help="Pages of the corpus, all crawls.")],
-    chars: Annotated[float, typer.Option("--chars", metavar="N", min=0, help="Characters of a page's text.")] = 1500,
+    pages: Annotated[int, option("--pages", "N", "Pages of the corpus, in all crawls.", min=1)],
+    chars: Annotated[float, option("--chars", "N", "Mean characters of a page.", min=0)] = 1500,
     config: PlainConfigOption = DEFAULT_CONFIG,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the curve of the dedup setting, and the bytes and memory that so many pages need. Needs no Spark."""
+    """Estimate the disk space and memory that a corpus needs. Also prints the probability that pages of a given
+    similarity share a bucket in dedup. Needs no Spark."""
     print_result(plan(load(config, set_ or (), fetch), pages, chars), as_json, show_capacity)
 
 

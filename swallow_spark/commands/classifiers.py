@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option
 from swallow_spark.commands.tables import print_result, show_measures, show_values
 from swallow_spark.config.load import load
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
 
-TaskOption = Annotated[str, typer.Option("--task", metavar="wiki|edu", help="The classifier's task.")]
+TaskOption = Annotated[str, option("--task", "wiki|edu", "The classifier's task.")]
 ExamplesOption = Annotated[
-    list[Path], typer.Option("--input", metavar="FILE", help="Parquet or JSONL: text, and label or score; repeatable.")
+    list[Path], option("--input", "FILE", "Parquet or JSONL: text and label or score; repeatable.")
 ]
 
 
@@ -21,15 +21,13 @@ ExamplesOption = Annotated[
 def train(
     task: TaskOption,
     inputs: ExamplesOption,
-    model: Annotated[Path, typer.Option("--model", metavar="OUT", help="The file to write: .bin, or quantised .ftz.")],
-    config: Annotated[
-        str, typer.Option("--config", metavar="FILE", help="Its section [training] is used.")
-    ] = DEFAULT_CONFIG,
+    model: Annotated[Path, option("--model", "OUT", "File to write: .bin, or quantised .ftz.")],
+    config: Annotated[str, option("--config", "FILE", "Configuration with the section [training].")] = DEFAULT_CONFIG,
     set_: SetOption = None,
-    demonstration: Annotated[bool, typer.Option(help="Write into the model card: for demonstration only.")] = False,
+    demonstration: Annotated[bool, typer.Option(help="Mark the model card: for demonstration only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a fastText classifier, and write a model card beside it."""
+    """Train a fastText classifier and write its model card."""
     section = load(config, set_ or ()).training
     trained = train_model(task, inputs, model, section, demonstration=demonstration)
     print_result(trained, as_json, show_values)
@@ -38,7 +36,7 @@ def train(
 @command("evaluate")
 def evaluate(
     task: TaskOption,
-    model: Annotated[Path, typer.Option("--model", metavar="FILE", help="A fastText model.")],
+    model: Annotated[Path, option("--model", "FILE", "A fastText model.")],
     inputs: ExamplesOption,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,12 +1,10 @@
-"""Finding pages that hold questions of benchmarks."""
+"""Finding pages that contain benchmark questions."""
 
 import json
 from typing import Annotated
 
-import typer
-
 from swallow_spark import pipeline
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 
@@ -15,14 +13,13 @@ from swallow_spark.errors import UsageError
 def decontaminate(
     call: OnCorpus,
     against: Annotated[
-        list[str] | None,
-        typer.Option("--against", metavar="FILE", help="Questions as JSON lines; repeatable. Default: as configured."),
+        list[str] | None, option("--against", "FILE", "Benchmark questions as JSONL; repeatable. Default: configured.")
     ] = None,
 ) -> None:
-    """Measure which part of a benchmark's questions each kept page contains, and reject pages with most of one."""
+    """Reject pages that contain benchmark questions. Measures the share of a question's n-grams in each page."""
     if against:
         call = call.overriding(f"decontamination.against={json.dumps(against, ensure_ascii=False)}")
     with running(call) as run:
         if not run.config.decontamination.against:
-            raise UsageError("decontaminate: give --against, or decontamination.against in the configuration")
+            raise UsageError("decontaminate: give --against, or set decontamination.against in the configuration")
         pipeline.do(run, {"decontaminate", "decide"})

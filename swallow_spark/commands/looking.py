@@ -1,4 +1,4 @@
-"""Looking at one page or one text: why it is where it is."""
+"""Inspecting one page or one text."""
 
 import sys
 from typing import Annotated
@@ -13,6 +13,7 @@ from swallow_spark.commands.options import (
     SetOption,
     app,
     command,
+    option,
 )
 from swallow_spark.commands.running import reading
 from swallow_spark.commands.tables import print_result, show_trial, show_values
@@ -31,7 +32,7 @@ app.add_typer(rules, name="rules")
 def try_(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text, or - for standard input.")],
     config: PlainConfigOption = DEFAULT_CONFIG,
-    url: Annotated[str | None, typer.Option("--url", help="The URL of the text, for the rules on hosts.")] = None,
+    url: Annotated[str | None, option("--url", "URL", "The text's URL, for rules on hosts.")] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,11 +47,11 @@ def try_(
 @command("explain")
 def explain(
     call: OnCorpus,
-    url: Annotated[str | None, typer.Option("--url", help="The page's URL.")] = None,
-    doc_id: Annotated[int | None, typer.Option("--doc-id", metavar="N", help="The page's doc_id.")] = None,
+    url: Annotated[str | None, option("--url", "URL", "The page's URL.")] = None,
+    doc_id: Annotated[int | None, option("--doc-id", "N", "The page's doc_id.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the raw WARC record of the page instead.")] = False,
 ) -> None:
-    """Print what happened to one page: source, duplicates, features, verdict, scores, subsets."""
+    """Print what happened to one page. Shows its source, duplicates, features, verdict, scores and subsets."""
     if (url is None) == (doc_id is None):
         raise UsageError("explain: give either --url or --doc-id")
     with reading(call) as run:

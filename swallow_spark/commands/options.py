@@ -1,4 +1,4 @@
-"""How commands are declared: the options that they share, and how each is added to the program."""
+"""How commands are declared: the options that they share, and how a command is added to the program."""
 
 import inspect
 from collections.abc import Callable
@@ -18,34 +18,36 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-CorpusOption = Annotated[str, typer.Option("--corpus", metavar="DIR", help="The corpus: a directory or a URI.")]
+
+def option(name: str, metavar: str, text: str, **more: Any) -> Any:
+    """An option with a value. `text`: its text in --help."""
+    return typer.Option(name, metavar=metavar, help=text, **more)
+
+
+CorpusOption = Annotated[str, option("--corpus", "DIR", "The corpus: a directory or URI.")]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
         "--config",
         metavar="FILE",
         help="A configuration file or a packaged one (demo, swallow-v1, swallow-v2). "
-        f"Default: that of the corpus's last run, else {DEFAULT_CONFIG}.",
+        f"Default: that of the corpus's last run, otherwise {DEFAULT_CONFIG}.",
     ),
 ]
-PlainConfigOption = Annotated[
-    str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")
-]
+PlainConfigOption = Annotated[str, option("--config", "FILE", "A configuration file or a packaged one.")]
 SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override an entry of the configuration; repeatable."),
+    list[str] | None, option("--set", "SECTION.KEY=VALUE", "Override a configuration key; repeatable.")
 ]
 MasterOption = Annotated[
-    str | None,
-    typer.Option("--master", metavar="URL", help="The cluster. Default: what spark-submit gives, else local[*,4]."),
+    str | None, option("--master", "URL", "Spark master. Default: that of spark-submit, otherwise local[*,4].")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on standard output.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a command that may open a Spark session. Its fields are options of the command (see `command`), and
-    it collects what the command prints when it has succeeded."""
+    """One call of a command that may open a Spark session. Its fields are options of the command (see `command`). It
+    collects what the command prints once it has succeeded."""
 
     command: str
     config: ConfigOption = None
@@ -55,18 +57,18 @@ class Call:
     result: dict[str, Any] = field(default_factory=dict, init=False)
     """Printed as one JSON object with --json."""
     tables: list[Callable[[Console], None]] = field(default_factory=list, init=False)
-    """Printed for people, in this order."""
+    """Printed for people without --json, in this order."""
 
     def show(self, table: Callable[..., None], *values: Any) -> None:
-        """Has `table(console, *values)` printed at the end."""
+        """Prints `table(console, *values)` at the end."""
         self.tables.append(lambda console: table(console, *values))
 
     def overriding(self, *entries: str) -> Self:
-        """The same call with more entries of the configuration overridden (SECTION.KEY=VALUE)."""
+        """The same call with further overrides (SECTION.KEY=VALUE)."""
         return replace(self, overrides=[*(self.overrides or ()), *entries])
 
     def on(self, corpus: str) -> "OnCorpus":
-        """The same call of a command whose corpus is optional, where one is given."""
+        """The same call on a corpus, for commands whose --corpus is optional."""
         options = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
         return OnCorpus(corpus=corpus, **options)
 
@@ -79,11 +81,8 @@ class OnCorpus(Call):
 
 
 def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds the decorated function to the program, under this name.
-
-    If its first parameter is a Call (or OnCorpus), the fields of that class become options of the command. The rest of
-    the signature is as typer reads it.
-    """
+    """Adds the decorated function to the program. If its first parameter is a Call (or OnCorpus), the fields of that
+    class become options of the command; typer reads the rest of the signature."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function).parameters.values())
@@ -96,7 +95,7 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def called(**values: Any) -> None:
             function(kind(command=name, **{each.name: values.pop(each.name) for each in shared}), **values)
 
-        # As --help lists them: what must be given, the command's own options, at last those that all commands have.
+        # The order in --help: required options, the command's own, then those that all commands share.
         of_all = {each.name for each in fields(Call)}
         required = [each for each in shared if each.default is each.empty]
         optional = sorted((each for each in shared if each not in required), key=lambda each: each.name in of_all)

@@ -1,11 +1,9 @@
-"""Taking pages out of a corpus for good, on request."""
+"""Permanent removal of pages on request."""
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
@@ -18,26 +16,24 @@ from swallow_spark.stages.remove.step import write_duplicates
 @command("remove")
 def remove(
     call: OnCorpus,
-    urls: Annotated[
-        list[str] | None, typer.Option("--urls", metavar="FILE", help="A list of URLs, one a line; repeatable.")
-    ] = None,
+    urls: Annotated[list[str] | None, option("--urls", "FILE", "URLs, one per line; repeatable.")] = None,
     hosts: Annotated[
-        list[str] | None, typer.Option("--hosts", metavar="FILE", help="A list of hosts, with all below them.")
+        list[str] | None, option("--hosts", "FILE", "Hosts, one per line, with subdomains; repeatable.")
     ] = None,
     duplicates: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--duplicates",
-            metavar="FILE",
-            help="A file for the list of pages with the same text as removed ones, as JSON lines; may be given alone.",
+            "FILE",
+            "Write the pages with the text of a removed page to this JSONL file; may be given alone.",
         ),
     ] = None,
 ) -> None:
-    """Remove pages by URL or host. Later ingests pass over them, and subsets are written without them."""
+    """Remove pages by URL or host. Later ingests skip them, and subsets are written without them."""
     if not urls and not hosts and not duplicates:
-        raise UsageError("remove: give --urls, --hosts or both; or --duplicates alone, to list what was found before")
+        raise UsageError("remove: give --urls or --hosts; or --duplicates alone, to list those of earlier removals")
     if duplicates and ("://" in duplicates or not Path(duplicates).absolute().parent.is_dir()):
-        raise UsageError(f"--duplicates {duplicates}: the directory must exist on this machine")
+        raise UsageError(f"--duplicates {duplicates}: give a file in an existing directory of this machine")
     listed: dict[Kind, list[str]] = {
         "url": [url for name in urls or () for url in parse("url", fetch(name))],
         "host": [host for name in hosts or () for host in parse("host", fetch(name))],

@@ -1,6 +1,5 @@
-"""Around the work of a command: configuration, lock, Spark session, monitoring, the record of a run, and what is
-printed at its end. Every command that may open a session goes through here: by `running` where it changes a corpus, by
-`reading` where it looks at one, by `monitored` where it needs none or not all the time."""
+"""What surrounds the work of a command: configuration, lock, Spark session, monitoring, the record of the run, and the
+output at its end. Commands that change a corpus use `running`, those that read one `reading`, others `monitored`."""
 
 import json
 import re
@@ -31,17 +30,17 @@ from swallow_spark.stages.run import Run, check_config, refuse_changes
 from swallow_spark.tables import InputFile
 
 Register = tuple[str, Callable[[Config], list[InputFile]]]
-"""A crawl, and what finds its input files."""
+"""A crawl, and the function that finds its input files."""
 
 
 @contextmanager
 def running(
     call: OnCorpus, *, register: Register | None = None, preset: str | None = None, scores: bool = False
 ) -> Iterator[Run]:
-    """A run that changes the corpus and leaves a record in it.
+    """A run that changes the corpus and leaves a record in it. The result is the summary.
 
-    Checks come first, those of the models too if it `scores`. Then, under the lock, inputs are registered and the work
-    is done. The result is the summary. `preset`: the configuration whose rules are taken, for this run alone.
+    The configuration is checked first, with the models if the run `scores`; inputs are registered under the lock.
+    `preset`: the configuration whose rules are used, for this run only.
     """
     if register:
         check_crawl(register[0])
@@ -72,7 +71,7 @@ def running(
 
 @contextmanager
 def reading(call: OnCorpus, *, writes: bool = False) -> Iterator[Run]:
-    """Work on a corpus that takes no lock by itself and leaves no record. `writes`: tasks write into the corpus, so a
+    """Work on a corpus without a lock and without a record. `writes`: tasks write into the corpus, so all machines of a
     cluster must see it."""
     corpus = Corpus.open(call.corpus)
     settings = configuration(corpus, call.config, call.overrides)
@@ -84,10 +83,10 @@ def reading(call: OnCorpus, *, writes: bool = False) -> Iterator[Run]:
 def monitored(
     call: Call, settings: Config, corpus: Corpus | None = None, written: Root | None = None
 ) -> Iterator[Progress]:
-    """What opens the session when it is first needed, and shows the progress. At the end prints what the call has
-    collected. How it ended, well or not, goes to the metrics and to `monitoring.notify`.
+    """Opens the Spark session when it is first needed, shows the progress, and finally prints what the call has
+    collected. The outcome, also a failure, goes to the metrics and to `monitoring.notify`.
 
-    written: where tasks write; on a cluster, all machines must see it.
+    written: where tasks write; all machines of a cluster must see it.
     """
     monitoring = settings.monitoring
 
@@ -142,17 +141,16 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 
 def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -> Config:
-    """The configuration with the rules of another one."""
+    """The configuration, with the rules of another one."""
     return settings.model_copy(update={"rules": load(preset, overrides or (), fetch).rules})
 
 
 def configuration(corpus: Corpus | None, name: str | None, overrides: Sequence[str] | None) -> Config:
-    """The configuration asked for, else that of the corpus's last run, else the default."""
-    runs = corpus.root.files("runs", ".json") if corpus else []
-    if name or not corpus or not runs:
-        return load(name or DEFAULT_CONFIG, overrides or (), fetch)
-    last = json.loads(corpus.root.read_bytes(runs[-1]))["config"]  # by number: clocks may step back
-    return load(last, overrides or (), fetch)
+    """The named configuration, or that of the corpus's last run, or the default."""
+    source: str | dict[str, Any] = name or DEFAULT_CONFIG
+    if not name and corpus and (runs := corpus.root.files("runs", ".json")):
+        source = json.loads(corpus.root.read_bytes(runs[-1]))["config"]  # the highest number: clocks may step back
+    return load(source, overrides or (), fetch)
 
 
 def _next_number(corpus: Corpus) -> int:
@@ -167,15 +165,10 @@ def _units(corpus: Corpus) -> Iterator[Manifest]:
 
 
 def _record(
-    run: Run,
-    standing: Config,
-    command: str,
-    started: datetime,
-    summary: dict[str, Any],
-    of_this_run: Sequence[Manifest],
+    run: Run, standing: Config, command: str, started: datetime, summary: dict[str, Any], of_this_run: list[Manifest]
 ) -> None:
-    """Writes the run's manifest. `standing`: the configuration that later runs go on with; rules that were only tried
-    (`decide --preset`) are no part of it. `of_this_run`: its units."""
+    """Writes the run's manifest. `standing`: the configuration for later runs, without the rules of `decide --preset`.
+    `of_this_run`: its units."""
     corpus, progress = run.corpus, run.progress
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}
@@ -196,7 +189,7 @@ def _record(
         "resources": progress.resources,
         "python_cpu_seconds": python,
         "written": written,
-        "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # whose addresses may be secrets
+        "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # may hold secret addresses
         "summary": summary,
     }
     corpus.root.write_atomically(

@@ -1,13 +1,11 @@
-"""Samples of a corpus's pages: as training text, or labelled by an LLM."""
+"""Samples of pages: as training text, or labelled by an LLM."""
 
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-import typer
-
-from swallow_spark.commands.options import Call, OnCorpus, command
+from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.corpus.corpus import Corpus
@@ -37,38 +35,30 @@ class By(StrEnum):
     SCORE = "score"
 
 
-OfOption = Annotated[
-    Of, typer.Option("--of", metavar="WHICH", help="pages, survivors (of dedup), or accepted (by the rules).")
-]
-ByOption = Annotated[
-    By,
-    typer.Option("--by", metavar="HOW", help="uniform, host (hosts in turn), or score (equal ranges in turn)."),
-]
-ClassifierOption = Annotated[
-    str | None, typer.Option("--classifier", metavar="NAME", help="The classifier of --by score.")
-]
-StrataOption = Annotated[int, typer.Option("--strata", metavar="N", help="The number of ranges of --by score.")]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed gives another sample.")]
+OfOption = Annotated[Of, option("--of", "WHICH", "pages, survivors (kept by dedup), or accepted (by the rules).")]
+ByOption = Annotated[By, option("--by", "HOW", "uniform; host: hosts in turn; score: ranges of equal width in turn.")]
+ClassifierOption = Annotated[str | None, option("--classifier", "NAME", "Classifier of --by score.")]
+StrataOption = Annotated[int, option("--strata", "N", "Number of ranges of --by score.")]
+SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.")]
 
 
 @command("sample")
 def sample(
     call: OnCorpus,
-    number: Annotated[int, typer.Option("--sample", metavar="N", help="How many pages.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Parquet: doc_id, url, text, source.")],
+    number: Annotated[int, option("--sample", "N", "Number of pages.")],
+    output: Annotated[Path, option("--output", "FILE", "Parquet file to write: doc_id, url, text, source.")],
     of: OfOption = Of.ACCEPTED,
     by: ByOption = By.UNIFORM,
     classifier: ClassifierOption = None,
     strata: StrataOption = 10,
     seed: SeedOption = 0,
     label: Annotated[
-        str | None,
-        typer.Option("--label", metavar="VALUE", help="Add a column `label`: negative makes text for `train`."),
+        str | None, option("--label", "VALUE", "Add a column `label` with this value, as negative, for `train`.")
     ] = None,
 ) -> None:
-    """Write a sample of the pages with their texts, chosen by a hash of the doc_id: to train on, or to look at."""
+    """Write a sample of pages with their texts. Pages are chosen by a hash of doc_id and seed."""
     if output.suffix != ".parquet" or not output.parent.is_dir():
-        raise UsageError(f"--output {output}: give a .parquet file in a directory that exists")
+        raise UsageError(f"--output {output}: give a .parquet file in an existing directory")
     with reading(call, writes=True) as run:
         wanted = check(Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
         check_config(run.config, models=False)
@@ -80,17 +70,14 @@ def sample(
 @command("label")
 def label(
     call: Call,
-    endpoint: Annotated[str, typer.Option("--endpoint", metavar="URL", help="OpenAI-compatible: http://host:8000/v1")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The labels: .parquet or .jsonl.")],
-    corpus: Annotated[str | None, typer.Option("--corpus", metavar="DIR", help="Where the pages are.")] = None,
-    number: Annotated[int | None, typer.Option("--sample", metavar="N", help="How many pages.")] = None,
-    chosen: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="Parquet or JSONL with text, or with doc_id."),
-    ] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Default: the server's first.")] = None,
+    endpoint: Annotated[str, option("--endpoint", "URL", "OpenAI-compatible API: http://host:8000/v1")],
+    output: Annotated[Path, option("--output", "FILE", "Labels to write: .parquet or .jsonl.")],
+    corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus of the pages.")] = None,
+    number: Annotated[int | None, option("--sample", "N", "Number of pages to label.")] = None,
+    chosen: Annotated[Path | None, option("--from", "FILE", "Parquet or JSONL with text, or with doc_id only.")] = None,
+    model: Annotated[str | None, option("--model", "NAME", "Default: the first that the server lists.")] = None,
     key_variable: Annotated[
-        str, typer.Option("--api-key-env", metavar="NAME", help="The environment variable with the server's key.")
+        str, option("--api-key-env", "NAME", "Environment variable that holds the API key.")
     ] = KEY_VARIABLE,
     of: OfOption = Of.ACCEPTED,
     by: ByOption = By.UNIFORM,
@@ -98,7 +85,7 @@ def label(
     strata: StrataOption = 10,
     seed: SeedOption = 0,
 ) -> None:
-    """Have an LLM give educational scores to pages. The same command again asks only about pages without an answer."""
+    """Have an LLM give educational scores to pages. Run again, it asks only about pages without an answer."""
     if (number is None) == (chosen is None):
         raise UsageError("label: give either --sample N or --from FILE")
     if corpus is None and chosen is None:
@@ -111,7 +98,7 @@ def label(
     with monitored(call, settings, opened, opened.root if opened else None) as progress:
         doc_ids = _doc_ids(chosen) if chosen else []
         if doc_ids and not opened:
-            raise UsageError(f"{chosen}: its rows have no text: give --corpus DIR as well, where the pages are")
+            raise UsageError(f"{chosen}: its rows have no text: give --corpus DIR too, to read the texts from")
         if chosen and not doc_ids:
             texts = chosen
         else:
@@ -121,12 +108,12 @@ def label(
             sample = Sample(number or 0, of.value, by.value, classifier, strata, seed)
             wanted = None if number is None else check(sample, settings)
             check_config(settings, models=False)
-            with opened.lock():  # while pages are chosen and read; not while the LLM is asked
+            with opened.lock():  # only while pages are chosen and read
                 write_sample(run, wanted, texts) if wanted else write_pages(run, doc_ids, texts)
         try:
             summary = label_texts(texts, output, server, model, section, progress.say)
         except EndpointError:
-            _write_page(output)  # what was answered before is written
+            _write_page(output)  # with the answers so far
             raise
         _write_page(output)
         call.result.update(summary)
@@ -134,18 +121,18 @@ def label(
 
 
 def _write_page(labels: Path) -> None:
-    """The page of a file of labels, beside it."""
+    """Writes the HTML page beside a file of labels."""
     found = gather(labels.name, chain.from_iterable(read_labels(labels)), SCORES)
     with replacing(labels.with_name(f"{labels.name}.html")) as page:
         page.write_text(render_labels(found), encoding="utf-8", errors="replace")
 
 
 def _doc_ids(chosen: Path) -> list[int]:
-    """The pages of a file without texts; empty where it has them."""
+    """The doc_ids in a file without texts; none if it has texts."""
     doc_ids, number = [], 0
     for rows in read_texts(chosen):
         number += len(rows)
         doc_ids += [row["doc_id"] for row in rows if row["text"] is None]
     if doc_ids and len(doc_ids) < number:
-        raise InputError(f"{chosen}: some of its rows have a text, others only a doc_id")
+        raise InputError(f"{chosen}: some rows have a text, others only a doc_id; give either all or none")
     return doc_ids

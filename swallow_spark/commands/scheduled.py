@@ -1,4 +1,4 @@
-"""A new crawl each month: one command for schedulers."""
+"""Adding each month's crawl: one command for schedulers."""
 
 import json
 import re
@@ -28,16 +28,16 @@ def add_crawl(
     call: OnWarcs,
     crawl: Annotated[str, typer.Argument(metavar="CRAWL", help="CC-MAIN-YYYY-WW, or latest.", show_default=False)],
 ) -> None:
-    """Add a crawl of Common Crawl: build it, keeping the scores where bands begin, and report what has changed. The
-    same command again does what is missing, or nothing. The last line on standard output is a JSON object, however the
-    command ends."""
+    """Add a crawl of Common Crawl to a corpus. Builds it with the top-k thresholds of the corpus, and reports what has
+    changed. Run again, it does what is missing, or nothing. The last line on standard output is a JSON object, even if
+    the command fails."""
     outcome: dict[str, Any] = {"status": "failed", "crawl": crawl}
     try:
         thresholds = _standing_thresholds(call.corpus, call.overrides or ())
         call = replace(call, overrides=[*thresholds, *(call.overrides or ())], as_json=False).with_base_url()
         name = outcome["crawl"] = _latest(call) if crawl == "latest" else crawl
         if not _CRAWL.fullmatch(name):
-            raise UsageError(f"add-crawl {name}: write CC-MAIN-YYYY-WW, or latest")
+            raise UsageError(f"add-crawl {name}: give CC-MAIN-YYYY-WW or latest")
         selection, register = call.selection(), call.warcs(name, [f"cc:{name}"])
         with running(call, register=register, scores=True) as run:
             pipeline.build(run, name, selection)
@@ -58,18 +58,18 @@ def add_crawl(
 
 
 def _standing_thresholds(location: str, overrides: Sequence[str]) -> list[str]:
-    """The scores that the corpus's bands begin at, as the bar for the new crawl's pages, unless the user sets one. They
-    are those of the cuts: the file that tells them is gone while subsets are written."""
+    """The corpus's score thresholds of its top-k bands, as overrides for the new crawl, unless the user sets some. Read
+    from the cuts: thresholds.json is deleted while subsets are written."""
     if not Corpus.is_at(location) or any(entry.startswith("selection.thresholds") for entry in overrides):
         return []
     cuts = Corpus.open(location).manifest(Unit("select", "cuts"))
     if not cuts or not all(cut["classifier"] and cut["lower"] for cut in cuts.details["cuts"]):
-        return []  # ranks have no meaning beyond the pages that they were given to
+        return []  # ranks mean nothing for other pages
     return [as_override(json.dumps(thresholds_of(cuts)).encode())]
 
 
 def _latest(call: OnCorpus) -> str:
-    """The newest crawl on Common Crawl's list. Raises InputError where that can't be read."""
+    """The newest crawl on Common Crawl's list. Raises InputError if that can't be read."""
     there = Corpus.open(call.corpus) if Corpus.is_at(call.corpus) else None
     url = configuration(there, call.config, call.overrides).ingest.crawls_url
     try:

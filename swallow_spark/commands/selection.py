@@ -1,15 +1,14 @@
-"""Choosing pages by their scores, and taking them to training."""
+"""Choosing pages by their scores, and exporting them for training."""
 
 import json
 import re
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
-import typer
 from rich.console import Console
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import Call, OnCorpus, command
+from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.config.select import points_of
@@ -27,14 +26,11 @@ from swallow_spark.stages.export.mixture import (
 from swallow_spark.stages.export.step import Item, check_format, check_shard_bytes, export
 from swallow_spark.stages.run import Run
 
-FormatOption = Annotated[str, typer.Option("--format", metavar="jsonl.zst|parquet", help="The format of the shards.")]
+FormatOption = Annotated[str, option("--format", "jsonl.zst|parquet", "Format of the shards.")]
 ShardSizeOption = Annotated[
-    str,
-    typer.Option(
-        "--shard-size", metavar="SIZE", help="About how much text a shard has before compression; 3 bytes a character."
-    ),
+    str, option("--shard-size", "SIZE", "Text in a shard before compression, at 3 bytes a character.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The seed of the sample.")]
+SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.", min=0)]
 
 _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 
@@ -43,12 +39,7 @@ _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 def select(
     call: OnCorpus,
     thresholds: Annotated[
-        str | None,
-        typer.Option(
-            "--thresholds",
-            metavar="FILE",
-            help="A thresholds.json, as of another month: use its scores, instead of shares of the pages.",
-        ),
+        str | None, option("--thresholds", "FILE", "Use the scores in this thresholds.json instead of shares.")
     ] = None,
 ) -> None:
     """Write the top-k% subsets, with their texts."""
@@ -62,7 +53,7 @@ def select(
 
 
 def thresholds_as_override(location: str) -> str:
-    """A thresholds.json as an override of the configuration. Raises InputError or UsageError where it can't be read."""
+    """A thresholds.json as an override of the configuration. Raises InputError or UsageError if it can't be read."""
     try:
         return as_override(fetch(location))
     except ValueError as error:
@@ -70,7 +61,7 @@ def thresholds_as_override(location: str) -> str:
 
 
 def as_override(content: bytes) -> str:
-    """The content of a thresholds.json as an override of the configuration. Raises ValueError where it is none."""
+    """The content of a thresholds.json as an override of the configuration. Raises ValueError for other content."""
     points = points_of(content)
     quoted = (
         f"{json.dumps(name)}={{{', '.join(f'{json.dumps(share)}={score!r}' for share, score in of.items())}}}"
@@ -80,7 +71,7 @@ def as_override(content: bytes) -> str:
 
 
 def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """ranking -> band -> its last score, its documents, and their part of all that are ranked."""
+    """ranking -> top-k band -> its last score, its documents, and the number of ranked documents (`of`)."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for manifest in run.corpus.manifests("select", "cuts"):
         for cut in manifest.details["cuts"]:
@@ -94,17 +85,17 @@ def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
 @command("export")
 def export_(
     call: OnCorpus,
-    subset: Annotated[list[str], typer.Option("--subset", metavar="NAME", help="A subset; repeatable.")],
-    output: Annotated[str, typer.Option("--output", metavar="DIR", help="Where to: a directory of its own, or a URI.")],
+    subset: Annotated[list[str], option("--subset", "NAME", "Subset to export; repeatable.")],
+    output: Annotated[str, option("--output", "DIR", "Directory or URI for this export alone.")],
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
 ) -> None:
-    """Write subsets as shards of a given size, with a manifest, checksums and, if configured, numbers of tokens."""
+    """Write subsets as shards for training. Adds a manifest with checksums and, if configured, token counts."""
     size = _parse_size(shard_size)
     check_format(format_)
     check_shard_bytes(size)
     if len(set(subset)) < len(subset):
-        raise UsageError("--subset: one is given twice")
+        raise UsageError("--subset: the same subset is given twice")
     with running(call) as run:
         manifest = export(run, [Item(name, name) for name in subset], output, format_, size, 0, {})
         _report_export(call, manifest, output)
@@ -113,44 +104,31 @@ def export_(
 @command("plan-mixture")
 def plan_mixture_(
     call: Call,
-    target_tokens: Annotated[
-        str, typer.Option("--target-tokens", metavar="N", help="Tokens to train on in all, as in 709.22B or 100e9.")
-    ],
+    target_tokens: Annotated[str, option("--target-tokens", "N", "Tokens of the training run, as 709.22B or 100e9.")],
     subset: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--subset",
-            metavar="NAME[:TOKENS][=SHARE]",
-            help="A subset of the corpus; its tokens are counted unless given. Those without a share divide the rest.",
+            "NAME[:TOKENS][=SHARE]",
+            "Subset of the corpus; its tokens are counted unless given. Sources without a share divide the rest.",
         ),
     ] = None,
     external: Annotated[
-        list[str] | None,
-        typer.Option("--external", metavar="NAME:TOKENS=SHARE", help="Another corpus, as in wikipedia:1.2B=5%."),
+        list[str] | None, option("--external", "NAME:TOKENS=SHARE", "Other data, as wikipedia:1.2B=5%.")
     ] = None,
     proxy_tokens: Annotated[
-        str | None,
-        typer.Option(
-            "--proxy-tokens",
-            metavar="N",
-            help="Tokens of a smaller run: plan samples that it reads as often.",
-        ),
+        str | None, option("--proxy-tokens", "N", "Tokens of a smaller run: plan samples for equal epochs.")
     ] = None,
-    corpus: Annotated[
-        str | None, typer.Option("--corpus", metavar="DIR", help="The corpus, to count tokens and to export.")
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", metavar="DIR", help="Export the subsets' part of the mixture, sampled."),
-    ] = None,
+    corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus: to count tokens, and for --output.")] = None,
+    output: Annotated[str | None, option("--output", "DIR", "Export the subsets of the mixture, sampled.")] = None,
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
     seed: SeedOption = 1,
 ) -> None:
-    """Print how often training reads each source of a mixture, and export the mixture if --output is given."""
+    """Plan a mixture of training data. Prints how often training reads each source; --output exports the mixture."""
     target, proxy = parse_tokens(target_tokens), parse_tokens(proxy_tokens) if proxy_tokens else None
     if proxy and proxy > target:
-        raise UsageError("--proxy-tokens: a smaller run has fewer tokens than --target-tokens")
+        raise UsageError("--proxy-tokens: must not be more than --target-tokens")
     sources = [parse_source(text, external=False) for text in subset or ()]
     sources += [parse_source(text, external=True) for text in external or ()]
     if not sources:
@@ -160,8 +138,10 @@ def plan_mixture_(
     check_shard_bytes(size)
     unknown = [source.name for source in sources if source.tokens is None]
     if not corpus and (output or unknown):
-        what = "--output" if output else f"--subset {unknown[0]}"
-        raise UsageError(f"{what}: needs --corpus{'' if output else f', or its tokens, as in {unknown[0]}:93.1B'}")
+        what = (
+            "--output: " if output else f"--subset {unknown[0]}: give its tokens, as {unknown[0]}:93.1B; otherwise it "
+        )
+        raise UsageError(f"{what}needs --corpus")
     if not unknown and not output:
         mixture = _as_json(plan_mixture(sources, target, proxy), target, proxy)
         show_mixture(Console(stderr=True, highlight=False), mixture)
@@ -186,7 +166,7 @@ def _as_json(planned: list[Planned], target: int, proxy: int | None) -> dict[str
 
 
 def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:
-    """Has the call print what was exported, without the single shards."""
+    """Adds what was exported to the call's output, without the list of shards."""
     subsets = {
         name: {key: value for key, value in of.items() if key != "shards"} | {"shards": len(of["shards"])}
         for name, of in manifest["subsets"].items()
@@ -198,5 +178,5 @@ def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:
 def _parse_size(text: str) -> int:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if not match:
-        raise UsageError(f"--shard-size {text}: write it as 256M or 1G")
+        raise UsageError(f"--shard-size {text}: not a size such as 256M or 1G")
     return int(Fraction(match[1]) * 1024 ** _SIZES[match[2].upper()])

@@ -1,4 +1,4 @@
-"""The stages, from WARCs to the report: all of them, or one over what is not done yet."""
+"""The stages, from WARCs to the report: all of them, or one for the units that are not done yet."""
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Self
@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import typer
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
@@ -17,7 +17,7 @@ from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.run import check_config
 
-CrawlOption = Annotated[str, typer.Option("--crawl", metavar="NAME", help="The crawl that the inputs belong to.")]
+CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -37,48 +37,43 @@ def _known_end(name: str) -> str:
 
 UntilOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--until",
-        metavar="STAGE",
+        "STAGE",
+        f"Stop after this stage and do only what it needs: {', '.join(pipeline.STAGES.ends)}.",
         callback=_known_end,
-        help=f"Go no further, and do only what that needs: {', '.join(pipeline.STAGES.ends)}.",
     ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnWarcs(OnCorpus):
-    """A call of a command that reads WARCs, of Common Crawl or others."""
+    """A call of a command that reads WARCs."""
 
     base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--base-url", metavar="URL", help="Where Common Crawl's files are: http(s)://, s3:// or a directory."
-        ),
+        str | None, option("--base-url", "URL", "Mirror of Common Crawl: http(s)://, s3:// or a directory.")
     ] = None
     files: Annotated[
-        str | None,
-        typer.Option("--files", metavar="FROM:TO", help="Only these lines of the crawl's warc.paths, as in 0:100."),
+        str | None, option("--files", "FROM:TO", "Only these lines of the crawl's warc.paths, such as 0:100.")
     ] = None
     index: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--index",
-            metavar="PATH",
-            help="Fetch only the Japanese pages that Common Crawl's columnar index names: Parquet files, a directory "
-            "or listing of them, local or remote, or cc:CC-MAIN-YYYY-WW.",
+            "PATH",
+            "Fetch only the Japanese pages in Common Crawl's columnar index: cc:CC-MAIN-YYYY-WW, Parquet files, or a "
+            "directory or listing of them, local or remote.",
         ),
     ] = None
     hosts: Annotated[
-        list[str] | None,
-        typer.Option("--hosts", metavar="PATTERN", help="With --index: only these hosts, as in '*.ac.jp'; repeatable."),
+        list[str] | None, option("--hosts", "PATTERN", "With --index: only these hosts, as '*.ac.jp'; repeatable.")
     ] = None
     urls: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--urls",
-            metavar="PATTERN",
-            help="With --index: only these URLs, as in 'https://*/blog/*'; repeatable. With --hosts, both must match.",
+            "PATTERN",
+            "With --index: only these URLs, as 'https://*/blog/*'; repeatable. With --hosts, both must match.",
         ),
     ] = None
 
@@ -86,36 +81,32 @@ class OnWarcs(OnCorpus):
         return self.overriding(f"ingest.base_url={self.base_url}") if self.base_url else self
 
     def selection(self) -> Selection | None:
-        """What the index is asked for. Raises UsageError."""
+        """The records to take from the index; None without an index. Raises UsageError."""
         if (self.hosts or self.urls) and not self.index:
-            raise UsageError("--hosts and --urls choose from an index: give --index as well")
+            raise UsageError("--hosts and --urls choose records of an index: give --index too")
         return Selection(self.index, tuple(self.hosts or ()), tuple(self.urls or ())) if self.index else None
 
     def warcs(self, crawl: str, inputs: list[str]) -> Register:
         """How `running` finds the WARCs to register. Raises UsageError."""
         part = part_of(self.files) if self.files is not None else None
         if part and not any(argument.startswith("cc:") for argument in inputs):
-            raise UsageError("--files takes lines of a crawl's warc.paths: give an INPUT cc:CC-MAIN-YYYY-WW")
+            raise UsageError("--files selects lines of a crawl's warc.paths: give cc:CC-MAIN-YYYY-WW as INPUT")
         return crawl, lambda config: expand(inputs, _places(config), part=part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build(OnWarcs):
-    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration file or a packaged one.")] = (
-        field()
-    )
+    config: PlainConfigOption = field()
 
 
 @command("build")
 def build(
     call: Build,
     inputs: Inputs,
-    crawl: Annotated[
-        str | None, typer.Option("--crawl", metavar="NAME", help="Default: that of cc: inputs, else `crawl`.")
-    ] = None,
+    crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
 ) -> None:
-    """Run all stages, from WARCs to subsets and the report. The same command again continues a run that was stopped."""
+    """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
     with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
@@ -123,12 +114,8 @@ def build(
 
 
 @command("ingest")
-def ingest(
-    call: OnWarcs,
-    crawl: CrawlOption,
-    inputs: Inputs,
-) -> None:
-    """Read WARCs into `pages`: the main text of the Japanese pages, with failures and the ledger."""
+def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
+    """Extract the text of Japanese pages from WARCs. Writes `pages`, `failures`, and the `ledger` of all records."""
     selection, register = call.selection(), call.warcs(crawl, inputs)
     with running(call.with_base_url(), register=register) as run:
         pipeline.build(run, crawl, selection, until="ingest")
@@ -143,8 +130,8 @@ def import_(
     ],
     until: UntilOption = "ingest",
 ) -> None:
-    """Read text that was extracted elsewhere into `pages` (columns text, and url, title, date where present), and go on
-    to the stage of `--until`."""
+    """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
+    date; then runs the stages up to `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
     with running(call, register=found, scores=_scores(until)) as run:
         pipeline.build(run, crawl, until=until)
@@ -159,7 +146,7 @@ def _places(config: Config) -> Places:
 
 
 def _command(name: str, text: str) -> None:
-    """A command for one stage over what is not done yet, or for all annotations."""
+    """Adds a command for one stage, or for all annotations."""
 
     def work(call: OnCorpus) -> None:
         stages = {stage.name for stage in pipeline.STAGES if name in (stage.name, stage.end)}
@@ -173,24 +160,24 @@ def _command(name: str, text: str) -> None:
 for _stage in pipeline.STAGES:
     if _stage.help:
         _command(_stage.name, _stage.help)
-_command("annotate", "Make all annotations that pages lack, in one scan of the text.")
+_command("annotate", "Compute all missing annotations in one scan of the text.")
 
 
 @command("decide")
 def decide(
     call: OnCorpus,
     preset: Annotated[
-        str | None, typer.Option("--preset", metavar="NAME", help="Take only the rules from this configuration.")
+        str | None, option("--preset", "NAME", "Use the rules of this configuration in this run.")
     ] = None,
-    other: Annotated[
-        str | None, typer.Option("--compare", metavar="NAME", help="Decide by these rules too, and compare the two.")
-    ] = None,
+    other: Annotated[str | None, option("--compare", "NAME", "Also apply these rules, and compare the two.")] = None,
 ) -> None:
     """Apply the rules of a preset to the pages that dedup keeps."""
     with running(call, preset=preset) as run:
         second = replace(run, config=with_rules(run.config, other, ())) if other else None
         if second and second.config.rules.preset == run.config.rules.preset:
-            raise UsageError(f"--compare {other}: both are named {run.config.rules.preset} (--set rules.preset=NAME)")
+            raise UsageError(
+                f"--compare {other}: both are named {run.config.rules.preset}: use --set rules.preset=NAME"
+            )
         if second:
             check_config(second.config, models=False)
         pipeline.do(run, {"decide"})

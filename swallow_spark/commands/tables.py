@@ -1,4 +1,4 @@
-"""What commands print for people, all of it."""
+"""Everything that commands print for people."""
 
 import json
 import re
@@ -27,8 +27,7 @@ def print_json(values: dict[str, Any]) -> None:
 
 
 def print_result(values: dict[str, Any], as_json: bool, show: Callable[..., None], *more: Any) -> None:
-    """Prints what a command was called for on standard output: as JSON, or for people by `show(console, values,
-    *more)`."""
+    """Prints the result of a command on standard output: as JSON, or for people by `show(console, values, *more)`."""
     if as_json:
         print_json(values)
     else:
@@ -38,10 +37,10 @@ def print_result(values: dict[str, Any], as_json: bool, show: Callable[..., None
 def print_table(
     console: Console, headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
 ) -> None:
-    """Prints a table that loses nothing where the console is narrow: text is folded, and numbers stay whole.
+    """Prints a table. On a narrow console text is folded, and numbers stay whole.
 
-    A column whose cells all begin with a digit or a sign is one of numbers, and aligned to the right. An int gets
-    commas, a float six significant digits; None is an empty cell.
+    Columns whose cells all begin with a digit or sign are numeric and aligned to the right. An int gets commas, a float
+    six significant digits; None is an empty cell.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
@@ -58,7 +57,7 @@ def print_table(
 
 
 def print_line(console: Console, text: str) -> None:
-    """Prints a line as it is, however long."""
+    """Prints a line without wrapping it."""
     console.print(printable(text), markup=False, soft_wrap=True)
 
 
@@ -71,7 +70,7 @@ def _cell(value: object) -> str:
 
 
 def show_values(console: Console, values: Mapping[str, Any]) -> None:
-    """A result by its names; what is in a dictionary is indented below its name."""
+    """A result as `name: value`; dictionaries are indented."""
     for name, value in values.items():
         print_line(console, f"{name}:" if isinstance(value, dict) else f"{name}: {_plain(value)}")
         for key, entry in value.items() if isinstance(value, dict) else ():
@@ -86,7 +85,7 @@ def _plain(value: object) -> str:
 
 
 def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
-    """The funnel as far as it goes, the ledger's sum, and where everything is."""
+    """The funnel so far, the ledger's sum, and the locations of the results."""
     pages = summary["pages"]
     rows = [
         (name, documents, f"{documents / pages:.1%}" if pages and name != "records read" else "", characters)
@@ -98,7 +97,7 @@ def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
         print_line(console, f"Damage outside of records: {_listed(summary['file_failures'])}")
     if "bytes_fetched" in summary:
         fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
-        print_line(console, f"Fetched by the index: {fetched:,} of {of_files:,} bytes of the files")
+        print_line(console, f"Fetched by index: {fetched:,} of the files' {of_files:,} bytes")
     if summary.get("rejected"):
         print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
     _show_places(console, summary, corpus)
@@ -149,29 +148,28 @@ def show_change(console: Console, change: Change) -> None:
 
 
 def show_check(console: Console, result: Mapping[str, Any]) -> None:
-    """What `check` has found, and what to do."""
+    """The findings of `check`, and what to do."""
     for damage in result["damaged"]:
         print_line(console, f"damaged: {damage['path']}: {damage['problem']} ({damage['stage']} {damage['unit']})")
     for path in result["unlisted"] if not result["held_by"] else ():
-        print_line(console, f"left over: {path}: in no manifest, so never read; the next run deletes it")
+        print_line(console, f"left over: {path}: in no manifest; the next run deletes it")
     for crawl, number in result.get("files_pending", {}).items():
-        print_line(console, f"pending: {number:,} input files of crawl {crawl} are in no finished batch")
+        print_line(console, f"pending: {number:,} input files of crawl {crawl} are not ingested yet")
     for entry in result["not_done"]:
         print_line(console, f"{entry['state']}: {entry['stage']}")
     if result["held_by"]:
-        print_line(console, f"a run is at work: {result['held_by']}")
+        print_line(console, f"a run is in progress: {result['held_by']}")
     if result["damaged"] or result["not_done"]:
-        said = "`swallow-spark build` with the same inputs does this again, and what was computed from it; nothing else"
-        print_line(console, said)
+        print_line(console, "run `swallow-spark build` with the same inputs: it redoes these and what depends on them")
     elif not result["unlisted"] or result["held_by"]:
-        print_line(console, "all is done, and every file is there as it was written")
+        print_line(console, "all stages are done, and all files are intact")
 
 
 # ---- rules
 
 
 def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, Bound]) -> None:
-    """Features and verdict of one text, those with a bound first."""
+    """Features and verdict of one text, features with a bound first."""
     rows = []
     others = (name for name, value in trial["features"].items() if name not in bounds and value is not None)
     for feature in [*bounds, *others]:
@@ -185,13 +183,13 @@ def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, 
 
 
 def show_comparison(console: Console, comparison: Mapping[str, Any]) -> None:
-    """Two presets over one corpus."""
+    """Two presets on one corpus."""
     print_line(console, f"\nOf {comparison['pages']:,} pages that dedup keeps:")
     for name, pages in comparison["accepted"].items():
         print_line(console, f"  accepted by {name}: {pages:,}".replace("by neither", "by neither preset"))
     for title, rows in (
         ("Pages by reason", comparison["reasons"]),
-        ("Reasons that pages have together", comparison["overlap"]),
+        ("Reasons that coincide", comparison["overlap"]),
     ):
         if rows:
             print_table(console, list(rows[0]), [list(row.values()) for row in rows], title)
@@ -208,18 +206,18 @@ def show_comparison(console: Console, comparison: Mapping[str, Any]) -> None:
 
 
 def show_bands(console: Console, bands: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """The bands of each ranking, where they begin at given thresholds."""
+    """The top-k bands of each ranking, by given thresholds."""
     rows = [
         (ranking, band, v["score"], v["documents"], f"{v['documents'] / v['of']:.2%}" if v["of"] else "")
         for ranking, of in bands.items()
         for band, v in of.items()
     ]
     headings = ("ranking", "band", "from score", "documents", "of the accepted")
-    print_table(console, headings, rows, "By thresholds that were given")
+    print_table(console, headings, rows, "By given thresholds")
 
 
 def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | None) -> None:
-    """What was exported, and where to."""
+    """What was exported, and where."""
     for name, of in export["subsets"].items():
         tokens = f", {of['tokens']:,} tokens ({tokenizer})" if "tokens" in of else ""
         said = f"{of['documents']:,} documents, {of['characters']:,} characters{tokens}, {of['shards']} shards"
@@ -228,7 +226,7 @@ def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | No
 
 
 def show_mixture(console: Console, mixture: Mapping[str, Any]) -> None:
-    """A mixture's sources: their tokens, and how often each is read."""
+    """The sources of a mixture, with their tokens and epochs."""
     target, proxy = mixture["target_tokens"], mixture["proxy_tokens"]
     headings = ["", "tokens", "share", f"of {_billions(target)}", "epochs"]
     headings += [f"sample for {_billions(proxy)}"] if proxy else []
@@ -280,7 +278,7 @@ def show_measures(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def show_labels(console: Console, summary: Mapping[str, Any]) -> None:
-    """The distribution of the labels, as Swallow Corpus v2's Table 5 shows it."""
+    """The distribution of the labels, as in Swallow Corpus v2's Table 5."""
     rows = [(score, of["documents"], f"{of['fraction']:.1%}") for score, of in summary["scores"].items()]
     others = [(name, summary[name], "") for name in ("refused", "unparsable", "failed", "remaining")]
     title = f"{summary['model']}, prompt {summary['prompt']}"
@@ -289,7 +287,7 @@ def show_labels(console: Console, summary: Mapping[str, Any]) -> None:
     said = f"{summary['labelled']:,} labels in {output}, shown in {output}.html; "
     said += f"{summary['requests']:,} requests, {summary['tokens']:,} tokens"
     if summary["stopped"]:
-        said += f"; stopped at label.{summary['stopped']}: the same command goes on"
+        said += f"; stopped at label.{summary['stopped']}: run the same command again to continue"
     print_line(console, said)
 
 
@@ -304,15 +302,15 @@ _NEEDED: Final = {
     "sketches": "sketches",
     "features": "features of the rules",
     "duplicates_and_groups": "duplicates and groups",
-    "between_passes": "between passes of dedup, deleted at its end",
-    "exchanged": "exchanged by dedup in all (shuffle)",
-    "exchanged_at_once": "of it on the executors' disks at a time",
-    "lookups": "sorted doc_ids beside the text, mapped; at most",
+    "between_passes": "between passes of dedup (temporary)",
+    "exchanged": "shuffled by dedup in total",
+    "exchanged_at_once": "of these on the executors' disks at a time",
+    "lookups": "memory-mapped doc_ids, at most",
 }
 
 
 def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
-    """What so many pages need."""
+    """The estimated needs of a corpus."""
     print_line(
         console,
         f"{found['bands']} bands of {found['rows_per_band']} values over shingles of {found['shingle_chars']} "
@@ -326,12 +324,12 @@ def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
     needed = [
         (_NEEDED[name], _bytes(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
     ]
-    print_table(console, ("", "in all", "a page"), needed)
+    print_table(console, ("", "total", "per page"), needed)
     worker, heap = (found["memory_per_core"][name] for name in ("python_worker", "jvm_heap"))
     print_line(
         console,
-        f"Memory of dedup, for each core, however many pages: a Python worker of up to {_bytes(worker)}, and "
-        f"{_bytes(heap)} of the JVM's heap. docs/scaling.md says what this was measured on.",
+        f"Memory of dedup per core, for any number of pages: a Python worker of up to {_bytes(worker)}, and "
+        f"{_bytes(heap)} of JVM heap. docs/scaling.md describes the measurements.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Upkeep of a corpus: taking back what was made, finding what is damaged, locks that were left."""
+"""Upkeep of a corpus: discarding results, finding damage, removing stale locks."""
 
 import sys
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.corpus.corpus import Corpus, unlisted_directories
@@ -27,18 +27,19 @@ def discard(
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
     ] = None,
-    crawl: Annotated[str | None, typer.Option("--crawl", metavar="NAME", help="Delete this crawl.")] = None,
+    crawl: Annotated[str | None, option("--crawl", "NAME", "Crawl to delete.")] = None,
 ) -> None:
-    """Delete what a stage made and all that was computed from it, to do it again; or a crawl, with its pages in the
-    subsets. Numbers of inputs stay; after a crawl has gone, `deduplicate` and what follows are to be done again."""
+    """Delete the results of a stage, or a crawl. With --stage, what was computed from them is deleted too; the next run
+    computes it again. With --crawl, its pages in the subsets are deleted too; then run `deduplicate` and the stages
+    after it. Numbers of crawls and input files are not reused."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
     if stage is not None and stage not in STAGES.directories:
-        raise UsageError(f"--stage {stage}: it is one of {', '.join(STAGES.directories)}")
+        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(STAGES.directories)})")
     opened = Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
-        raise UsageError(f"--crawl {crawl}: there is none of that name")
-    # In the place of a repair: what can't be read, and shall go, is no reason to refuse.
+        raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")
+    # Instead of the usual repair: damage to units that are to be deleted must not stop this.
     with opened.lock(lambda locked, _found: _take_back(locked, stage or "ingest", crawl)):
         pass
 
@@ -59,13 +60,12 @@ def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
 @command("check")
 def check(
     corpus: CorpusOption,
-    content: Annotated[bool, typer.Option(help="Read every file as well, and compare its checksum.")] = False,
+    content: Annotated[bool, typer.Option(help="Also read every file and compare its checksum.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is missing, cut, unreadable or not done, and say what to do. Changes nothing; exit status 1 if
-    there is something to do."""
+    """Find missing or damaged files and stages not done. Changes nothing; exit status 1 if there is something to do."""
     opened = Corpus.open(corpus)
     stored = opened.stored()
     opened = opened.as_found(stored)
@@ -94,24 +94,24 @@ def check(
 @command("unlock")
 def unlock(
     corpus: CorpusOption,
-    force: Annotated[bool, typer.Option("--force", help="Remove the lock: that run is certainly gone.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove the lock. Make sure that the run has ended.")] = False,
 ) -> None:
-    """Print who holds the lock of a corpus, and since when; with --force, remove it."""
+    """Print who holds the lock of a corpus, and since when. With --force, remove it."""
     opened = Corpus.open(corpus)
     held = take_away(opened.root) if force else holder(opened.root)
     if not held:
         typer.echo("not locked", err=True)
         return
-    typer.echo(f"taken away from {held}" if force else f"held by {held}", err=True)
+    typer.echo(f"lock removed; it was held by {held}" if force else f"held by {held}", err=True)
     if not force:
         raise typer.Exit(1)
 
 
 @command("warm-up")
 def warm_up() -> None:
-    """Make later commands that run on this machine alone start sooner: compile the kernels, and archive the classes
-    that Spark loads. Once after installing, updating or copying the environment, for each Java; takes 1 to 2 minutes,
-    and 220 MB in the environment."""
+    """Make later commands on this machine start sooner. Compiles the kernels and archives the classes that Spark loads.
+    Run it once after installing, updating or copying the environment, for each Java. Takes 1 to 2 minutes, and 220 MB
+    in the environment."""
     choose_java()
     archive = class_archive.make("demo")
     typer.echo(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB", err=True)

@@ -1,11 +1,9 @@
-"""Training text out of Wikipedia."""
+"""Training text from Wikipedia."""
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from swallow_spark.commands.options import Call, command
+from swallow_spark.commands.options import Call, command, option
 from swallow_spark.commands.running import configuration, monitored
 from swallow_spark.commands.tables import show_values
 from swallow_spark.errors import UsageError
@@ -16,30 +14,27 @@ from swallow_spark.training.wikipedia.step import Dump, check, read_categories, 
 @command("wiki-positives")
 def wiki_positives(
     call: Call,
-    pages: Annotated[
-        Path,
-        typer.Option("--pages", metavar="FILE", help="pages-articles .xml.bz2; or .parquet: text, title, categories."),
-    ],
-    categories: Annotated[Path, typer.Option("--categories", metavar="FILE", help="Root categories, one a line.")],
-    output: Annotated[str, typer.Option("--output", metavar="DIR", help="A new directory of Parquet files, or a URI.")],
+    pages: Annotated[Path, option("--pages", "FILE", "pages-articles .xml.bz2, or .parquet: text, title, categories.")],
+    categories: Annotated[Path, option("--categories", "FILE", "Root categories, one per line.")],
+    output: Annotated[str, option("--output", "DIR", "New directory or URI for the Parquet files.")],
     categorylinks: Annotated[
-        Path | None, typer.Option("--categorylinks", metavar="FILE", help="The dump's categorylinks .sql.gz.")
+        Path | None, option("--categorylinks", "FILE", "The dump's categorylinks .sql.gz.")
     ] = None,
     linktarget: Annotated[
-        Path | None, typer.Option("--linktarget", metavar="FILE", help="Its linktarget .sql.gz (dumps from 2025 on).")
+        Path | None, option("--linktarget", "FILE", "The dump's linktarget .sql.gz (from 2025 on).")
     ] = None,
-    depth: Annotated[int, typer.Option("--depth", min=0, max=20, help="How far to follow subcategories.")] = 0,
-    min_chars: Annotated[int, typer.Option("--min-chars", min=1, help="Shorter articles are left out.")] = 200,
+    depth: Annotated[int, option("--depth", "N", "Levels of subcategories.", min=0, max=20)] = 0,
+    min_chars: Annotated[int, option("--min-chars", "N", "Skip shorter articles.", min=1)] = 200,
 ) -> None:
-    """Write the Wikipedia articles of some categories, as positive examples for a classifier of the Wiki task."""
+    """Write Wikipedia articles as positive training examples. Takes those of given categories, for the wiki task."""
     dump = Dump(pages, categorylinks, linktarget)
     check(dump)
     roots = read_categories(categories)
     if depth and pages.suffix == ".parquet":
-        raise UsageError("--depth: a Parquet file of articles has no tree of categories")
+        raise UsageError("--depth: needs a dump; a Parquet file of articles has no category tree")
     settings, root = configuration(None, call.config, call.overrides), Root(output)
     if root.files(""):
-        raise UsageError(f"--output {output}: it has files in it; give a new or empty directory")
+        raise UsageError(f"--output {output}: not empty; give a new or empty directory")
     with monitored(call, settings, written=root) as progress:
         root.make_directory("")
         try:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Access:
-    """Limits on requests. Rates are those of one client: a task's share of the job's."""
+    """Limits on requests to servers. Rates are those of one client: a task's share of the job's rates."""
 
     requests_per_second: float | None = None
     bytes_per_second: float | None = None
     attempts: int = 6
-    """Failures in a row, each with less than a mebibyte received, after which a file is given up."""
+    """Consecutive attempts that bring less than 1 MiB, before a file is given up."""
     seconds: float = 60
-    """Time limit for a connection, for the next bytes, and for each 64 KiB."""
+    """Timeout for a connection, for the next bytes, and for 64 KiB."""
     requests_at_once: int = 8
     """Concurrent requests for ranges of a file."""
     max_gap_bytes: int = 64 << 10

@@ -1,4 +1,4 @@
-"""[sketch] and [features]: what is measured on each page's text."""
+"""[sketch] and [features]: what is computed from each page's text."""
 
 from typing import Final, Literal, get_args
 
@@ -23,7 +23,7 @@ class Sketch(Section):
 
 
 class Features(Section):
-    """Numbers measured on each page's text, which the rules compare."""
+    """Numbers measured on each page's text; the rules compare them with bounds."""
 
     blank_lines: Literal["drop", "keep"] = Field(
         default="drop", description="Whether blank lines are dropped before measuring. `keep` is what the v1 code does."
@@ -35,16 +35,15 @@ class Features(Section):
         default=None, description="File or URL of phrases, one per line. Without it `num_phrases` is null."
     )
     ng_variants: tuple[Literal["width", "kana"], ...] = Field(
-        default=(),
-        description="Differences that both lists ignore: half and full width, hiragana and katakana.",
+        default=(), description="Differences that both lists ignore: half and full width, hiragana and katakana."
     )
     groups: tuple[Literal["lines", "compression"], ...] = Field(
-        default=(), description="Groups of features from other pipelines to measure as well."
+        default=(), description="Further groups of features, from other pipelines."
     )
 
     @property
     def lists(self) -> dict[str, Listing]:
-        """The lists that are named, by their keys."""
+        """The configured lists by key."""
         return {key: listing for key in LISTS if (listing := getattr(self, key))}
 
 

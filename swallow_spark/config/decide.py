@@ -28,7 +28,7 @@ class Blocklist(Section):
     )
 
     def files(self, name: Literal["domains", "urls"]) -> dict[str, Path]:
-        """category -> its file of that name, where it has one."""
+        """category -> its file of that name, if it has one."""
         chosen = SWALLOW_CATEGORIES if self.categories == "swallow" else self.categories
         found = {category: self.directory / category / name for category in chosen}
         return {category: path for category, path in found.items() if path.is_file()}
@@ -48,7 +48,7 @@ class Blocklist(Section):
 
 
 class Bound(Section):
-    """A rule: a page whose feature lies outside is rejected, with the reason `FEATURE:low` or `FEATURE:high`."""
+    """A rule: a page whose feature is out of bounds is rejected, with the reason `FEATURE:low` or `FEATURE:high`."""
 
     meaningless = frozenset({"source"})
 
@@ -60,13 +60,13 @@ class Bound(Section):
     @model_validator(mode="after")
     def _one_bound(self) -> "Bound":
         if self.min is None and self.max is None and self.below is None:
-            raise ValueError("a rule needs one of min, max, below (or `false` in its place, to turn it off)")
+            raise ValueError("a rule needs one of min, max, below (`false` instead of a table turns it off)")
         if self.max is not None and self.below is not None:
             raise ValueError("a rule has either max or below")
         return self
 
     def reasons(self, feature: str, value: float | None) -> list[str]:
-        """Why a page with this value of the feature is rejected; a value that was not measured is no reason."""
+        """Reasons to reject a page with this value of the feature; none if it was not measured."""
         if value is None:
             return []
         low = self.min is not None and value < self.min
@@ -88,7 +88,7 @@ class Rules(Section):
     blocklists: tuple[Blocklist, ...] = Field(default=(), description="Directories of blocklists.")
 
     def meaning(self) -> dict[str, Any]:
-        """The bounds are a list here: their order is that of a verdict's reasons."""
+        """Bounds are a list here, since their order is that of a verdict's reasons."""
         return {**super().meaning(), "bounds": [[feature, bound.meaning()] for feature, bound in self.bounds.items()]}
 
     @field_validator("bounds", mode="before")

@@ -18,6 +18,5 @@ class Dedup(Section):
     )
     min_similarity: Share | None = Field(
         default=None,
-        description="Smallest estimated Jaccard similarity of a page and its witness. Without it a shared bucket is "
-        "enough.",
+        description="Smallest estimated Jaccard similarity of a page and its witness. Default: no minimum.",
     )

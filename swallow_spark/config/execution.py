@@ -21,9 +21,7 @@ class Execution(Section):
     shuffle_partitions: int | None = Field(
         default=None, ge=1, description="Partitions of dedup's shuffles. Default: one for each 4 million rows."
     )
-    bands_per_pass: int = Field(
-        default=10, ge=1, description="Bands that dedup shuffles together. Where pages are few, more are taken."
-    )
+    bands_per_pass: int = Field(default=10, ge=1, description="LSH bands shuffled together; more if pages are few.")
 
 
 class Monitoring(Section):
@@ -32,9 +30,7 @@ class Monitoring(Section):
     log: Literal["text", "json"] = Field(
         default="text", description="Format of the lines on standard error. `json`: one object per line."
     )
-    metrics_file: str | None = Field(
-        default=None, description="File in Prometheus's text format, for the node exporter's textfile collector."
-    )
+    metrics_file: str | None = Field(default=None, description="File for Prometheus's textfile collector.")
     metrics_url: str | None = Field(default=None, pattern="^https?://", description="URL of a Prometheus Pushgateway.")
     notify: str | None = Field(
         default=None, description="Gets the outcome of a run as JSON: an http(s) URL by POST, or a file as a new line."

@@ -1,7 +1,6 @@
-"""Typed configuration: one frozen section per stage, read from TOML. Unknown keys and bad values are errors.
+"""Loads the configuration: a TOML file or the name of a packaged one, what it `extends`, and overrides (`--set`).
 
-A configuration is a file or the name of a packaged one (`demo`, `swallow-v1`, `swallow-v2`); `extends = "NAME"` takes
-another one as its base. `--set section.key=value` overrides single entries.
+Unknown keys and bad values are errors.
 """
 
 import difflib
@@ -59,20 +58,17 @@ class Config(Section):
     def _settings_of_spark(cls, settings: dict[str, str]) -> dict[str, str]:
         for name in settings:
             if not name.startswith("spark."):
-                raise ValueError(
-                    f"{name!r} is no setting of Spark: they begin with spark., as in spark.spark.ui.port=0"
-                )
+                raise ValueError(f"{name!r}: settings of Spark begin with spark., as in spark.spark.ui.port=0")
         return settings
 
     @model_validator(mode="after")
     def _subsets_can_be_made(self) -> "Config":
         planned = self.plan
         if planned.counts("tokens") and not self.tokens.counting:
-            raise ValueError("subsets: bands by tokens need a tokenizer (tokens.file or tokens.encoding)")
+            raise ValueError("subsets: bands by tokens need a tokenizer: set tokens.file or tokens.encoding")
         if self.selection.thresholds:
-            combined = [name for name, ranking in planned.rankings.items() if ranking.ranks]
-            if combined:
-                raise ValueError(f"selection.thresholds: {combined[0]} is made of ranks, which are those of one corpus")
+            if combined := [name for name, ranking in planned.rankings.items() if ranking.ranks]:
+                raise ValueError(f"selection.thresholds: {combined[0]} is made of ranks, which have no thresholds")
             if missing := list(self.selection.missing(planned.parts)):
                 raise ValueError(f"selection.thresholds: none for {', '.join(missing)}")
         return self
@@ -84,7 +80,7 @@ class Config(Section):
 
 
 def selection(config: Config) -> dict[str, Any]:
-    """What the subsets depend on beside the scores."""
+    """What the subsets depend on besides the scores."""
     return {
         "subsets": [subset.meaning() for subset in config.subsets],
         "thresholds": config.selection.thresholds,
@@ -94,13 +90,13 @@ def selection(config: Config) -> dict[str, Any]:
 
 
 def fingerprint(meaning: Mapping[str, Any], versions: Mapping[str, Any], *upstream: str) -> str:
-    """Identifies what a stage computes: its configuration, its kernels' versions, the stages before it."""
+    """Identifies a stage's result by its configuration, its kernels' versions and the stages before it."""
     canonical = json.dumps([meaning, versions, upstream], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def packaged_directory() -> Path:
-    """Where the packaged configurations are: in an installed package, or beside it in a source tree."""
+    """Directory of the packaged configurations: in an installed package, or beside it in a source tree."""
     package = Path(str(resources.files("swallow_spark")))
     return next(directory for directory in (package / "conf", package.parent / "conf") if directory.is_dir())
 
@@ -110,15 +106,13 @@ def packaged_names() -> list[str]:
 
 
 def load(
-    source: str | Path | Mapping[str, Any],
-    overrides: Sequence[str] = (),
-    fetch: Callable[[str], bytes] | None = None,
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), fetch: Callable[[str], bytes] | None = None
 ) -> Config:
-    """The configuration in a file, the packaged one of that name, or that of an earlier run, with
-    `section.key=value` overrides.
+    """A configuration with `section.key=value` overrides. source: a file, the name of a packaged configuration, or the
+    values of an earlier run.
 
-    `fetch` gets the content of a URL where a list is named by one; without it URLs are refused. Raises ConfigError: in
-    one line the key, the file, and what is allowed; and what `fetch` raises.
+    `fetch` reads lists that are named by a URL; without it URLs are refused. Raises ConfigError with the file, the key
+    and what is allowed, in one line; and what `fetch` raises.
     """
     if isinstance(source, Mapping):
         path, values = Path("the last run's configuration"), dict(source)
@@ -141,13 +135,13 @@ def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise ConfigError(f"{name}: no such configuration file, nor a packaged one ({', '.join(packaged_names())})")
+    raise ConfigError(f"{name}: no such configuration file, and not a packaged one ({', '.join(packaged_names())})")
 
 
 def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The file's values upon those of the file that it extends. Paths become absolute, being relative to their file."""
+    """The file's values merged into those of the file that it extends. Paths become absolute."""
     if path.resolve() in extended_by:
-        raise ConfigError(f"{path}: extends itself, by way of {extended_by[-1]}")
+        raise ConfigError(f"{path}: extends itself through {extended_by[-1]}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -161,22 +155,21 @@ def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
     def absolute(name: Any) -> Any:
         return str(directory / name) if isinstance(name, str) and "://" not in name else name
 
-    def entry(part: Any, key: str) -> Any:
-        return part.get(key) if isinstance(part, dict) else None
+    def resolve(part: Any, *keys: str) -> None:
+        for key in keys if isinstance(part, dict) else ():
+            if (found := part.get(key)) is not None:
+                part[key] = [absolute(name) for name in found] if isinstance(found, list) else absolute(found)
 
-    parts: list[tuple[Any, str]] = [
-        *((values.get("features"), key) for key in LISTS),
-        (values.get("label"), "prompt"),
-    ]
-    parts += [(values.get("tokens"), "file")]
-    parts += [(values.get("decontamination"), "against")]
-    parts += [(values.get("rules"), key) for key in ("host_lists", "url_lists")]
-    parts += [(blocklist, "directory") for blocklist in entry(values.get("rules"), "blocklists") or ()]
-    parts += [(classifier, "path") for classifier in (values.get("classifiers") or {}).values()]
-    for part, key in parts:
-        found = entry(part, key)
-        if found is not None:
-            part[key] = [absolute(name) for name in found] if isinstance(found, list) else absolute(found)
+    rules = values.get("rules")
+    resolve(values.get("features"), *LISTS)
+    resolve(values.get("label"), "prompt")
+    resolve(values.get("tokens"), "file")
+    resolve(values.get("decontamination"), "against")
+    resolve(rules, "host_lists", "url_lists")
+    for blocklist in (rules.get("blocklists") or ()) if isinstance(rules, dict) else ():
+        resolve(blocklist, "directory")
+    for classifier in (values.get("classifiers") or {}).values():
+        resolve(classifier, "path")
 
 
 def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,7 +193,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             values[section] = {}
         values = values[section]
         if not isinstance(values, dict):
-            raise ConfigError(f"--set {override}: {section} is no section")
+            raise ConfigError(f"--set {override}: {section} is not a section")
     try:
         values[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from swallow_spark.config.section import NAME_PATTERN, Section, existing_file, public_address, sha256_of
 from swallow_spark.kernels.classifiers import KINDS
 
-# A classifier's name becomes part of a column's, where a dot would stand for a field of a struct.
+# Part of a column's name, in which a dot would mean a field of a struct.
 ClassifierName = Annotated[str, Field(pattern=NAME_PATTERN.replace(".", ""))]
 
 
@@ -30,7 +30,7 @@ class Classifier(Section):
     meaningless = frozenset({"sha256"})
 
     kind: Annotated[str, AfterValidator(_known_kind)] = Field(
-        default="fasttext", description="What made the model; `fasttext` is the only kind."
+        default="fasttext", description="Kind of the model; `fasttext` is the only one."
     )
     path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
         description="Model file, or its URL (https://, s3://), which is fetched once and checked against `sha256`."
@@ -53,14 +53,14 @@ class Classifier(Section):
     def _content(self) -> "Classifier":
         if isinstance(self.path, str):
             if not self.sha256:
-                raise ValueError(f"{self.path}: a URL needs the model's sha256 beside it")
+                raise ValueError(f"{self.path}: a URL needs the model's sha256 too")
         elif self.sha256 and self.content != self.sha256:
             raise ValueError(f"{self.path} has sha256 {self.content}, not {self.sha256}")
         return self
 
     @property
     def content(self) -> str:
-        """The sha256 of the model."""
+        """The SHA-256 of the model."""
         return sha256_of(self.path) if isinstance(self.path, Path) else str(self.sha256)
 
     def meaning(self) -> dict[str, Any]:

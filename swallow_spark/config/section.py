@@ -1,4 +1,4 @@
-"""What sections of the configuration are made of: frozen models that know what they mean, files counted by content."""
+"""Base class and field types of the configuration's sections."""
 
 import hashlib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Listing(NamedTuple):
-    """A list that the user names by a path or URL, read when the configuration is: what is used is what was checked."""
+    """A list that the user names by a path or URL. It is read with the configuration, and checked and used as read."""
 
     location: str
     content: bytes
@@ -49,9 +49,7 @@ class Listing(NamedTuple):
 def public_address(url: str) -> str:
     """Raises ValueError for an address with a user, a password or a signature."""
     if masked(url) != url:
-        raise ValueError(
-            f"{masked(url)}: an address that gives access can't be used here: it is written into manifests"
-        )
+        raise ValueError(f"{masked(url)}: an address that gives access is not allowed here: manifests would store it")
     return url
 
 
@@ -59,11 +57,11 @@ def _listing(value: Any, info: ValidationInfo) -> Listing:
     if isinstance(value, Listing):
         return value
     if not isinstance(value, str):
-        raise ValueError("a path or URL is needed")
+        raise ValueError("must be a path or URL")
     if "://" in value:
         fetch = info.context and info.context["fetch"]
         if not fetch:
-            raise ValueError(f"{value}: only a file can be read here")
+            raise ValueError(f"{value}: must be a file, not a URL")
         public_address(value)
         return Listing(value, fetch(value))
     path = _absolute(Path(value), info)
@@ -77,16 +75,16 @@ ReadListing = Annotated[Listing, PlainValidator(_listing), PlainSerializer(lambd
 
 
 class Section(BaseModel):
-    """A part of the configuration that decides what a stage's rows are."""
+    """A section of the configuration."""
 
     # Defaults are validated too: 30 and 30.0 must be the same in a fingerprint.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     meaningless: ClassVar[frozenset[str]] = frozenset()
-    """Keys that tell or check something and change no row."""
+    """Keys that change no row."""
 
     def meaning(self) -> dict[str, Any]:
-        """The section as plain JSON values; files count by their content, so that moving one changes nothing."""
+        """The section as plain JSON values. Files are hashed, so moving one changes nothing."""
         return {key: _by_content(getattr(self, key)) for key in type(self).model_fields if key not in self.meaningless}
 
 
@@ -105,7 +103,7 @@ def _by_content(value: Any) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's content, in hexadecimal; reckoned again only where the file has changed."""
+    """SHA-256 of a file in hexadecimal, computed again only if size or modification time have changed."""
     found = path.stat()
     return _sha256(path, found.st_mtime_ns, found.st_size)
 

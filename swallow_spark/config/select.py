@@ -12,11 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, mod
 from swallow_spark.config.score import ClassifierName
 from swallow_spark.config.section import ExistingFile, Name, Section, Share, sha256_of
 
-MOST_SUBSETS: Final = 63  # they are told apart by the bits of an int64
+MOST_SUBSETS: Final = 63  # one bit of an int64 each
 
 
 class Band(NamedTuple):
-    """The documents between two shares from the top: above `start`, down to and with `end`; exact decimals."""
+    """A top-k band: the documents between two shares from the top, `start` excluded and `end` included; exact."""
 
     name: str
     start: Fraction
@@ -31,7 +31,7 @@ def parse_band(name: str) -> Band:
         start, end = cuts if len(cuts) == 2 else (Fraction(0), cuts[0])
         if start < end <= 1:
             return Band(name, start, end)
-    raise ValueError(f"{name!r} is no band: write top10 (the best 10 %) or top10-30 (the 20 % behind them)")
+    raise ValueError(f"{name!r} is no band: write top10 (the best 10 %) or top10-30 (the next 20 %)")
 
 
 def _bands(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def _bands(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Part(NamedTuple):
-    """A band of a ranking, as `union` and `intersection` name them: RANKING-BAND."""
+    """A top-k band of a ranking, written RANKING-BAND in `union` and `intersection`."""
 
     ranking: str
     band: Band
@@ -52,24 +52,24 @@ class Part(NamedTuple):
 def _parse_part(name: str) -> Part:
     ranking, found, band = name.rpartition("-top")
     if not found:
-        raise ValueError(f"{name!r} is no band of a ranking: write it as edu-top10")
+        raise ValueError(f"{name!r} is no band of a ranking: write RANKING-BAND, as edu-top10")
     return Part(ranking, parse_band(f"top{band}"))
 
 
 def _parts(names: tuple[str, ...]) -> tuple[str, ...]:
     if len({_parse_part(name) for name in names}) < 2:
-        raise ValueError("two different bands are needed at least, as in ['edu-top10', 'wiki-top10']")
+        raise ValueError("at least two different bands are needed, as ['edu-top10', 'wiki-top10']")
     return names
 
 
 def _weight(value: Any) -> str:
-    """A weight as it is written: 0.1 is a tenth. A string, so that it stays one in a fingerprint."""
+    """A weight as an exact decimal string, so that it is the same in every fingerprint."""
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         number = Decimal(0)
     if isinstance(value, bool) or not (number.is_finite() and 0 < number <= 1_000_000 and number * 1000 % 1 == 0):
-        raise ValueError(f"{value!r} is no weight: a number above 0, up to a million, with three decimals at most")
+        raise ValueError(f"{value!r} is no weight: give a number above 0, up to a million, with up to three decimals")
     return f"{number.normalize():f}"
 
 
@@ -78,9 +78,9 @@ By = Literal["documents", "characters", "tokens"]
 
 
 class Subset(Section):
-    """A ranking of the accepted pages with bands of it, each of which becomes the subset `NAME-BAND`; or the union or
-    intersection of bands, which becomes the subset NAME. Exactly one of classifier, ranks, union and intersection
-    is given."""
+    """A ranking of the accepted pages with its top-k bands, each of which becomes the subset `NAME-BAND`; or a union or
+    intersection of bands, which becomes the subset `NAME`. Give exactly one of classifier, ranks, union and
+    intersection."""
 
     name: Name | None = Field(default=None, description="Name of the ranking or subset. Default: the classifier's.")
     classifier: ClassifierName | None = Field(default=None, description="Rank by the score of this classifier.")
@@ -88,15 +88,15 @@ class Subset(Section):
         default=None, min_length=2, description="Rank by the sum of weight x rank: classifier -> weight."
     )
     union: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
-        default=None, description="Pages that are in any of these bands, as in ['edu-top10', 'wiki-top10']."
+        default=None, description="Pages in any of these top-k bands, as ['edu-top10', 'wiki-top10']."
     )
     intersection: Annotated[tuple[str, ...], AfterValidator(_parts)] | None = Field(
-        default=None, description="Pages that are in all of these bands."
+        default=None, description="Pages in all of these top-k bands."
     )
     bands: Annotated[tuple[str, ...], AfterValidator(_bands)] = Field(
-        default=("top10", "top10-30"), min_length=1, description="Bands of the ranking; each becomes a subset."
+        default=("top10", "top10-30"), min_length=1, description="Top-k bands of the ranking; each becomes a subset."
     )
-    by: By = Field(default="documents", description="What the bands' percentages are of.")
+    by: By = Field(default="documents", description="Unit of the bands' percentages.")
 
     @model_validator(mode="after")
     def _one_way(self) -> "Subset":
@@ -117,13 +117,11 @@ class Subset(Section):
 
     @property
     def title(self) -> str:
-        name = self.name or self.classifier
-        assert name
-        return name
+        return self.name or self.classifier or ""  # one of them is set
 
 
 class Ranking(NamedTuple):
-    """An order of the accepted survivors: by a classifier's score, or by ranks; `by` tells what shares are of."""
+    """An order of the accepted pages, by a classifier's score or by ranks; `by` is the unit of its shares."""
 
     classifier: str | None
     ranks: Mapping[str, Fraction]
@@ -135,7 +133,7 @@ class Ranking(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A subset: the pages that are in any of the parts, or in all of them."""
+    """A subset: the pages in any of the parts, or in all of them."""
 
     name: str
     parts: tuple[Part, ...]
@@ -143,19 +141,19 @@ class Chosen(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the entries of [[subsets]] amount to."""
+    """The rankings and subsets that [[subsets]] configures."""
 
     rankings: dict[str, Ranking]
     subsets: tuple[Chosen, ...]
 
     @property
     def classifiers(self) -> tuple[str, ...]:
-        """All that a ranking uses, in the order of the configuration."""
+        """All classifiers that a ranking uses, in the order of the configuration."""
         return tuple(dict.fromkeys(name for ranking in self.rankings.values() for name in ranking.classifiers))
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """All bands that a subset uses."""
+        """All top-k bands that a subset uses."""
         return tuple(dict.fromkeys(part for subset in self.subsets for part in subset.parts))
 
     def counts(self, by: By) -> bool:
@@ -165,7 +163,7 @@ class Plan(NamedTuple):
 def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
     """The rankings and subsets that are configured; `classifiers` are the configured ones.
 
-    Raises ValueError where a name stands for nothing, or for two things.
+    Raises ValueError for unknown or ambiguous names.
     """
     known, rankings, chosen = set(classifiers), dict[str, Ranking](), list[Chosen]()
     entries = tuple(entries)
@@ -176,28 +174,28 @@ def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
         ranking = Ranking(entry.classifier, ranks, entry.by)
         if unknown := sorted({*ranking.classifiers} - known):
             there = ", ".join(classifiers) or "none"
-            raise ValueError(f"subsets: no classifier {unknown[0]!r} is configured (there is: {there})")
+            raise ValueError(f"subsets: no classifier {unknown[0]!r} is configured (there are: {there})")
         if entry.title in known and entry.title != entry.classifier:
             raise ValueError(f"subsets: {entry.title!r} is the name of a classifier")
         if rankings.setdefault(entry.title, ranking) != ranking:
-            raise ValueError(f"subsets: two rankings are named {entry.title!r}; give one another `name`")
+            raise ValueError(f"subsets: two rankings are named {entry.title!r}; set `name` of one of them")
         chosen += [_chosen_band(entry.title, band) for band in entry.bands]
     for entry in entries:
         parts = tuple(_parse_part(name) for name in entry.union or entry.intersection or ())
         for part in parts:
             if part.ranking not in rankings and part.ranking not in known:
                 there = ", ".join(dict.fromkeys((*rankings, *classifiers))) or "none"
-                raise ValueError(f"subsets: {entry.title}: no ranking {part.ranking!r} (there is: {there})")
+                raise ValueError(f"subsets: {entry.title}: no ranking {part.ranking!r} (there are: {there})")
             rankings.setdefault(part.ranking, Ranking(part.ranking, {}, "documents"))
         if parts:
             chosen.append(Chosen(entry.title, parts, entry.intersection is not None))
     names = [subset.name for subset in chosen]
     if "accepted" in names:
-        raise ValueError("subsets: 'accepted' is the name of what they are made from")
+        raise ValueError("subsets: 'accepted' is the name of all accepted pages; choose another")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"subsets: two are named {twice!r}")
     if len(names) > MOST_SUBSETS:
-        raise ValueError(f"subsets: {len(names)} are configured, {MOST_SUBSETS} are possible")
+        raise ValueError(f"subsets: {len(names)} are configured, at most {MOST_SUBSETS} are possible")
     return Plan(rankings, tuple(chosen))
 
 
@@ -206,9 +204,7 @@ def _chosen_band(ranking: str, band: str) -> Chosen:
 
 
 def _points(value: dict[str, float]) -> dict[str, float]:
-    found = {}
-    for name, score in value.items():
-        found[parse_band(f"top{name}").end] = score
+    found = {parse_band(f"top{name}").end: score for name, score in value.items()}
     ascending = [found[share] for share in sorted(found)]
     if ascending != sorted(ascending, reverse=True):
         raise ValueError("a larger share can't begin at a higher score")
@@ -219,21 +215,21 @@ Points = Annotated[dict[str, float], AfterValidator(_points)]
 
 
 class Selection(Section):
-    """Thresholds of an earlier selection, instead of shares of this corpus."""
+    """Score thresholds of an earlier selection, instead of shares of this corpus."""
 
     thresholds: dict[Name, Points] = Field(
         default={},
-        description="Ranking -> percent from the top -> score. Pages with this score or a higher one are above that "
-        "cut. `select --thresholds FILE` takes them from a thresholds.json.",
+        description="Ranking -> percent from the top -> score. Pages with at least this score are above that cut. "
+        "`select --thresholds FILE` reads them from a thresholds.json.",
     )
 
     def threshold(self, ranking: str, share: Fraction) -> float | None:
-        """The score at which a share of a ranking ends; None where it isn't given."""
+        """The score at which a share of a ranking ends; None if no threshold is given."""
         points = {parse_band(f"top{name}").end: score for name, score in self.thresholds.get(ranking, {}).items()}
         return points.get(share)
 
     def missing(self, parts: Iterable[Part]) -> Iterator[str]:
-        """The bands' ends that no threshold is given for."""
+        """The ends of bands for which no threshold is given."""
         for ranking, band in parts:
             for share in (band.start, band.end):
                 if share and self.threshold(ranking, share) is None:
@@ -241,7 +237,7 @@ class Selection(Section):
 
 
 def points_of(thresholds: bytes) -> dict[str, dict[str, float]]:
-    """The values of `selection.thresholds` in the content of a thresholds.json. Raises ValueError where it is none."""
+    """A thresholds.json as values of `selection.thresholds`. Raises ValueError for other content."""
     found: dict[str, dict[str, float]] = {}
     try:
         for ranking, bands in json.loads(thresholds).items():
@@ -251,12 +247,12 @@ def points_of(thresholds: bytes) -> dict[str, dict[str, float]]:
                 if last is not None:
                     points[percent_of(band.end)] = float(last["score"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"no thresholds.json of this program: {error}") from None
+        raise ValueError(f"no thresholds.json of swallow-spark: {error}") from None
     return found
 
 
 def percent_of(share: Fraction) -> str:
-    """A share as bands name it: 10, 0.5."""
+    """A share as written in bands: 10, 0.5."""
     value = Decimal((share * 100).numerator) / Decimal((share * 100).denominator)
     return f"{value.normalize():f}"
 
@@ -269,17 +265,14 @@ class Tokens(Section):
         default=None, description="Encoding of the package quicktok: o200k_base, cl100k_base, llama3, qwen3."
     )
     sample_pages: int = Field(
-        default=200,
-        ge=10,
-        le=1000,
-        description="Pages tokenized for the estimate of each row of the report's table of sizes.",
+        default=200, ge=10, le=1000, description="Pages tokenized to estimate each row of the report's table of sizes."
     )
     seed: int = Field(default=1, ge=0, description="Seed of these samples.")
 
     @model_validator(mode="after")
     def _one_tokenizer(self) -> "Tokens":
         if self.file and self.encoding:
-            raise ValueError("either `file` or `encoding`")
+            raise ValueError("give either `file` or `encoding`")
         return self
 
     @property
@@ -288,22 +281,22 @@ class Tokens(Section):
 
     @property
     def title(self) -> str:
-        """The tokenizer's name, to be told beside counts."""
+        """The tokenizer's name, shown with counts."""
         return self.encoding or (f"{self.file.name}, sha256 {sha256_of(self.file)[:12]}" if self.file else "none")
 
     def tokenizer(self) -> dict[str, Any]:
-        """What counts depend on."""
+        """The keys that token counts depend on."""
         return {key: value for key, value in self.meaning().items() if key in ("file", "encoding")}
 
 
 class HostLines(Section):
-    """Drops lines that are on many accepted pages of their host: those that reach both bounds. The defaults are ours:
-    hardly a line but menus and headers is on half of ten pages or more."""
+    """Drops lines that are on many accepted pages of a host, such as menus: those that reach both bounds. The defaults
+    are ours."""
 
     min_pages: int = Field(
-        default=10, ge=2, description="A line is dropped if at least this many accepted pages of its host have it."
+        default=10, ge=2, description="A line is dropped if at least this many accepted pages of its host have it,"
     )
-    min_fraction: Share = Field(default=0.5, description="And at least this share of the host's accepted pages.")
+    min_fraction: Share = Field(default=0.5, description="and at least this share of the host's accepted pages.")
 
 
 def _off(value: Any) -> Any:
@@ -312,16 +305,14 @@ def _off(value: Any) -> Any:
 
 
 class Cleanup(Section):
-    """What is done to texts when subsets are written: punctuation is made Japanese and footers are cut; if switched on,
-    lines that repeat on a host are dropped and personal data is masked."""
+    """Clean-up of texts when subsets are written: Japanese commas and full stops, footers trimmed; if configured, lines
+    that repeat across a host are dropped, and personal data is masked."""
 
     mode: Literal["careful", "swallow", "off"] = Field(
         default="careful",
-        description="`swallow`: as in the v1 code. `careful`: never cuts the first line, nor more than half of a text.",
+        description="`swallow`: as in the v1 code. `careful`: keeps the first line and at least half of a text.",
     )
     host_lines: Annotated[HostLines | None, BeforeValidator(_off)] = Field(
-        default=None, description="Drop lines that repeat on the pages of a host. Off unless the section is there."
+        default=None, description="Drop lines that repeat on a host. Off unless the section is present."
     )
-    mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(
-        default=(), description="Personal data to replace by a mark."
-    )
+    mask: tuple[Literal["mail", "phone", "postal_code"], ...] = Field(default=(), description="Personal data to mask.")

@@ -11,7 +11,7 @@ MIN_QUANTISED_ROWS = 256  # fastText's product quantiser needs as many rows as c
 
 
 class Training(Section):
-    """How a classifier is trained. Features as in Swallow Corpus v2: character 2- and 3-grams.
+    """How a classifier is trained. Default features as in Swallow Corpus v2: character 2- and 3-grams.
 
     Japanese has no blanks, so a document is one or a few "words"; `min_count` keeps these out of the vocabulary.
     """
@@ -29,23 +29,22 @@ class Training(Section):
     balanced: bool | None = Field(
         default=None, description="Cut each class to the size of the rarest. Default: for wiki, not for edu."
     )
-    held_out_fraction: float = Field(
-        default=0.1, ge=0, le=0.9, description="Share of the examples that is held out to measure the model."
-    )
+    held_out_fraction: float = Field(default=0.1, ge=0, le=0.9, description="Share of examples held out to evaluate.")
     kept_buckets: int = Field(
-        default=KEPT_BUCKETS, ge=0, description="N-gram rows that a .ftz keeps, those of the longest vectors. 0: all."
+        default=KEPT_BUCKETS, ge=0, description="Hash buckets that a .ftz keeps, those of the longest vectors. 0: all."
     )
     autotune_seconds: int = Field(
         default=0,
         ge=0,
-        description="Seconds that fastText may search for epochs and learning rate; what it finds differs from run to "
-        "run. 0: take the configured ones.",
+        description="Seconds of fastText's search for epochs and learning rate; results vary. 0: no search.",
     )
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if self.minn > self.maxn:
-            raise ValueError(f"minn is {self.minn}, but maxn {self.maxn}")
+            raise ValueError(f"minn ({self.minn}) is above maxn ({self.maxn})")
         if 0 < self.kept_buckets < MIN_QUANTISED_ROWS or self.kept_buckets > max(self.buckets, KEPT_BUCKETS):
-            raise ValueError(f"kept_buckets is 0 (all), or {MIN_QUANTISED_ROWS} to buckets, not {self.kept_buckets}")
+            raise ValueError(
+                f"kept_buckets: must be 0 (all) or {MIN_QUANTISED_ROWS} to `buckets` (it is {self.kept_buckets})"
+            )
         return self

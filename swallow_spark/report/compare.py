@@ -1,4 +1,4 @@
-"""Two presets over one corpus: what each keeps, which reasons fall together, and the pages next to each bound."""
+"""Two presets on one corpus: the pages that each keeps, reasons that coincide, and the pages next to each bound."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,7 +14,7 @@ _MOST_PAIRS: Final = 20
 
 
 def compare(first: Finished, second: Finished) -> dict[str, Any]:
-    """Figures about the verdicts of two presets that are decided, as plain JSON. Bounds are those of both."""
+    """Figures on the verdicts of two decided presets, as plain JSON, with the bounds of both."""
     names = [have.config.rules.preset for have in (first, second)]
     verdicts = [
         have.verdicts().select(
@@ -48,7 +48,7 @@ def _reasons(both: DataFrame, names: list[str]) -> list[dict[str, Any]]:
 
 
 def _overlap(both: DataFrame) -> list[dict[str, Any]]:
-    """The pairs of reasons that most pages have together."""
+    """The most frequent pairs of reasons."""
     union = F.array_union("reasons_0", "reasons_1")
     firsts = both.select(union.alias("reasons")).select("reasons", F.explode("reasons").alias("first"))
     pairs = firsts.select("first", F.explode("reasons").alias("second")).where("first < second")
@@ -57,7 +57,7 @@ def _overlap(both: DataFrame) -> list[dict[str, Any]]:
 
 
 def _edges(feature: str, bound: Bound) -> Iterator[tuple[str, Column, Column]]:
-    """What a bound says, and whether a value is below it and above it; the bound itself is on the side that passes."""
+    """A bound in words, and whether a value is below and above it; the bound itself is on the side that passes."""
     value = F.col(feature)
     if bound.min is not None:
         yield f"{feature} < {bound.min:g}", value < bound.min, value >= bound.min
@@ -68,7 +68,7 @@ def _edges(feature: str, bound: Bound) -> Iterator[tuple[str, Column, Column]]:
 
 
 def _beside_bounds(first: Finished, second: Finished, survivors: DataFrame) -> list[dict[str, Any]]:
-    """Of each bound the page nearest below it, and the one nearest above; of equal ones the lowest doc_id."""
+    """For each bound the nearest pages below and above it; of equal ones, those with the lowest doc_id."""
     edges = {
         said: (feature, below, above)
         for have in (first, second)

@@ -1,21 +1,19 @@
-"""What a run report tells, as plain values: `gather` fills it from a corpus, `render` makes a page of it.
+"""The contents of a run report as plain values: `gather` collects them from a corpus, `render` turns them into a page.
 
-A section whose stage isn't done is None. Strings that come from pages (URLs, titles, texts) are here as they were
-found; `render` takes care of them.
+Sections whose stage isn't done are None. Strings from pages (URLs, titles, texts) are unescaped here; `render` escapes
+them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from swallow_spark.kernels.order.capacity import Needs
 from swallow_spark.report.change import Change
 from swallow_spark.report.resources import Used
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step of the funnel. `before` are the documents of the step that it comes from; None for the first."""
+class Step(NamedTuple):
+    """A step of the funnel. `before`: documents of the step before; None for the first."""
 
     name: str
     documents: int
@@ -24,9 +22,8 @@ class Step:
     is_subset: bool = False
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A row of `failures`, with the file that it lies in; `offset` counts from the file's beginning."""
+class Failure(NamedTuple):
+    """A row of `failures`, with its file; `offset` counts from the beginning of the file."""
 
     path: str
     offset: int
@@ -36,9 +33,8 @@ class Failure:
     detail: str
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """records = pages + passed over + failures, each counted by itself; outcomes are by reason."""
+class Ledger(NamedTuple):
+    """records = pages + passed over + failures, each counted independently; outcomes are by reason."""
 
     records: int
     pages: int
@@ -54,8 +50,7 @@ class Ledger:
         return self.pages + sum(self.passed_over.values()) + sum(self.failures.values())
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """A reason for rejecting pages: how many break the rule, and how many break no other."""
 
     reason: str
@@ -65,9 +60,8 @@ class Rule:
     alone: int
 
 
-@dataclass(frozen=True)
-class SentenceBounds:
-    """What bounds on avg_sentence_length reject, and reject alone: of all rules no other does."""
+class SentenceBounds(NamedTuple):
+    """Pages that bounds on avg_sentence_length reject, and those that no other rule rejects (`alone`)."""
 
     min: float
     max: float
@@ -75,8 +69,7 @@ class SentenceBounds:
     alone: int
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     preset: str
     survivors: int
     accepted: int
@@ -86,9 +79,8 @@ class Rules:
     sentence_bounds: tuple[SentenceBounds, ...] = ()
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page as far as the report shows it: `excerpt` is the beginning of its text."""
+class Page(NamedTuple):
+    """A page as the report shows it: `excerpt` is the beginning of its text."""
 
     doc_id: int
     crawl: str
@@ -99,8 +91,7 @@ class Page:
     excerpt: str = ""
 
 
-@dataclass(frozen=True)
-class GroupSize:
+class GroupSize(NamedTuple):
     """Kept pages that represent `smallest` to `largest` pages, themselves included."""
 
     smallest: int
@@ -108,14 +99,12 @@ class GroupSize:
     groups: int
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     page: Page
     num_duplicates: int
 
 
-@dataclass(frozen=True)
-class Histogram:
+class Histogram(NamedTuple):
     """Counts of values in bins of equal width over low..high; values outside are counted in the outermost bins."""
 
     low: float
@@ -127,10 +116,8 @@ class Histogram:
         return sum(self.counts)
 
 
-@dataclass(frozen=True)
-class Dedup:
-    """`changes`: what a result before this one had otherwise, kept_before_dropped_now and the other way round; without
-    entries where there was none."""
+class Dedup(NamedTuple):
+    """`changes`: differences from the previous result (kept_before_dropped_now, dropped_before_kept_now), if any."""
 
     policy: str
     prefer: str
@@ -148,36 +135,32 @@ class Dedup:
     needs: Needs
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The score of the last document in a band."""
+class Cut(NamedTuple):
+    """The score of the last document in a top-k band."""
 
     band: str
     score: float
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     classifier: str
     weights: Mapping[str, float]
     histogram: Histogram
     cuts: tuple[Cut, ...] = ()
 
 
-@dataclass(frozen=True)
-class Subset:
+class Subset(NamedTuple):
     name: str
     documents: int
     characters: int
     threshold: float | None
     last_doc_id: int | None
-    cleaned: Mapping[str, int] = field(default_factory=dict)
-    """What clean-up did, in words -> how often."""
+    cleaned: Mapping[str, int] = {}
+    """Effect of clean-up, in words -> count."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """A step's size; None where it isn't known. `error` is the standard error of `tokens`: 0 where they are counted."""
+class Size(NamedTuple):
+    """A step's size; None if unknown. `error` is the standard error of `tokens`: 0 if they are counted."""
 
     name: str
     documents: int | None
@@ -186,37 +169,33 @@ class Size:
     error: float | None = None
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     rows: tuple[Size, ...]
     tokenizer: str | None
     sample_pages: int
     seed: int
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """`shares[i][j]`: the part of the i-th ranking's band that is in the j-th's; None for bands of no pages."""
+class Overlap(NamedTuple):
+    """`shares[i][j]`: the share of the i-th ranking's top-k band that is in the j-th's; None for empty bands."""
 
     band: str
     rankings: tuple[str, ...]
     shares: tuple[tuple[float | None, ...], ...]
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """A page of a sample, with what was decided about it; of a duplicate, the witness that made it fall."""
+class Sampled(NamedTuple):
+    """A page of a sample with its verdict, scores and subsets; for a duplicate, the witness that it was dropped for."""
 
     page: Page
     reasons: tuple[str, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = {}
     subsets: tuple[str, ...] = ()
     witness: Page | None = None
     similarity: float | None = None
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Pages chosen by a hash of doc_id and seed; `kind` is accepted, survivors, rejected or duplicates."""
 
     kind: str
@@ -224,17 +203,15 @@ class Sample:
     pages: tuple[Sampled, ...]
 
 
-@dataclass(frozen=True)
-class Share:
-    """A host or charset, with the documents and characters that it contributes."""
+class Share(NamedTuple):
+    """Documents and characters of a host or charset."""
 
     name: str | None
     documents: int
     characters: int
 
 
-@dataclass(frozen=True)
-class Crawl:
+class Crawl(NamedTuple):
     name: str
     files: int
     pages: int
@@ -244,9 +221,8 @@ class Crawl:
     last_date: str
 
 
-@dataclass(frozen=True)
-class Sources:
-    """`hosts` and their total count pages of the step named in `hosts_of`."""
+class Sources(NamedTuple):
+    """`hosts` and `hosts_total` count pages of the step named in `hosts_of`."""
 
     hosts_of: str
     hosts_total: int
@@ -255,9 +231,8 @@ class Sources:
     crawls: tuple[Crawl, ...]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage's state. `state` is done, not done, partly done or out of date."""
+class Stage(NamedTuple):
+    """`state` is done, not done, partly done or out of date."""
 
     name: str
     state: str
@@ -267,20 +242,18 @@ class Stage:
     finished: str
 
 
-@dataclass(frozen=True)
-class RunEntry:
-    """A run as its manifest in `runs/` tells it; `problem` where that can't be read."""
+class RunEntry(NamedTuple):
+    """A run from its manifest in `runs/`; `problem` if that can't be read."""
 
     id: str
     command: str = ""
     version: str = ""
     started: str = ""
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = {}
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     corpus: str
     funnel: tuple[Step, ...]
     ledger: Ledger

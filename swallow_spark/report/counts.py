@@ -1,4 +1,4 @@
-"""The report's figures. Only aggregates of a few rows reach the driver; most are in the manifests already."""
+"""The report's figures. Most are in the manifests; of others, only small aggregates reach the driver."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -54,7 +54,7 @@ def funnel(have: Finished) -> tuple[Step, ...]:
         Step("Japanese pages", summary["pages"], summary["pages_characters"], summary["records"]),
     ]
     if "survivors" in summary:
-        # Their characters are counted by decide, so they may not be known yet.
+        # decide counts their characters, so these may not be known yet.
         steps.append(Step("after dedup", summary["survivors"], summary.get("survivors_characters"), summary["pages"]))
     if "accepted" in summary:
         accepted = summary["accepted"]
@@ -65,7 +65,7 @@ def funnel(have: Finished) -> tuple[Step, ...]:
 
 
 def ledger(have: Finished) -> Ledger:
-    """What became of the records, with the first failures: files and gaps before records."""
+    """Outcomes of the records, with the first failures: files and gaps before records."""
     summary = have.summary
     return Ledger(
         summary["records"],
@@ -100,9 +100,9 @@ def _first_failures(have: Finished) -> list[Failure]:
 
 
 def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[int, Page]) -> Dedup:
-    """Sizes of groups and similarities; `largest` are rows of groups, whose pages are among `pages`."""
+    """Sizes of groups and similarities; `largest` are rows of `groups`."""
     groups = have.groups()
-    # 1, 2, 3-4, 5-8, …: the bin of n pages is the number of binary digits of n - 1, which are the duplicates.
+    # 1, 2, 3-4, 5-8, …: the bin of n pages is the number of binary digits of n - 1, the number of duplicates.
     digits = F.when(F.col("num_duplicates") == 0, 0).otherwise(F.length(F.bin("num_duplicates")))
     counted = groups.groupBy(digits.alias("digits")).count().collect()
     sizes = [
@@ -135,7 +135,7 @@ def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[i
 
 
 def rules(have: Finished) -> Rules:
-    """What each rule of the preset rejects, in the preset's order."""
+    """Pages that each rule of the preset rejects, in the preset's order."""
     section, rejected = have.config.rules, have.summary["rejected"]
     only = have.verdicts().where(F.size("reasons") == 1).groupBy(F.col("reasons")[0].alias("reason")).count()
     alone = {row.reason: row["count"] for row in only.collect()}
@@ -152,16 +152,16 @@ def rules(have: Finished) -> Rules:
         if key and key not in have.config.features.lists:
             described[reason] = f"{bound_of} (not measured: features.{key} names no list)", source
     if section.hosts or section.host_lists:
-        described["host:blocked"] = "host listed, or below one that is", "configuration: rules.hosts, host_lists"
+        described["host:blocked"] = "host or a domain above it is listed", "configuration: rules.hosts, host_lists"
     if section.url_prefixes or section.url_lists:
-        described["url:blocked"] = "URL begins with one that is listed", "configuration: rules.url_prefixes, url_lists"
+        described["url:blocked"] = "URL begins with a listed prefix", "configuration: rules.url_prefixes, url_lists"
     for blocklist in section.blocklists:
         for kind, files in (("host", blocklist.files("domains")), ("url", blocklist.files("urls"))):
             for category in files:
                 described[f"{kind}:{category}"] = f"{kind} listed under {category}", f"{blocklist.directory.name}"
     if have.config.decontamination.against:
         names = ", ".join(without_secrets(listing.location) for listing in have.config.decontamination.against)
-        share = f"{have.config.decontamination.rejected_from:.0%} of a benchmark's question, or more"
+        share = f"at least {have.config.decontamination.rejected_from:.0%} of a benchmark question"
         described["contaminated"] = share, names
     for reason in sorted(set(rejected) - set(described)):
         described[reason] = "not a rule of this configuration", "verdicts of an earlier one"
@@ -183,7 +183,7 @@ def rules(have: Finished) -> Rules:
 
 
 def _sentence_bounds(have: Finished) -> tuple[SentenceBounds, ...]:
-    """v2's sources disagree on this rule: v1's bounds, which the preset takes, and those that v2's table prints."""
+    """v2's sources disagree on this rule: the preset has v1's bounds, v2's table prints others."""
     others = F.filter("reasons", lambda reason: ~reason.startswith("avg_sentence_length:"))
     length = F.col("avg_sentence_length")
     features = have.features().select("doc_id", length)
@@ -197,7 +197,7 @@ def _sentence_bounds(have: Finished) -> tuple[SentenceBounds, ...]:
 
 
 def scores(have: Finished) -> tuple[Scores, ...]:
-    """Each classifier's scores, over the range that its weights allow."""
+    """Each classifier's scores, over the range of its weights."""
     found = []
     for name, classifier in have.config.classifiers.items():
         if not have.summary.get("scores", {}).get(name):
@@ -210,7 +210,7 @@ def scores(have: Finished) -> tuple[Scores, ...]:
 
 
 def subsets(have: Finished) -> tuple[Subset, ...]:
-    """The subsets that the cuts define; unions and intersections have no last document of their own."""
+    """The subsets; unions and intersections have no last document."""
     last = {f"{cut['ranking']}-{cut['band']}": cut["lower"] or {} for cut in have.cuts}
     found = []
     for name, size in have.summary.get("subsets", {}).items():
@@ -222,7 +222,7 @@ def subsets(have: Finished) -> tuple[Subset, ...]:
 
 
 def sources(have: Finished) -> Sources:
-    """Hosts of the pages that have come farthest; charsets and dates of all pages."""
+    """Hosts of the pages at the latest step done; charsets and dates of all pages."""
     pages = have.pages()
     narrow, hosts_of, total = pages.select("doc_id", "host", "num_chars"), "pages", have.summary["pages"]
     if have.decided:
@@ -233,7 +233,7 @@ def sources(have: Finished) -> Sources:
         narrow, hosts_of, total = narrow.join(kept, "doc_id"), "kept pages", have.summary["survivors"]
     sums = [F.count("*").alias("documents"), F.sum("num_chars").alias("characters")]
     hosts = narrow.groupBy("host").agg(*sums).orderBy(F.col("documents").desc(), "host").limit(_TOP_HOSTS)
-    # A few dozen rows: charsets are those that the decoder knows.
+    # A few dozen rows, since the decoder knows few charsets.
     crawl_no = F.shiftright("doc_id", 53).cast("int").alias("crawl_no")
     dates = [F.unix_micros(edge("date")).alias(name) for name, edge in (("first", F.min), ("last", F.max))]
     parts = pages.groupBy(crawl_no, "charset").agg(*sums, *dates).collect()
@@ -271,7 +271,7 @@ def _crawl(have: Finished, crawl_no: int, name: str, parts: Sequence[Any]) -> Cr
 
 
 def histogram(rows: DataFrame, column: str, low: float, high: float, bins: int) -> Histogram:
-    """Counts over low..high in bins of equal width; what lies outside is counted in the outermost bins."""
+    """Counts over low..high in bins of equal width; values outside are counted in the outermost bins."""
     place = F.floor((F.col(column).cast("double") - F.lit(float(low))) / F.lit((high - low) / bins))
     within = F.greatest(F.lit(0), F.least(F.lit(bins - 1), place)).cast("int")
     counted = {row.bin: row["count"] for row in rows.groupBy(within.alias("bin")).count().collect()}

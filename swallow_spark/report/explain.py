@@ -1,4 +1,4 @@
-"""One page's way through the pipeline."""
+"""The path of one page through the pipeline."""
 
 import io
 from dataclasses import dataclass
@@ -22,38 +22,34 @@ _TEXT_SHOWN = 400
 
 @dataclass(frozen=True)
 class Explained:
-    """What is known of a page; `values` is plain JSON."""
+    """What the corpus has on a page; `values` is plain JSON."""
 
     values: dict[str, Any]
     path: str
     offset: int
 
     def raw_record(self) -> bytes:
-        """The page's record as its WARC holds it, inflated. Raises UsageError where no WARC record is there."""
+        """The page's WARC record, inflated. Raises UsageError if there is none at its offset."""
         with open_parts(self.path) as stream:
             stream.seek(self.offset)
             found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
             if found is None or found.rec_headers.get_header("WARC-Target-URI") != self.values["url"]:
-                raise UsageError(f"{self.path}: no WARC record of this page begins at offset {self.offset}")
+                raise UsageError(f"{self.path}: no WARC record of this page at offset {self.offset}")
             buffer = io.BytesIO()
             WARCWriter(buffer, gzip=False).write_record(found)
             return buffer.getvalue()
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:
-    """Everything that the tables say of a page, found by its URL (its first capture) or its doc_id.
-
-    Raises UsageError where there is no such page.
-    """
+    """The rows of all tables for a page, by its URL (the first capture) or doc_id. Raises UsageError if unknown."""
     pages = corpus.read(spark, "pages", PAGES, corpus.manifests("ingest"))
     if doc_id is None:
         found = pages.where(F.col("url").isin(url)).agg(F.min("doc_id")).collect()
         doc_id = found[0][0]
     page = _row(pages, doc_id) if doc_id is not None else None
     if page is None or doc_id is None:
-        raise UsageError(
-            f"{corpus.root.location}: no page {url or doc_id}; `failures` and `ledger` tell of other records"
-        )
+        name = url if url is not None else doc_id
+        raise UsageError(f"{corpus.root.location}: no page {name}; `failures` and `ledger` cover other records")
     where = unpack_doc_id(doc_id)
     crawl = corpus.crawls()[where.crawl_no]
     file = max(f for f in corpus.inputs(crawl) if f.file_no <= where.file_no)

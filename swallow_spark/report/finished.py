@@ -1,4 +1,4 @@
-"""What is finished of a corpus, as the report's queries read it."""
+"""The finished units of a corpus, as the report's queries read them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, REMOVED, S
 
 
 class Finished:
-    """The finished units of a corpus, and their tables as frames."""
+    """The finished units of a corpus, and their tables as DataFrames."""
 
     def __init__(self, spark: SparkSession, lineage: Lineage) -> None:
         self.lineage = lineage
@@ -52,17 +52,17 @@ class Finished:
 
     @cached_property
     def cuts(self) -> list[dict[str, Any]]:
-        """As select writes them: ranking, classifier (None where it is made of ranks), band, by, and the documents
-        `upper` and `lower` (documents, score, doc_id)."""
+        """As select writes them: ranking, classifier (None if made of ranks), band, by, and the documents `upper` and
+        `lower` (documents, score, doc_id)."""
         found = self.corpus.manifests("select", "cuts")
         return list(found[0].details["cuts"]) if found else []
 
     def pages(self, *columns: str) -> DataFrame:
-        """All columns, where none is named."""
+        """With all columns if none is named."""
         return self._read("pages", _narrow(PAGES, columns), self.ingested)
 
     def failures(self, crawl: str) -> DataFrame | None:
-        """None where a crawl has none."""
+        """None if the crawl has none."""
         manifests = self.corpus.manifests("ingest", f"crawl={crawl}/")
         found = any(manifest.rows("failures") for manifest in manifests)
         return self._read("failures", FAILURES, manifests) if found else None
@@ -71,7 +71,7 @@ class Finished:
         return self._read("features", FEATURES, self.corpus.manifests("measure"))
 
     def but_removed(self, rows: DataFrame) -> DataFrame:
-        """Rows without those of pages that were removed on request, of which nothing is shown."""
+        """Rows without those of removed pages, of which nothing is shown."""
         manifests = self.corpus.manifests("remove", "crawl=")
         if not any(manifest.rows("removed") for manifest in manifests):
             return rows
@@ -99,26 +99,26 @@ class Finished:
 
 
 def _narrow(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
-    """Where Spark's own reader isn't used, all that is named is read."""
+    """For readers other than Spark's own, which read all columns of the schema."""
     return pa.schema([schema.field(name) for name in columns]) if columns else schema
 
 
 def is_any_of(column: str, values: Sequence[int]) -> Column:
-    """Whether the column has one of the values, as alternatives of equalities.
+    """Whether the column has one of the values, as a disjunction of equalities.
 
-    Those reach the Parquet reader one by one, so it skips the row groups that hold none of them; a long `isin` reaches
-    it as one range, which would read nearly all.
+    With these, the Parquet reader skips row groups without a match; a long `isin` reaches it as one range, which covers
+    nearly all.
     """
     if not values:
         return F.lit(False)
     if len(values) == 1:
         return F.col(column).eqNullSafe(values[0])
-    middle = len(values) // 2  # a balanced tree: hundreds of values would make too deep a chain
+    middle = len(values) // 2  # balanced: a chain of hundreds would be too deep
     return is_any_of(column, values[:middle]) | is_any_of(column, values[middle:])
 
 
 def day(micros: int | None) -> str:
-    """The UTC day of microseconds since 1970, as 2025-08-12; empty where there is none."""
+    """The UTC day of microseconds since 1970, as 2025-08-12; empty for None."""
     if micros is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""A corpus to a report's contents."""
+"""Collects a report's contents from a corpus."""
 
 import platform
 import re
@@ -25,7 +25,7 @@ _SECRET: Final = re.compile(r"secret|passw|token|credential|access\.?key", re.IG
 
 
 def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = None) -> Contents:
-    """The contents of a corpus's report, as far as its stages have come; `progress` is that of the present run."""
+    """The contents of a corpus's report, as far as its stages are done; `progress` is that of the current run."""
     corpus, config = lineage.corpus, lineage.config
     have = Finished(spark, lineage)
     chosen, largest = samples.chosen(have), samples.largest_groups(have)
@@ -59,8 +59,8 @@ def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = No
 
 
 def _configuration(config: Config) -> dict[str, Any]:
-    """What is set. The page is made to be shown around, so settings of Spark that are secrets are not told."""
-    shown = config.model_dump(mode="json", exclude_none=True, exclude={"monitoring"})  # whose addresses may be secrets
+    """The configuration. Reports are passed around, so they leave out settings of Spark that are secrets."""
+    shown = config.model_dump(mode="json", exclude_none=True, exclude={"monitoring"})  # may hold secret addresses
     sections = {key: value for key, value in shown.items() if value}
     if config.spark:
         sections["spark"] = {key: "(secret)" if _SECRET.search(key) else value for key, value in config.spark.items()}

@@ -1,37 +1,34 @@
-"""The page beside an LLM's labels: their distribution (as Swallow Corpus v2's Table 5 shows it), and some of them."""
+"""The page beside an LLM's labels: their distribution, as in Swallow Corpus v2's Table 5, and examples."""
 
 import hashlib
 import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from swallow_spark.report.render import environment
 
 UNSCORED: Final = {
     "refused": "the LLM or a filter declined",
-    "unparsable": "an answer that isn't of the form asked for",
-    "failed": "the server refuses the question",
+    "unparsable": "an answer of another form than requested",
+    "failed": "the server rejected the request",
 }
-"""What the outcomes without a score mean, in words."""
+"""Outcomes without a score, in words."""
 EXAMPLES: Final = 4  # of each score
 MOST_STRATA: Final = 100  # on the page
 _MOST_CHARS: Final = 20_000  # of a text or an answer, before the page's own cut
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     url: str | None
     text: str  # its beginning
     num_chars: int  # of the whole
     answer: str
 
 
-@dataclass(frozen=True)
-class Labels:
-    """`name` is the file's. Counts are texts: by score, by outcome where there is no score, by stratum and score."""
+class Labels(NamedTuple):
+    """Contents of the page. Numbers of texts by score, by outcome without a score, and by stratum and score."""
 
     name: str
     labellers: Sequence[tuple[str, str]]  # model, and version of the prompt
@@ -46,8 +43,8 @@ class Labels:
 
 
 def gather(name: str, rows: Iterable[Mapping[str, Any]], scores: Sequence[int]) -> Labels:
-    """What the page shows of labels (rows of tables.LABELS). Examples are the texts with the least hashes, each
-    wording once. In memory: the counts, and a few texts of each score."""
+    """The page's contents from labels (rows of tables.LABELS). Examples are the distinct texts with the smallest
+    hashes; only these and the counts are kept in memory."""
     found, labellers = Counter[str](), set[tuple[str, str]]()
     strata: defaultdict[str, Counter[int]] = defaultdict(Counter)
     kept: defaultdict[str, dict[int, Example]] = defaultdict(dict)
@@ -73,7 +70,7 @@ def gather(name: str, rows: Iterable[Mapping[str, Any]], scores: Sequence[int]) 
 
 
 def _place(stratum: str) -> tuple[float, str]:
-    """Strata by the score that they begin with; others last, by name."""
+    """Sorts strata by the score at which they begin; others last, by name."""
     try:
         low = float(stratum.partition(" to ")[0])
     except ValueError:
@@ -82,12 +79,11 @@ def _place(stratum: str) -> tuple[float, str]:
 
 
 def mean(scores: Mapping[int, int]) -> float | None:
-    """The mean score; None where there is none."""
+    """The mean score; None without scores."""
     number = sum(scores.values())
     return sum(score * texts for score, texts in scores.items()) / number if number else None
 
 
 def render_labels(labels: Labels) -> str:
-    """The page as HTML, of the report's making: hostile texts, answers and names are escaped, nothing is loaded. The
-    same labels give the same page."""
+    """The page as self-contained HTML with hostile strings escaped. The same labels give the same page."""
     return environment().get_template("labels.html.j2").render(c=labels, mean=mean, unscored_words=UNSCORED)

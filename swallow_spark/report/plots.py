@@ -1,7 +1,7 @@
-"""The report's plots, as SVG to be set into an HTML page.
+"""The report's plots, as SVG for an HTML page.
 
-Colours are CSS variables of the page, so that plots follow its light or dark mode; the palette is that of Okabe and
-Ito, which people with any kind of colour vision can tell apart. Text stays text. The same values give the same bytes.
+Colours are CSS variables of the page, so that plots follow its light or dark mode; the palette is Okabe and Ito's, for
+all kinds of colour vision. Text stays text. The same values give the same bytes.
 """
 
 import io
@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from swallow_spark.kernels.lsh import collision_probability
 from swallow_spark.report.contents import Dedup, GroupSize, Histogram, Ledger, Rule, Scores, Step
 
-# Colours that stand for the page's CSS variables while matplotlib draws; no other colour may be used.
+# Placeholders of the page's CSS variables while Matplotlib draws; no other colour may be used.
 _INK: Final = "#010101"
 _FAINT: Final = "#020202"
 _MAIN: Final = "#030303"
@@ -26,7 +26,7 @@ _SECOND: Final = "#040404"
 _THIRD: Final = "#050505"
 _VARIABLES: Final = {_INK: "--ink", _FAINT: "--line", _MAIN: "--main", _SECOND: "--second", _THIRD: "--third"}
 
-# Inches that give text of the same size in figures of the page's full width and of a column.
+# Widths in inches that give text of equal size in full-width figures and in columns.
 _WIDE: Final = 12.0
 _COLUMN: Final = 5.8
 
@@ -60,7 +60,7 @@ _REFERENCE: Final = re.compile(r'(id="|url\(#|href="#)([A-Za-z0-9_]+)')
 
 
 def _draw(name: str, label: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
-    """An SVG element. `name` keeps its ids apart from those of the page's other plots; `label` says what it shows."""
+    """An SVG element. `name` makes its ids unique in the page; `label` describes it."""
     with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
@@ -70,7 +70,7 @@ def _draw(name: str, label: str, size: tuple[float, float], paint: Callable[[Fig
     svg = sink.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)  # would hold for the whole page
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)  # would apply to the whole page
     svg = _ID.sub("<g", svg)
     svg = _REFERENCE.sub(rf"\g<1>{name}-\g<2>", svg)
     for colour, variable in _VARIABLES.items():
@@ -97,7 +97,7 @@ def _counts(axis: Any) -> None:
 
 
 def _bars(axes: Axes, names: Sequence[str], widths: Sequence[float], labels: Sequence[str], colour: Any) -> None:
-    """Horizontal bars from top to bottom, with a label behind each."""
+    """Horizontal bars from top to bottom, with a label after each."""
     places = range(len(names))
     axes.barh(places, widths, color=colour, height=0.68)
     axes.set_yticks(places, names)
@@ -111,7 +111,7 @@ def _bars(axes: Axes, names: Sequence[str], widths: Sequence[float], labels: Seq
 
 
 def funnel(steps: Sequence[Step]) -> str:
-    """Documents and characters of the steps from the Japanese pages on, in percent of those."""
+    """Documents and characters of the steps from the Japanese pages on, in percent of these."""
     shown = steps[1:]
 
     def paint(figure: Figure) -> None:
@@ -134,7 +134,7 @@ def funnel(steps: Sequence[Step]) -> str:
 
 
 def outcomes(ledger: Ledger) -> str:
-    """What became of the records that were read."""
+    """Outcomes of the records read."""
     rows = [("Japanese pages", ledger.pages, _MAIN)]
     rows += [(reason.replace("_", " "), number, _SECOND) for reason, number in ledger.passed_over.items()]
     rows += [(f"failure: {reason.replace('_', ' ')}", number, _THIRD) for reason, number in ledger.failures.items()]
@@ -146,11 +146,11 @@ def outcomes(ledger: Ledger) -> str:
         axes.set(xlabel="records", xlim=(0, 1.45 * max([1, *(number for _, number, _ in rows)])))
         _counts(axes.xaxis)
 
-    return _draw("outcomes", "Records by what became of them", (_COLUMN, 0.9 + 0.32 * len(rows)), paint)
+    return _draw("outcomes", "Records by outcome", (_COLUMN, 0.9 + 0.32 * len(rows)), paint)
 
 
 def rules(found: Sequence[Rule], survivors: int) -> str:
-    """Pages that each rule rejects; the dark part are those that no other rule rejects."""
+    """Pages that each rule rejects; the dark part is those that no other rule rejects."""
     shown = sorted((rule for rule in found if rule.rejected), key=lambda rule: (-rule.rejected, rule.reason))
 
     def paint(figure: Figure) -> None:
@@ -195,7 +195,7 @@ def _columns(axes: Axes, histogram: Histogram, colour: str) -> None:
 
 
 def similarities(dedup: Dedup) -> str:
-    """Estimated similarity of duplicates to their witnesses, below the chance that such a pair meets in a bucket."""
+    """Estimated similarity of duplicates to their witnesses, below the probability that such a pair shares a bucket."""
 
     def paint(figure: Figure) -> None:
         curve, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.2])
@@ -210,11 +210,11 @@ def similarities(dedup: Dedup) -> str:
         axes.set(xlabel="Jaccard similarity (below: as estimated from the sketches)", ylabel="duplicates")
         _counts(axes.yaxis)
 
-    return _draw("similarities", "Similarity of duplicates, and the chance to be found", (_COLUMN, 3.9), paint)
+    return _draw("similarities", "Similarity of duplicates, and the probability of being found", (_COLUMN, 3.9), paint)
 
 
 def scores(found: Scores) -> str:
-    """A classifier's scores, with the cuts of the bands."""
+    """A classifier's scores, with the cuts of its top-k bands."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -228,12 +228,8 @@ def scores(found: Scores) -> str:
         axes.set(xlabel="score", ylabel="pages")
         _counts(axes.yaxis)
 
-    return _draw(
-        f"scores-{found.classifier}",
-        f"Scores of the classifier {found.classifier}",
-        (_COLUMN, 3.0 + 0.1 * len(found.cuts)),
-        paint,
-    )
+    name, size = found.classifier, (_COLUMN, 3.0 + 0.1 * len(found.cuts))
+    return _draw(f"scores-{name}", f"Scores of the classifier {name}", size, paint)
 
 
 def labels(scores: Mapping[int, int]) -> str:

@@ -1,7 +1,7 @@
-"""From a report's contents to one HTML page that needs nothing else: no script, no font, no address.
+"""Renders a report's contents as one self-contained HTML page: no script, no font, nothing to load.
 
-What comes from pages is hostile. All of it is escaped by the template engine; characters that would hide or reorder
-text are replaced; only addresses that are plainly http or https become links.
+Strings from pages are hostile. The template engine escapes them; characters that would hide or reorder text are
+replaced; only plain http and https URLs become links.
 """
 
 import json
@@ -20,7 +20,6 @@ from swallow_spark.report.contents import Contents
 from swallow_spark.tables import unpack_doc_id
 
 _LONGEST_URL: Final = 2000
-# Explicit directional marks, embeddings, overrides and isolates: they would reorder what stands around them.
 _LINK: Final = re.compile(r"https?://[!#-;=?-Z\[\]_a-z~%\u00a1-\U0010ffff]+", re.IGNORECASE)
 
 PASSED_OVER: Final = {
@@ -31,7 +30,7 @@ PASSED_OVER: Final = {
     "not_japanese": "main text not Japanese",
     "no_text": "no text",
 }
-"""What the reasons of kernels/page.py mean, in words."""
+"""Reasons for passing over a record, in words."""
 
 
 def render(contents: Contents) -> str:
@@ -41,7 +40,7 @@ def render(contents: Contents) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, with the filters and plots that they use."""
+    """The templates with their filters and plots."""
     made = Environment(
         loader=PackageLoader("swallow_spark.report"),
         autoescape=True,
@@ -59,19 +58,19 @@ _PLOTS: Final = ("funnel", "outcomes", "rules", "group_sizes", "similarities", "
 
 
 def _as_markup(draw: Any) -> Any:
-    """Plots are the only markup that isn't escaped: matplotlib writes it, and escapes the labels itself."""
+    """Plots are the only markup that isn't escaped: Matplotlib escapes the labels."""
     return lambda *values: Markup(draw(*values))
 
 
 def clean(text: str | None, most: int = 200) -> str:
-    """Text that can be shown: blanks joined, what could act on the page escaped, at most so many characters."""
-    # Far more than `most` is cut off first: a hostile title may be megabytes long.
+    """Text for display: whitespace collapsed, unsafe characters escaped, at most `most` characters."""
+    # Cut first: a hostile title may be megabytes long.
     joined = printable(" ".join((text or "")[: 20 * most].split()))
     return joined if len(joined) <= most else f"{joined[: most - 1]}…"
 
 
 def link(url: str | None) -> str | None:
-    """The URL where it may become a link: http or https with a host, without blanks, controls or credentials."""
+    """The URL if it may become a link: http or https with a host, without blanks, controls or credentials."""
     if not url or len(url) > _LONGEST_URL or not _LINK.fullmatch(url):
         return None
     if url.split() != [url] or printable(url) != url:
@@ -88,7 +87,7 @@ def number(value: float | None) -> str:
 
 
 def percent(value: int | None, whole: int | None) -> str:
-    """A share in percent, so that a small one never looks like none, nor nearly all like all."""
+    """A share in percent; a small one is never shown as 0 %, and nearly all never as 100 %."""
     if value is None or not whole:
         return "–"
     share = 100 * value / whole
@@ -100,7 +99,7 @@ def percent(value: int | None, whole: int | None) -> str:
 
 
 def place(doc_id: int) -> str:
-    """Where a doc_id says that the page lies."""
+    """The location of a page, from its doc_id."""
     crawl_no, file_no, offset = unpack_doc_id(doc_id)
     return f"crawl {crawl_no}, file {file_no}, offset {offset:,}"
 
@@ -118,6 +117,6 @@ def duration(seconds: float) -> str:
 
 
 def formula(weights: Mapping[str, float]) -> str:
-    """How a score comes from the probabilities of the labels: P(1) + 2 × P(2)."""
+    """The formula of a score: P(1) + 2 × P(2)."""
     terms = {label.removeprefix("__label__"): weight for label, weight in weights.items() if weight}
     return " + ".join(f"{weight:g} × P({label})".removeprefix("1 × ") for label, weight in terms.items()) or "0"

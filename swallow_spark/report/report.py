@@ -1,4 +1,4 @@
-"""The run report of a corpus: one HTML page that needs nothing else."""
+"""The run report of a corpus: one self-contained HTML page."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from swallow_spark.report.gather import gather
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.stage import Lineage
 
-VERSION: Final = 4  # raise it where the page of a corpus would look different
+VERSION: Final = 4  # raise it if the page of an unchanged corpus looks different
 PATH: Final = "report/index.html"
 
 
 def write_report(spark: SparkSession, lineage: Lineage, progress: Progress | None = None) -> str:
-    """Writes the report of what is there of a corpus; its path below the corpus root."""
-    # Here, because it brings Matplotlib: most of a second that other commands can do without.
+    """Writes the report of a corpus as far as it is built. Returns its path below the corpus root."""
+    # Here because it imports Matplotlib, which takes most of a second.
     from swallow_spark.report.render import render
 
     html = render(gather(spark, lineage, progress))

@@ -1,16 +1,15 @@
-"""What the stages took: time, CPU, shuffle, spill, skew; of the present run, else of the last that did something."""
+"""Resources of the stages (time, CPU, shuffle, spill, skew) in this run, or the last run that did any work."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.stages.stage import Lineage
 
 
-@dataclass(frozen=True)
-class Used:
-    """Of one stage in one run; `rows` and `bytes` are those of its finished units, whichever run made them."""
+class Used(NamedTuple):
+    """Resources of one stage in one run; `rows` and `bytes` are those of all its finished units."""
 
     stage: str
     seconds: float
@@ -23,12 +22,12 @@ class Used:
 def resources(
     lineage: Lineage, seconds: Mapping[str, float], measured: Mapping[str, Mapping[str, float]]
 ) -> list[Used]:
-    """By stage, in the order of work. `seconds` and `measured` are of the run that is going on (progress.Progress)."""
+    """By stage, in order of execution. `seconds` and `measured` are those of the current run (progress.Progress)."""
     if not measured:
         seconds, measured = _of_last_run(lineage.corpus)
     found = []
     for stage, figures in measured.items():
-        # `annotate` is the scan that makes several stages' units.
+        # `annotate` is one scan for the units of several stages.
         directories = {row.directory for row in lineage.stages if stage in (row.end, row.directory)}
         manifests = [m for name in sorted(directories) for m in lineage.corpus.manifests(name)]
         files = [file for manifest in manifests for file in manifest.files]
@@ -45,5 +44,5 @@ def _of_last_run(corpus: Corpus) -> tuple[Mapping[str, float], Mapping[str, Mapp
             if set(run["resources"]) - {"report"}:
                 return dict(run["seconds"]), {stage: dict(found) for stage, found in run["resources"].items()}
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # a run's manifest that can't be read is told by the list of runs
+            continue  # the list of runs shows manifests that can't be read
     return {}, {}

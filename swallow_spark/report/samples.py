@@ -1,6 +1,6 @@
 """The pages that the report shows, and the beginnings of their texts.
 
-Which pages is decided on narrow tables; texts are then read of those pages alone, by their doc_ids, in one scan.
+Pages are chosen from narrow tables; one scan then reads the texts of these pages by doc_id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def largest_groups(have: Finished) -> list[dict[str, Any]]:
 
 
 def chosen(have: Finished) -> dict[str, list[dict[str, Any]]]:
-    """kind -> rows with doc_id and what is known beside it."""
+    """kind -> rows with doc_id and further columns."""
     chosen = {}
     if have.decided:
         verdicts = have.verdicts()

@@ -1,4 +1,4 @@
-"""How large the corpus is at each step, in pages, characters and tokens, and how far the rankings agree."""
+"""Size of the corpus at each step, in pages, characters and tokens, and the overlap of rankings."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from swallow_spark.stages.stage import Lineage
 from swallow_spark.stages.tokens.tasks import Counting, measure, put_tokenizer
 from swallow_spark.tables import VERDICTS
 
-_PRESETS: Final = ("swallow-v1", "swallow-v2")  # those that the table is to compare, whatever else is decided
+_PRESETS: Final = ("swallow-v1", "swallow-v2")  # always in the table
 
 
 class _Step(NamedTuple):
-    """A row of the table to be; `rows` (doc_id) are its pages, whose texts are in the same place as other steps'."""
+    """A step before its tokens are known; `rows` (doc_id) are its pages."""
 
     name: str
     documents: int
@@ -26,8 +26,8 @@ class _Step(NamedTuple):
 
 
 def sizes(have: Finished) -> Sizes:
-    """Pages, characters and tokens of all steps: tokens are exact where they are counted, else estimated from a sample
-    of the step's texts; not told where no tokenizer is configured."""
+    """Pages, characters and tokens of all steps. Tokens that aren't counted are estimated from a sample of the step's
+    texts; without a configured tokenizer there are none."""
     section = have.config.tokens
     counting = put_tokenizer(have.corpus.root, section) if section.counting else None
     steps = list(_steps(have))
@@ -45,7 +45,7 @@ def sizes(have: Finished) -> Sizes:
 
 
 def _steps(have: Finished) -> Iterator[_Step | Size]:
-    """The steps before the subsets; a preset that isn't decided is a row without numbers."""
+    """The steps before the subsets; a preset without verdicts gives a row without numbers."""
     summary = have.summary
     yield _Step("Japanese pages", summary["pages"], summary["pages_characters"], have.pages("doc_id"))
     if "survivors" in summary:
@@ -62,7 +62,7 @@ def _steps(have: Finished) -> Iterator[_Step | Size]:
 
 
 def _estimates(have: Finished, counting: Counting | None, steps: Sequence[_Step], texts: DataFrame) -> dict[str, Size]:
-    """The rows of steps whose pages' texts (doc_id, text) are in one place, which is read once."""
+    """The sizes of steps whose texts (doc_id, text) are in one table, which is read once."""
     section = have.config.tokens
     sampled: dict[str, list[int]] = {}
     for step in steps if counting else ():
@@ -84,7 +84,7 @@ def _estimates(have: Finished, counting: Counting | None, steps: Sequence[_Step]
 
 
 def estimate(sample: Sequence[tuple[int, int]], documents: int, characters: int) -> tuple[int, float]:
-    """The tokens of all documents, and the standard error of that, from the (characters, tokens) of some of them.
+    """The tokens of all documents and the standard error, from the (characters, tokens) of a sample.
 
     Ratio estimator and its error for a simple random sample without replacement: Cochran, Sampling Techniques, 3rd
     edition, 1977, section 6.4.
@@ -100,7 +100,7 @@ def estimate(sample: Sequence[tuple[int, int]], documents: int, characters: int)
 
 
 def exact_tokens(lineage: Lineage, name: str) -> int | None:
-    """The tokens of a subset by the configured tokenizer; None where they aren't all counted."""
+    """The tokens of a subset by the configured tokenizer; None if they aren't all counted."""
     due = lineage.due("subset_tokens", [name])
     if len(due) < lineage.number("ingest") or not all(one.is_done(lineage.corpus) for one in due):
         return None
@@ -109,7 +109,7 @@ def exact_tokens(lineage: Lineage, name: str) -> int | None:
 
 
 def overlaps(have: Finished) -> tuple[Overlap, ...]:
-    """For each band that several rankings have: which share of one's pages are in another's."""
+    """For each top-k band of several rankings: the share of one's pages that are in another's."""
     of_band: dict[str, list[str]] = {}
     for cut in have.cuts:
         if f"{cut['ranking']}-{cut['band']}" in have.summary.get("subsets", {}):

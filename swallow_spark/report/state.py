@@ -1,4 +1,4 @@
-"""How far a corpus is: the state of each stage, and the runs that made it, from manifests alone."""
+"""The progress of a corpus from its manifests: the state of each stage, and the runs."""
 
 import json
 import math
@@ -12,8 +12,8 @@ _MOST_RUNS: Final = 20
 
 
 def stages(lineage: Lineage, files_pending: int) -> tuple[Stage, ...]:
-    """The state of each stage: done, not done, partly done, or out of date where it was made from other units or with
-    another configuration than now. `files_pending` are registered inputs that no batch covers."""
+    """The state of each stage: done, not done, partly done, or out of date if it was computed from other units or with
+    another configuration. `files_pending`: registered inputs that are in no batch."""
     found = []
     for row in lineage.stages:
         if not row.checked or not row.wanted(lineage.config, lineage.corpus):
@@ -29,7 +29,7 @@ def stages(lineage: Lineage, files_pending: int) -> tuple[Stage, ...]:
 
 
 def _stage(name: str, manifests: list[Manifest], due: list[Due], number: int) -> Stage:
-    """`due`: the units whose sources are there; `number`: how many there are when all is done."""
+    """`due`: the units whose sources exist; `number`: the number of units once all is done."""
     current = {(one.unit.name, one.fingerprint, one.upstream) for one in due}
     state = "done"
     if not manifests:
@@ -49,7 +49,7 @@ def _stage(name: str, manifests: list[Manifest], due: list[Due], number: int) ->
 
 
 def runs(corpus: Corpus) -> tuple[RunEntry, ...]:
-    """The latest runs, the newest first. One whose manifest can't be read says so."""
+    """The latest runs, newest first, including those whose manifest can't be read."""
     entries = []
     for path in corpus.root.files("runs", ".json"):
         name = path.rpartition("/")[2].removesuffix(".json")
@@ -57,7 +57,7 @@ def runs(corpus: Corpus) -> tuple[RunEntry, ...]:
             found = json.loads(corpus.root.read_bytes(path))
             seconds = {str(stage): float(value) for stage, value in found.get("seconds", {}).items()}
             if not all(map(math.isfinite, seconds.values())):
-                raise ValueError("seconds that are no numbers")
+                raise ValueError("seconds that are not finite")
             text = {key: str(found.get(key, "")) for key in ("command", "version", "started")}
             entries.append(RunEntry(name, seconds=seconds, **text))
         except (OSError, ValueError, TypeError, AttributeError) as error:

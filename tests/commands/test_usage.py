@@ -113,7 +113,7 @@ def test_a_corpus_in_the_place_of_a_file(tmp_path: Path) -> None:
         ("rules.bounds.num_leters={min=1,source='x'}", "rules.bounds.num_leters: no such feature (there are: "),
         ("rules.bounds.num_letters={source='x'}", "a rule needs one of min, max, below"),
         ("subsets=[{classifier='wiki',bands=['best']}]", "'best' is no band: write top10"),
-        ("subsets=[{classifier='wikis'}]", "no classifier 'wikis' is configured (there is: wiki, edu)"),
+        ("subsets=[{classifier='wikis'}]", "no classifier 'wikis' is configured (there are: wiki, edu)"),
         ("execution.files_per_batch", "--set execution.files_per_batch: write it as section.key=value"),
     ],
 )
@@ -139,7 +139,7 @@ def test_the_message_names_the_configuration_file(place: Path, tmp_path: Path) -
     file.write_text("no toml")
     assert f"{file}: " in call("build", "--corpus", place / "corpus", "--config", file, WARC).complaint
     missing = call("build", "--corpus", place / "corpus", "--config", "demos", WARC).complaint
-    assert f"demos: no such configuration file, nor a packaged one ({', '.join(packaged_names())})" in missing
+    assert f"demos: no such configuration file, and not a packaged one ({', '.join(packaged_names())})" in missing
     assert not any(place.iterdir())
 
 
@@ -171,7 +171,7 @@ def test_names_that_no_crawl_can_have(place: Path, command: str, name: str) -> N
         (["explain", "--corpus", "x"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--url", "u", "--doc-id", "1"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--doc-id", "one"], "'--doc-id'"),
-        (["discard", "--corpus", "x", "--stage", "ingests"], "it is one of "),
+        (["discard", "--corpus", "x", "--stage", "ingests"], "no such stage (allowed: "),
         (["train", "--task", "wikis", "--input", str(WARC), "--model", "x.bin"], "it is one of wiki, edu"),
         (["train", "--task", "wiki", "--input", "nothing.parquet", "--model", "x.bin"], "nothing.parquet"),
         (["evaluate", "--task", "wiki", "--input", "nothing.parquet", "--model", "nothing.bin"], "nothing"),
@@ -216,7 +216,7 @@ def test_a_stop_tells_how_to_go_on(place: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Corpus, "open", stopped)
     ran = call("check", "--corpus", place)
     assert ran.status == 130
-    assert ran.err == "swallow-spark: stopped; the same command again goes on with what is missing\n"
+    assert ran.err == "swallow-spark: stopped; run the same command again to continue\n"
 
 
 def test_what_fails_behind_a_signal_is_a_stop_as_well(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

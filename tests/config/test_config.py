@@ -66,7 +66,7 @@ def test_packaged_names() -> None:
         ),
         (MINIMAL + f"[classifiers.wiki]\npath = '{MODEL}'\nweights = {{}}", ["classifiers.wiki.weights", "at least 1"]),
         (MINIMAL + f"[classifiers.'a/b']\npath = '{MODEL}'\nweights = {{a = 1}}", ["classifiers.a/b"]),
-        (MINIMAL + "[[subsets]]\nclassifier = 'wiki'\n", ["subsets: no classifier 'wiki'", "there is: none"]),
+        (MINIMAL + "[[subsets]]\nclassifier = 'wiki'\n", ["subsets: no classifier 'wiki'", "there are: none"]),
         (
             MINIMAL
             + f"[classifiers.w]\npath = '{MODEL}'\nweights = {{a=1}}\n[[subsets]]\nclassifier='w'\nbands=['best']",

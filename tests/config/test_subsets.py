@@ -65,10 +65,10 @@ def test_a_configuration_survives_being_written_down() -> None:
         ("[{name='m', ranks={edu=1}}]", "at least 2"),
         ("[{name='m', ranks={edu=1, wiki=0}}]", "0 is no weight"),
         ("[{name='m', ranks={edu=1, wiki=0.0001}}]", "0.0001 is no weight"),
-        ("[{name='m', ranks={edu=1, nix=1}}]", "no classifier 'nix' is configured (there is: wiki, edu)"),
+        ("[{name='m', ranks={edu=1, nix=1}}]", "no classifier 'nix' is configured (there are: wiki, edu)"),
         ("[{name='u', union=['edu-top10']}]", "two different bands are needed"),
         ("[{name='u', union=['edu', 'wiki-top10']}]", "'edu' is no band of a ranking"),
-        ("[{name='u', union=['nix-top10', 'wiki-top10']}]", "u: no ranking 'nix' (there is: wiki, edu)"),
+        ("[{name='u', union=['nix-top10', 'wiki-top10']}]", "u: no ranking 'nix' (there are: wiki, edu)"),
         ("[{name='u', union=['edu-top10', 'wiki-top10'], by='tokens'}]", "`union` takes no by"),
         ("[{classifier='edu', bands=['top10', 'top10']}]", "a band is named twice"),
         ("[{classifier='edu', bands=[]}]", "at least 1"),
@@ -77,7 +77,10 @@ def test_a_configuration_survives_being_written_down() -> None:
         ("[{name='wiki', classifier='edu'}]", "'wiki' is the name of a classifier"),
         ("[{name='accepted', union=['edu-top10', 'wiki-top10']}]", "'accepted' is the name of"),
         ("[{classifier='edu', by='tokens'}]", "bands by tokens need a tokenizer"),
-        (f"[{{classifier='edu', bands={[f'top{n}' for n in range(1, 65)]}}}]", "64 are configured, 63 are possible"),
+        (
+            f"[{{classifier='edu', bands={[f'top{n}' for n in range(1, 65)]}}}]",
+            "64 are configured, at most 63",
+        ),
     ],
 )
 def test_refused(subsets: str, message: str) -> None:

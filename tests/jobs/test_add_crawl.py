@@ -51,7 +51,7 @@ def test_months_are_added_by_the_same_bar(mirror: Path, tmp_path: Path) -> None:
     assert isinstance(change, dict)
     assert change["pages"][1] == summary["pages"] > change["pages"][0] > 0
     assert SECOND in (corpus / "report" / "index.html").read_text()
-    assert "What is new" in (corpus / "report" / "index.html").read_text()
+    assert "Changes by new crawls" in (corpus / "report" / "index.html").read_text()
     scores = {ranking: {band: cut and cut["score"] for band, cut in of.items()} for ranking, of in bar.items()}
     assert summary["thresholds"] == scores, "the bar of the first month"
 

@@ -60,7 +60,7 @@ def test_the_pages_of_a_scan(scanned: Path, crawl: Crawl, web: Web, tmp_path: Pa
     sent = web.bytes_sent
     ran = ingest(tmp_path / "corpus", web, "--index", INPUT, "--set", "ingest.max_gap_bytes=0")
     summary = ran.json
-    assert f"Fetched by the index: {summary['bytes_fetched']:,} of " in ran.err
+    assert f"Fetched by index: {summary['bytes_fetched']:,} of " in ran.err
     assert rows(tmp_path / "corpus", "pages") == expected
     outcomes = sum(summary["passed_over"].values()) + sum(summary["failures"].values())
     assert summary["records"] == len(captures) == len(expected) + outcomes

@@ -57,8 +57,8 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
         ([], "either --sample N or --from FILE"),
         (["--from", "absent.jsonl"], "absent.jsonl"),
         (["--from", "texts.csv"], "not a .parquet, .jsonl"),
-        (["--from", "ids.jsonl"], "give --corpus DIR as well"),
-        (["--from", "mixed.jsonl"], "some of its rows"),
+        (["--from", "ids.jsonl"], "give --corpus DIR too"),
+        (["--from", "mixed.jsonl"], "some rows have a text"),
         (["--from", "texts.jsonl", "--output", "labels.csv"], "must end in .parquet or .jsonl"),
         (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must exist"),
         (["--from", "texts.jsonl", "--set", "label.constraint=magic"], "label.constraint"),
@@ -95,5 +95,5 @@ def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
         arguments = ["--from", tmp_path / "texts.jsonl", "--output", tmp_path / "labels.jsonl"]
         ended = call("label", "--endpoint", server.url, *arguments, "--set", "label.attempts=1")
     assert ended.status == 1
-    assert "no answer to any text" in ended.err
-    assert "No text was answered yet." in (tmp_path / "labels.jsonl.html").read_text()
+    assert "no text was answered" in ended.err
+    assert "No text has an answer yet." in (tmp_path / "labels.jsonl.html").read_text()

@@ -60,7 +60,7 @@ def test_examples_are_few_each_wording_once_and_the_same_in_any_order() -> None:
 
 
 def test_no_labels_yet() -> None:
-    assert "No text was answered yet." in Parsed(render_labels(gather("labels.parquet", [], SCORES))).text
+    assert "No text has an answer yet." in Parsed(render_labels(gather("labels.parquet", [], SCORES))).text
 
 
 def test_what_pages_models_and_servers_say_never_becomes_markup() -> None:

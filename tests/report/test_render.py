@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 
 import pytest
 from synthetic_report import SCRIPT, Parsed, contents, page
@@ -130,7 +129,7 @@ def test_what_is_not_done_is_said() -> None:
     )
     text = " ".join(Parsed(render(early)).text.split())
     for command in ("ingest", "decide", "deduplicate", "score"):
-        assert f"swallow-spark {command} makes it." in text
+        assert f"swallow-spark {command} computes this." in text
     assert "No pages to show: the corpus has none." in text
 
 
@@ -147,23 +146,25 @@ def test_sizes_and_overlap(parsed: Parsed) -> None:
 
 def test_what_dedup_takes_is_told_in_bytes(parsed: Parsed) -> None:
     said = " ".join(" ".join(parsed.text).split()) if isinstance(parsed.text, list) else parsed.text
-    assert "Of these 800 pages, the sketches take some 384 k bytes" in said
+    assert "For these 800 pages, the sketches take about 384 k bytes" in said
 
 
 def dedup_text(**values: object) -> str:
     dedup = contents().dedup
     assert dedup
-    return " ".join(Parsed(render(contents(dedup=replace(dedup, **values)))).text.split())
+    return " ".join(Parsed(render(contents(dedup=dedup._replace(**values)))).text.split())
 
 
 def test_what_dedup_did(parsed: Parsed) -> None:
     text = " ".join(parsed.text.split())
-    assert "160 pages fall (20.0 %): 25 have the same text as an earlier page, 135 are near-duplicates." in text
-    assert "Since the result before this one" not in text
+    assert "160 pages are dropped (20.0 %): 25 have the same text as an earlier page, 135 are near-duplicates." in text
+    assert "Compared with the previous result" not in text
     changes = {"kept_before_dropped_now": 3, "dropped_before_kept_now": 1200}
-    assert "3 pages that were kept fall, and 1,200 that fell are kept." in dedup_text(changes=changes)
+    assert "3 pages that were kept are now dropped, and 1,200 that were dropped are now kept." in dedup_text(
+        changes=changes
+    )
     (curve,) = (
-        attributes for _, attributes in parsed.elements if "to be found" in (attributes.get("aria-label") or "")
+        attributes for _, attributes in parsed.elements if "being found" in (attributes.get("aria-label") or "")
     )
     assert curve["role"] == "img"
     assert "0.5 at 0.82" in text  # 40 bands of 20: where the curve has risen by half
@@ -177,22 +178,27 @@ def test_what_dedup_did(parsed: Parsed) -> None:
             "bucket",
             "newest",
             0.85,
-            "the earliest page of one of its buckets is as similar to it as 0.85 by the sketches",
+            "the earliest page of one of its buckets has an estimated similarity to it of at least 0.85",
         ),
         ("greedy", "oldest", None, "an earlier kept page shares one of its buckets."),
-        ("greedy", "longest", 0.8, "the earliest kept page of one of its buckets is as similar to it as 0.8 by"),
+        (
+            "greedy",
+            "longest",
+            0.8,
+            "the earliest kept page of one of its buckets has an estimated similarity to it of at least 0.8,",
+        ),
         ("component", "newest", None, "its connected component has an earlier page; a page is connected to those that"),
         (
             "component",
             "oldest",
             0.8,
-            "connected to the earliest one of each of its buckets that is as similar to it as",
+            "connected to the earliest one of each of its buckets that has an estimated similarity to it of",
         ),
     ],
 )
 def test_the_rule_of_dedup_in_words(policy: str, prefer: str, least: float | None, rule: str) -> None:
     text = dedup_text(policy=policy, prefer=prefer, min_similarity=least)
-    assert f"Policy {policy}, order {prefer}: a page falls if and only if" in text
+    assert f"Policy {policy}, order {prefer}: a page is dropped if and only if" in text
     assert rule in text
     orders = {"oldest": "was registered first", "newest": "was registered last", "longest": "is longer, or was"}
     assert [name for name, words in orders.items() if f"the earlier is the one that {words}" in text] == [prefer]
@@ -205,7 +211,7 @@ def test_dedup_before_decide_has_no_characters_yet() -> None:
 
 
 def test_stages_out_of_date_are_a_warning() -> None:
-    stage = replace(contents().stages[0], name="decide swallow-v2", state="out of date")
+    stage = contents().stages[0]._replace(name="decide swallow-v2", state="out of date")
     assert "decide swallow-v2 is out of date" in Parsed(render(contents(stages=(stage,)))).text
 
 
