@@ -95,5 +95,5 @@ def test_a_server_that_dies_is_a_failed_run(tmp_path: Path) -> None:
         arguments = ["--from", tmp_path / "texts.jsonl", "--output", tmp_path / "labels.jsonl"]
         ended = call("label", "--endpoint", server.url, *arguments, "--set", "label.attempts=1")
     assert ended.status == 1
-    assert "no text was answered" in ended.err
+    assert "no answer to any text" in ended.err
     assert "No text has an answer yet." in (tmp_path / "labels.jsonl.html").read_text()
