@@ -3,9 +3,9 @@
     inputs -> ingest -> pages -> sketch --> deduplicate -+-> score -> select -> subsets
                             \\-> measure -> decide -------/
 
-A stage is declared beside what it does, in stages/STAGE/step.py: what it is computed from, its tables, its part of the
-configuration, the versions of its kernels. From the declarations follow fingerprints, what is up to date, what
-`discard` takes, what `check` and the report tell, `--until`, and the commands of single stages (stages/stage.py).
+A stage is declared in stages/STAGE/step.py, beside its code: with its sources, tables, configuration and kernels' versions.
+The declarations decide fingerprints, what is up to date, what `discard` deletes, what `check`
+and the report show, `--until`, and the commands of single stages (stages/stage.py).
 """
 
 from dataclasses import replace
@@ -29,7 +29,7 @@ from swallow_spark.stages.tokens import step as tokens
 
 
 def report(run: Run) -> None:
-    """Writes the report below the corpus, unless nothing has changed since."""
+    """Writes the report below the corpus, unless it is up to date."""
     due = run.lineage.made("report", "index", run.lineage.everything())
     if not due.is_done(run.corpus):
         with run.progress.stage("report"):
@@ -54,32 +54,32 @@ STAGES: Final = Stages(
     by_index.STAGE,  # an index of a crawl -> the records that it names
     ingest.STAGE,  # WARC records, or rows of text -> Japanese pages, failures, ledger
     annotate.SKETCH,  # text -> sketches
-    annotate.MEASURE,  # text -> features; all annotations are made in one scan of the text
+    annotate.MEASURE,  # text -> features; one scan of the text makes all annotations
     deduplicate.STAGE,  # sketches -> duplicates, groups: over all pairs of pages that share a bucket
-    deduplicate.BOUNDARY,  # its intermediate tables, of a run that was interrupted
-    decontaminate.STAGE,  # where benchmarks are configured: text -> shares of their questions
+    deduplicate.BOUNDARY,  # intermediate tables of an interrupted deduplication
+    decontaminate.STAGE,  # if benchmarks are configured: text -> shares of their questions
     decide.STAGE,  # features, hosts -> verdicts on the pages that deduplication keeps
     score.STAGE,  # text of the accepted pages -> scores of all classifiers, in one scan
-    tokens.OF_ACCEPTED,  # for bands by tokens: text of the accepted pages -> numbers of tokens
-    host_lines.STAGE,  # for clean-up by host: text of the accepted pages -> how often each line is on a host's pages
+    tokens.OF_ACCEPTED,  # for top-k bands by tokens: text of the accepted pages -> numbers of tokens
+    host_lines.STAGE,  # for clean-up by host: text of the accepted pages -> on how many of a host's pages each line is
     remove.REQUESTS,  # hosts and URLs to remove
-    remove.STAGE,  # URLs -> the pages under a request
-    remove.DUPLICATES_OF_REMOVED,  # duplicates -> other pages with the text of removed ones
-    select.CUTS,  # scores -> where the bands of each ranking end
+    remove.STAGE,  # URLs -> the pages under a removal request
+    remove.DUPLICATES_OF_REMOVED,  # duplicates -> near-duplicates of removed pages
+    select.CUTS,  # scores -> where the top-k bands of each ranking end
     select.SUBSETS,  # cuts, text -> top-k% subsets
     tokens.OF_SUBSETS,  # for exports: text of a subset -> numbers of tokens
-    REPORT,  # everything so far -> one page of HTML
+    REPORT,  # everything above -> one page of HTML
 )
 
 
 def build(run: Run, crawl: str, selection: Selection | None = None, until: str = "report") -> None:
-    """From a crawl's registered inputs to the subsets of the whole corpus; or no further than a stage, and then only
-    what that needs: deduplication needs no features."""
+    """From a crawl's registered inputs to the subsets of the whole corpus, or to the stage `until`: then only what that
+    needs (deduplication needs no features)."""
     ingest.ingest(run, crawl, selection)
     do(run, run.stages.needed(until))
 
 
 def do(run: Run, names: set[str]) -> None:
-    """Does what is missing of those stages, in the order of the table. What is read from inputs is left to `ingest`."""
+    """Does what is missing of these stages, in the order of the table; except `ingest`, which needs inputs."""
     for step in dict.fromkeys(stage.run for stage in run.stages if stage.run and stage.name in names):
         step(replace(run, only=frozenset(names)))

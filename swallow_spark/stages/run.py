@@ -1,4 +1,4 @@
-"""What all stages share: the run, and the loop over batches of pages."""
+"""The run of a command, and the loop over batches of pages that all stages share."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -21,22 +21,22 @@ from swallow_spark.kernels import features
 from swallow_spark.kernels.classifiers import kind
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
-from swallow_spark.stages.stage import Due, Lineage, Stages
+from swallow_spark.stages.stage import Due, Lineage, Stage, Stages
 from swallow_spark.tables import PAGES, VERDICTS, InputFile
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every step needs: a corpus whose lock is held, a configuration, and what opens the session and tells."""
+    """What every step needs: a locked corpus, a configuration, and the progress, which opens the session."""
 
     corpus: Corpus
     config: Config
     progress: Progress
     stages: Stages
     inputs: Sequence[InputFile] = ()
-    """As this call names them; those of earlier calls are in the corpus alone."""
+    """Those that this call names; the corpus knows those of earlier calls."""
     only: frozenset[str] | None = None
-    """The names of the stages to do, where a function does several; None: all."""
+    """The stages to do, of a function that does several; None: all."""
 
     @property
     def spark(self) -> SparkSession:
@@ -48,15 +48,15 @@ class Run:
 
 
 def check_config(config: Config, *, models: bool) -> None:
-    """Finds what can't work before any work starts: rules on features that don't exist and, with `models`, classifiers
-    that can't be fetched or read. Raises ConfigError, ModelError, InputError."""
+    """Checks before any work starts that rules name features that are measured, lists can be read and, with `models`,
+    that classifiers can be fetched and read. Raises ConfigError, ModelError, InputError."""
     for feature in config.rules.bounds:
         if feature not in features.SCHEMA.names:
             known = ", ".join(features.SCHEMA.names)
             raise ConfigError(f"rules.bounds.{feature}: no such feature (there are: {known})")
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
-            raise ConfigError(f"rules.bounds.{feature}: measured only with features.groups = ['{group}']")
+            raise ConfigError(f"rules.bounds.{feature}: not measured: add '{group}' to features.groups")
     for listing in config.features.lists.values():
         expressions(listing)
     config.decontamination.questions()
@@ -70,39 +70,35 @@ def check_config(config: Config, *, models: bool) -> None:
 
 
 def refuse_changes(lineage: Lineage) -> None:
-    """Refuses another ingest or sketch than the corpus was made with. Raises CorpusError."""
+    """Refuses another ingest or sketch than the corpus was made with: pages are compared with each other. Raises
+    CorpusError."""
     for stage in lineage.stages:
-        if stage.uniform:
-            expected, new = lineage.fingerprint(stage.name), stage.meaning(lineage.config, "")
-            _refuse_change(lineage.corpus, stage.name, expected, new)
+        expected = lineage.fingerprint(stage.name) if stage.uniform else None
+        for old in lineage.corpus.manifests(stage.name) if expected else ():
+            if old.fingerprint != expected:
+                raise CorpusError(_changed(lineage, stage, old))
 
 
-def _refuse_change(corpus: Corpus, stage: str, expected: str, meaning: dict[str, Any]) -> None:
-    """All units of these stages are of one configuration: what follows compares pages with each other."""
-    old = next((manifest for manifest in corpus.manifests(stage) if manifest.fingerprint != expected), None)
-    if not old:
-        return
-    new = json.loads(json.dumps(meaning))
-    keys = sorted({*old.meaning, *new})
-    differences = [
-        f"{stage}.{k}: {old.meaning.get(k)} -> {new.get(k)}" for k in keys if old.meaning.get(k) != new.get(k)
-    ]
-    what = "; ".join(differences) or f"the program: {old.version} made the corpus, and its results differ from now"
-    raise CorpusError(
-        f"{corpus.root.location}: this corpus was made with another {stage} ({what}). Ways out: the old value "
-        f"(--set), another --corpus directory, or `swallow-spark discard --corpus DIR --stage {stage}` to do it again"
+def _changed(lineage: Lineage, stage: Stage, old: Manifest) -> str:
+    before, now = old.meaning, json.loads(json.dumps(stage.meaning(lineage.config, "")))
+    keys = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    what = "; ".join(f"{stage.name}.{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
+    return (
+        f"{lineage.corpus.root.location}: this corpus was made with another {stage.name} "
+        f"({what or f'by version {old.version} of this program, whose results differ'}). Set the old value (--set), "
+        f"use another --corpus, or redo it after `swallow-spark discard --corpus DIR --stage {stage.name}`"
     )
 
 
 def of_crawl(manifest: Manifest, crawl: str) -> Manifest:
-    """The part of a corpus-wide unit that lies in one crawl."""
+    """A crawl's part of a corpus-wide unit."""
     files = [file for file in manifest.files if f"/crawl={crawl}/" in file.path]
     return manifest.model_copy(update={"files": tuple(files)})
 
 
 def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> None:
-    """Works on several items at once, so that the stragglers of one leave no core idle. The first error, or Ctrl-C,
-    stops what runs and what hasn't started."""
+    """Works on several items at once, so that one item's stragglers leave no core idle. The first error, or Ctrl-C,
+    stops everything."""
     with ThreadPoolExecutor(run.config.execution.batches_in_flight) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
@@ -110,14 +106,14 @@ def in_flight(run: Run, work: Callable[[Any], None], items: Sequence[Any]) -> No
                 future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            with suppress(Exception):  # a JVM that is gone runs nothing, and the first error is the one to tell
+            with suppress(Exception):  # if the JVM is gone, report the first error
                 run.spark.sparkContext.cancelAllJobs()
             raise
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of pages, the units that are made of it in one scan, and where their tables are written."""
+    """A batch of pages, the units that one scan of it makes, and where their tables are written."""
 
     pages: Manifest
     due: Sequence[Due]
@@ -136,11 +132,11 @@ def each_batch(
     work: Callable[..., DataFrame],
     ship: Callable[[Due], Lookups] | None = None,
 ) -> None:
-    """Makes those units that aren't done: of each batch of pages, all that are missing in one scan of it, by `work`
-    (Batch, and what `ship` made), a frame of what was written.
+    """Makes the units that aren't done, all of a batch of pages in one scan, and commits them.
 
-    label: what progress calls it. ship: makes what all batches of a crawl look their pages up in, given any of the
-    crawl's units; deleted when the crawl is done."""
+    work: given the Batch and the result of `ship`, a frame of what was written. label: the name in progress. ship:
+    given any unit of a crawl, makes the lookups for all its batches; they are deleted when the crawl is done.
+    """
     pending: dict[str, dict[str, list[Due]]] = {}
     for one in due:
         if one.pages and not one.is_done(run.corpus):
@@ -170,7 +166,7 @@ def _make_batch(
 
 
 def ship_accepted(run: Run, due: Due) -> Lookups:
-    """The accepted pages of a crawl, for `each_batch`, by the verdicts that a unit is computed from."""
+    """The accepted pages of a unit's crawl, for `each_batch`."""
     (decided,) = due.sources["decide"]
     rows = run.corpus.read(run.spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, [decided])
     accepted = rows.where("accepted").select("doc_id")

@@ -1,7 +1,5 @@
-"""A stage as it is declared, and what follows from the declarations: fingerprints, whether a unit is up to date, what
-is discarded together, what has to be done first.
-
-`pipeline.STAGES` is the table. Not in it: how a stage does its work, which is in its folder.
+"""The declaration of a stage, and what follows from it: fingerprints, whether a unit is up to date, what is discarded
+together, what has to be done first. `pipeline.STAGES` is the table of all stages.
 """
 
 import re
@@ -21,29 +19,29 @@ def _nothing(_config: Config, _variant: str = "") -> dict[str, Any]:
 
 
 class Annotation(Protocol):
-    """A table made from each page by itself, in the scan that all annotations share. Sent to tasks, so small."""
+    """A table computed from each page alone, in the scan that all annotations share. Sent to tasks: keep it small."""
 
     table: str
     schema: pa.Schema
 
     def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
-        """Called once in a task: what makes rows of the table from rows of `pages` (doc_id, host, num_chars, text)."""
+        """Called once in a task: a function from rows of `pages` (doc_id, host, num_chars, text) to the table's."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A stage that another one's rows are computed from."""
+    """A stage that another stage is computed from."""
 
     stage: str
     part: Callable[[Manifest, str], str | None] | None = None
     """Identifies the part of a unit that matters for a crawl; None: the whole unit."""
     in_fingerprint: bool = True
-    """False: only its units count, not what they were configured with."""
+    """False: only the ids of its units count, not its fingerprint."""
     when: Callable[[Config], bool] = lambda config: True
     variants: Callable[[Config], Sequence[str]] | None = None
-    """Those that are read; None: all."""
+    """The variants that are read; None: all."""
     required: bool = True
-    """False: it may be missing, and its rows may go while these stay."""
+    """False: it may be missing, and discarding it leaves this stage's units."""
 
 
 @dataclass(frozen=True)
@@ -52,42 +50,42 @@ class Stage:
 
     name: str
     each: Literal["batch", "crawl", "corpus"]
-    """What one unit of it covers: a batch of pages as `ingest` committed it, a crawl, or all crawls."""
+    """What one unit covers: a batch of pages as `ingest` committed it, a crawl, or all crawls."""
     sources: tuple[Source, ...] = ()
     tables: Callable[[Config, str], Mapping[str, pa.Schema]] = _nothing
     meaning: Callable[[Config, str], dict[str, Any]] = _nothing
-    """What of the configuration changes its rows, for a variant."""
+    """The part of the configuration that changes a variant's rows."""
     versions: Callable[[Config, str], Mapping[str, Any]] = _nothing
-    """Those of its kernels, under names that never change: they are in the fingerprints of every corpus."""
+    """Its kernels' versions, under names that never change: they are in the fingerprints of every corpus."""
     also: Callable[[Config], Sequence[str]] = lambda config: ()
-    """What else enters the fingerprint."""
+    """Further parts of the fingerprint."""
     same_fingerprint_as: str | None = None
     directory: str = ""
     """Below manifests/; default: the name. Stages of one directory are discarded together."""
     unit: str = ""
-    """Of a stage of the whole corpus: its unit's name; empty: it has any number of units."""
+    """The only unit of a stage of the whole corpus; empty: it has any number of units."""
     prefix: str = ""
-    """Of its units' names, with {} for the variant."""
+    """Of the units' names; {} is the variant."""
     variants: Callable[[Config], Sequence[str]] = lambda config: ("",)
     """The presets, classifiers, ... that are configured."""
     wanted: Callable[[Config, Corpus], bool] = lambda config, corpus: True
     run: Callable[[Any], None] | None = None
-    """Does what is missing, given the Run; stages that share a scan share the function. None: another stage's does."""
+    """Given the Run, does what is missing; stages that share a scan share it. None: another stage's does it."""
     help: str = ""
-    """Of its own command; empty: it has none."""
+    """The help of its command; empty: it has none."""
     command: str = ""
-    """The one that does a unit again; default: the name."""
+    """The command that redoes a unit; default: the name."""
     annotation: Callable[[Config], Annotation] | None = None
     uniform: bool = False
-    """All units must be of one configuration, since pages are compared with each other."""
+    """All units must have one fingerprint, since pages are compared with each other."""
     checked: bool = True
-    """Whether `check` and the report tell its state."""
+    """Whether `check` and the report show its state."""
     reported: bool = True
     """Whether a new unit makes the report out of date."""
 
     @property
     def end(self) -> str:
-        """What `--until` calls it: stages that share a scan have one name."""
+        """Its name for `--until`; stages that share a scan have one name."""
         return self.run.__name__ if self.run else "ingest" if self.name == "ingest" else ""
 
     def __post_init__(self) -> None:
@@ -99,7 +97,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Due:
-    """A unit as the present configuration and sources make it."""
+    """A unit as the present configuration and sources would make it."""
 
     stage: Stage
     unit: Unit
@@ -109,7 +107,7 @@ class Due:
     variant: str = ""
     crawl: str = ""
     pages: Manifest | None = None
-    """The batch of pages, of a stage that has a unit for each."""
+    """The batch of pages, if the stage has a unit for each."""
     sources: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
     """stage -> the units that this one is computed from."""
 
@@ -135,27 +133,27 @@ class Stages:
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """What `discard --stage` takes, and where manifests are."""
+        """The directories of manifests, which are the values of `discard --stage`."""
         return tuple(dict.fromkeys(row.directory for row in self))
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """What `--until` takes."""
+        """The values of `--until`."""
         return tuple(dict.fromkeys(row.end for row in self if row.end))
 
     def needed(self, until: str) -> set[str]:
-        """The names of the stages that `until` names (Stages.ends), and of all that they need."""
+        """The stages named `until` (one of `ends`), and all that they need."""
         names = {row.name for row in self if row.end == until}
         while more := {source.stage for name in names for source in self[name].sources} - names:
             names |= more
         return names
 
     def taken_back(self, directory: str, crawl: str | None, units: Callable[[str], Iterable[Unit]]) -> Iterator[Unit]:
-        """The units of a stage, or a crawl's part of them, and all that is computed from these: the latest stage's
-        first and its own last, so that an interrupted call can be repeated. `units`: those of a directory.
+        """The units of a stage, or a crawl's part of them, and all that is computed from these: the latest stage first
+        and its own last, so that an interrupted call can be repeated. `units`: those of a directory.
 
-        With a crawl, units of the whole corpus stay: they are out of date, and the next run replaces them. Those that
-        `build` does not make go."""
+        With a crawl, units of the whole corpus stay: they are out of date, and the next run replaces them. But those
+        that `build` doesn't make are included."""
         gone = {row.name for row in self if row.directory == directory}
         while more := {row.name for row in self if any(s.required and s.stage in gone for s in row.sources)} - gone:
             gone |= more
@@ -170,7 +168,7 @@ class Stages:
                     yield unit
 
     def again(self, unit: Unit) -> str:
-        """The command that does a unit again; `build` does what is on its way to the subsets."""
+        """The command that redoes a unit; `build` too, if the unit is on its way to the subsets."""
         row = next((row for row in self if row.directory == unit.stage and _matches(row, unit)), None)
         if not row:
             return "`swallow-spark build`"
@@ -179,22 +177,22 @@ class Stages:
 
 
 def _matches(row: Stage, unit: Unit) -> bool:
-    """Whether a unit of its directory is one of this row's."""
+    """Whether a unit of the stage's directory is one of the stage's."""
     if row.each == "corpus":
         return unit.name == row.unit or not row.unit
     return re.fullmatch(f"{re.escape(row.prefix).replace(re.escape('{}'), '[^/]+')}crawl=.*", unit.name) is not None
 
 
 class Lineage:
-    """The units that a configuration makes of a corpus: each from the manifests that are there."""
+    """The units that a configuration would make of a corpus with the manifests that it has."""
 
     def __init__(self, stages: Stages, config: Config, corpus: Corpus) -> None:
         self.stages, self.config, self.corpus = stages, config, corpus
         self._fingerprints: dict[tuple[str, str], str] = {}
 
     def fingerprint(self, name: str, variant: str = "") -> str:
-        """Of what a stage's rows depend on beside the rows that they are computed from: configuration and versions, its
-        own and those of the stages before it."""
+        """Identifies what a stage's rows depend on beside its sources' units: configuration and versions, its own and
+        those of the stages before it."""
         row = self.stages[name]
         if row.same_fingerprint_as:
             return self.fingerprint(row.same_fingerprint_as)
@@ -206,10 +204,8 @@ class Lineage:
                 if source.in_fingerprint
                 for one in self._variants(source)
             ]
-            print_ = fingerprint(
-                row.meaning(config, variant), row.versions(config, variant), *before, *row.also(config)
-            )
-            self._fingerprints[name, variant] = print_
+            own = row.meaning(config, variant), row.versions(config, variant)
+            self._fingerprints[name, variant] = fingerprint(*own, *before, *row.also(config))
         return self._fingerprints[name, variant]
 
     def made(self, name: str, unit: str, upstream: str = "") -> Due:
@@ -219,7 +215,7 @@ class Lineage:
         return Due(row, Unit(row.directory, unit), self.fingerprint(name), meaning, upstream or lineage([]))
 
     def due(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Due]:
-        """The units of a stage for which all sources are there, by variant, then by name; of one crawl, if named."""
+        """The units of a stage whose sources are finished, by variant, then by name; of one crawl, if named."""
         row, due = self.stages[name], []
         batches = self.corpus.manifests("ingest", f"crawl={crawl}/" if crawl else "")
         found = [(source, self._units(source, {pages.unit for pages in batches})) for source in self._sources(row)]
@@ -238,7 +234,7 @@ class Lineage:
         return due
 
     def everything(self) -> str:
-        """Identifies all units that the report tells of."""
+        """Identifies all units that the report shows."""
         directories = dict.fromkeys(row.directory for row in self.stages if row.reported)
         return lineage(manifest for name in directories for manifest in self.corpus.manifests(name))
 
@@ -249,8 +245,8 @@ class Lineage:
         return len(_scopes(row, batches)) * len(row.variants(self.config) if variants is None else variants)
 
     def finished(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Manifest]:
-        """The units of a stage, in the order of `due`. Raises UsageError where one is missing or out of date, of the
-        stages that it is computed from as well."""
+        """The units of a stage, in the order of `due`. Raises UsageError if one is missing or out of date, also of the
+        stages that it is computed from."""
         row, where = self.stages[name], self.corpus.root.location
         if not self.corpus.manifests("ingest"):
             raise UsageError(f"{where}: there are no pages yet: first `swallow-spark ingest`")
@@ -260,7 +256,7 @@ class Lineage:
         due = self.due(name, variants, crawl)
         done = [one for one in due if one.is_done(self.corpus)]
         number = self.number(name, variants, crawl)
-        if len(done) < number and name != "ingest":  # whose pages count as they are
+        if len(done) < number and name != "ingest":  # pages are used as they are
             missing = f"{number - len(done)} of {number} units of {row.directory}"
             raise UsageError(f"{where}: {missing} are missing or out of date: first `swallow-spark {row.command}`")
         return [manifest for one in due if (manifest := self.corpus.manifest(one.unit))]
@@ -272,7 +268,7 @@ class Lineage:
         return (source.variants or self.stages[source.stage].variants)(self.config)
 
     def _units(self, source: Source, batches: set[str]) -> "_Units":
-        """The finished units of a source, of batches that are there."""
+        """The finished units of a source, of the given batches."""
         row = self.stages[source.stage]
         units = _Units(row.each == "corpus")
         for variant in self._variants(source):
@@ -292,12 +288,12 @@ class _Units:
         self._by_scope: dict[str, list[Manifest]] = {}
 
     def add(self, scope: str, manifest: Manifest) -> None:
-        # A crawl's units are those of its batches too; "" is the whole corpus.
+        # A batch's unit is also one of its crawl and of the corpus ("").
         for covered in dict.fromkeys(("", scope.partition("/")[0], scope)) if not self.of_corpus else ("",):
             self._by_scope.setdefault(covered, []).append(manifest)
 
     def within(self, scope: str) -> list[Manifest]:
-        """Those of a batch, a crawl, or ("") the corpus; of a batch, its crawl's where there are no smaller ones."""
+        """Those of a batch (its crawl's, if there are no smaller ones), a crawl, or the corpus ("")."""
         if self.of_corpus:
             scope = ""
         crawl = scope.partition("/")[0]
@@ -308,7 +304,7 @@ class _Units:
 
 
 def _scopes(row: Stage, batches: Sequence[Manifest]) -> list[tuple[str, Manifest | None]]:
-    """What the units of a stage cover: the names of batches or crawls, or the one unit of the corpus."""
+    """What the units of a stage cover: the names of batches or crawls, or of the one unit of the corpus."""
     if row.each == "batch":
         return [(pages.unit, pages) for pages in batches]
     if row.each == "crawl":

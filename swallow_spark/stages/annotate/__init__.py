@@ -1,1 +1,0 @@
-"""Sketches and features of pages."""

@@ -1,4 +1,4 @@
-"""Annotations of the pages, batch by batch: all that are missing in one scan of the text."""
+"""Annotates the pages, batch by batch: all missing annotations in one scan of the text."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from swallow_spark.stages.stage import Source, Stage
 
 
 def annotate(run: Run) -> None:
-    """The tables of all stages that annotate pages (sketches, features, ...), of batches that lack them."""
+    """Writes the tables of all stages that annotate pages (sketches, features, ...), for batches that lack them."""
     names = [stage.name for stage in run.stages if stage.annotation and (run.only is None or stage.name in run.only)]
     wanted = [name for name in names if run.stages[name].wanted(run.config, run.corpus)]
 

@@ -1,4 +1,4 @@
-"""Annotate: sketches and features of the pages, in one scan of their text."""
+"""Annotate: sketches, features and other tables of the pages, in one scan of their text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from swallow_spark.kernels.text.ngwords import Matcher, Variant
 from swallow_spark.stages.stage import Annotation
 from swallow_spark.tables import PAGES, SKETCHES
 
-# Host and length go along, so that rules on hosts, and sums of characters, need no second table.
+# With host and length, so that rules on hosts and sums of characters need no second table.
 _FROM_PAGES: Final = ("doc_id", "host", "num_chars")
 FEATURES: Final = pa.schema([*map(PAGES.field, _FROM_PAGES), *feature_kernels.SCHEMA])
 
@@ -50,7 +50,7 @@ class Measuring:
 
 
 def annotate(pages: DataFrame | Scan, annotations: Sequence[Annotation], outputs: Outputs) -> DataFrame:
-    """Writes the tables of annotations of pages (doc_id, host, num_chars, text); a frame of what was written."""
+    """Writes the annotations' tables for pages (doc_id, host, num_chars, text); a frame of what was written."""
     work = partial(_annotate, annotations=annotations)
     return write_tables(pages, (*_FROM_PAGES, "text"), work, outputs)
 
@@ -63,18 +63,18 @@ def _annotate(batches: Iterator[pa.RecordBatch], annotations: Sequence[Annotatio
 
 
 def with_columns(rows: pa.RecordBatch, pages: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """The rows with columns of their pages before their own."""
+    """The rows, with columns of their pages in front."""
     columns = [*map(pages.column, names), *rows.columns]
     return pa.RecordBatch.from_arrays(columns, [*names, *rows.schema.names])
 
 
 def measure(texts: pa.Array, section: Features) -> pa.RecordBatch:
-    """The features of texts, as the section says. Raises ConfigError for a list that can't be used."""
+    """The configured features of texts. Raises ConfigError for a list that can't be used."""
     lists = {key: _matcher(listing, section.ng_variants) for key, listing in section.lists.items()}
     return feature_kernels.measure(texts, blank_lines=section.blank_lines, groups=section.groups, **lists)
 
 
 @lru_cache(maxsize=16)
 def _matcher(listing: Listing, variants: tuple[Variant, ...]) -> Matcher:
-    """Once per worker: of 50,000 expressions it takes a quarter of a second to make."""
+    """Made once per worker: 50,000 expressions take a quarter of a second."""
     return Matcher(expressions(listing), variants)

@@ -1,1 +1,0 @@
-"""Verdicts by the rules."""

@@ -19,8 +19,8 @@ _MOST_OWN: Final = 100  # domains compared one by one
 
 
 class Blocklists(NamedTuple):
-    """The listed domains with their reasons, and the listed prefixes of URLs; None where there is no list. `own` are
-    the domains that the configuration itself names, too few for a table."""
+    """The listed domains with their reasons, and the listed prefixes of URLs; None without a list. `own`: the domains
+    that the configuration itself names, if they are too few for a table."""
 
     own: list[str]
     domains: DataFrame | None
@@ -35,7 +35,7 @@ def blocklists(run: Run) -> Blocklists:
     domains = _table(run, "domains", lists, formats.domains) if lists else None
     prefixes = _table(run, "prefixes", urls, formats.prefixes) if urls else None
     for path in run.corpus.root.files("blocklists", ".parquet"):
-        if path not in (domains, prefixes):  # of other lists; made again when those are back
+        if path not in (domains, prefixes):  # of other lists
             run.corpus.root.delete(path)
     return Blocklists(
         sorted(names),
@@ -45,21 +45,19 @@ def blocklists(run: Run) -> Blocklists:
 
 
 def sources(rules: Rules) -> tuple[Source, list[Source], list[Source]]:
-    """The domains that the rules name, and the lists of domains and of URL prefixes, with the reasons that they give:
-    `host:CATEGORY` and `url:CATEGORY`, or `host:blocked` and `url:blocked` where they have no category."""
+    """The domains that the rules name, and the lists of domains and of URL prefixes, with their reasons:
+    `host:CATEGORY` and `url:CATEGORY`, or `host:blocked` and `url:blocked` for lists without a category."""
     hosts = [Source(path.read_bytes(), BLOCKED) for path in rules.host_lists]
     urls = [Source("\n".join(rules.url_prefixes).encode(), "url:blocked")] if rules.url_prefixes else []
     urls += [Source(path.read_bytes(), "url:blocked") for path in rules.url_lists]
     for blocklist in rules.blocklists:
-        for category, path in blocklist.files("domains").items():
-            hosts.append(Source(path.read_bytes(), f"host:{category}"))
-        for category, path in blocklist.files("urls").items():
-            urls.append(Source(path.read_bytes(), f"url:{category}"))
+        hosts += [Source(path.read_bytes(), f"host:{name}") for name, path in blocklist.files("domains").items()]
+        urls += [Source(path.read_bytes(), f"url:{name}") for name, path in blocklist.files("urls").items()]
     return Source("\n".join(rules.hosts).encode(), BLOCKED), hosts, urls
 
 
 def _table(run: Run, name: str, lists: Sequence[Source], parse: Callable[[Sequence[Source]], pa.Table]) -> str:
-    """The path of a table below the corpus, where executors see it; written once for the same content of the lists."""
+    """The path of a table below the corpus, where executors can read it; written once for the same lists."""
     root, digest = run.corpus.root, hashlib.sha256(str(kernel.VERSION).encode())
     for source in lists:
         digest.update(hashlib.sha256(source.content).digest() + source.reason.encode() + b"\n")

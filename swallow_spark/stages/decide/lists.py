@@ -1,6 +1,6 @@
-"""Lists of blocked domains and URLs, in the formats of many makers, as tables.
+"""Lists of blocked domains and URLs, in several publishers' formats, as tables.
 
-Names in other scripts are listed in both forms, as written and in ASCII (IDNA), for hosts are found in either.
+International names are listed in both forms, Unicode and ASCII (IDNA), since hosts appear in either.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ PREFIXES: Final = pa.schema(
 
 
 class Source(NamedTuple):
-    """A list: its content, and the reason that its entries give."""
+    """A list: its content, and the reason for a page that it blocks."""
 
     content: bytes
     reason: str
 
 
 def domains(sources: Iterable[Source]) -> pa.Table:
-    """DOMAINS of lists with a domain a line (plain, `*.domain`, `.domain`, or behind an address as in a hosts file)."""
+    """DOMAINS of lists with a domain a line (plain, `*.domain`, `.domain`, or after an address as in a hosts file)."""
     found = [_with_reason({"domain": _domains(_lines(source.content))}, source.reason) for source in sources]
     return pa.concat_tables([DOMAINS.empty_table(), *found]).group_by(DOMAINS.names).aggregate([]).select(DOMAINS.names)
 
@@ -69,7 +69,7 @@ def _domains_only(names: pa.Array) -> pa.Array:
 
 
 def _other_forms(names: pa.Array) -> pa.Array:
-    """Of each name the IDNA form where it is written otherwise, and the other way round; null where there is none."""
+    """The IDNA form of each international name, and the other way round; null for other names."""
     international = pc.invert(pc.match_substring_regex(names, r"^[\x00-\x7f]*$"))
     candidates = pc.or_(international, pc.match_substring(names, "xn--"))
     if not pc.any(candidates).as_py():
@@ -81,5 +81,5 @@ def _other_forms(names: pa.Array) -> pa.Array:
 def _other_form(name: str) -> str | None:
     try:
         return name.encode("ascii").decode("idna") if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:  # no name that could be looked up: only as it is written
+    except UnicodeError:  # not a valid name: only as it is written
         return None

@@ -13,7 +13,7 @@ from swallow_spark.stages.decide.lists import domains, prefixes
 
 
 def try_rules(config: Config, text: str, url: str | None = None) -> dict[str, Any]:
-    """Features and verdict of one text, as the stages `measure` and `decide` give them; as plain JSON."""
+    """Features and verdict of one text, as by the stages `measure` and `decide`; plain JSON."""
     section, rules = config.features, config.rules
     texts = pa.array([text], pa.large_string())
     values = measure(texts, section).to_pylist()[0]

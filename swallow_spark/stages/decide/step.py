@@ -1,4 +1,4 @@
-"""Verdicts of the preset on the pages that dedup keeps, crawl by crawl."""
+"""Decides by the preset's rules on the pages that dedup keeps, crawl by crawl."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url"
 
 
 def decide(run: Run) -> None:
-    """A verdict of the preset on each page that dedup keeps, crawl by crawl."""
+    """Writes a verdict on each page that dedup keeps, for the crawls whose verdicts are missing or out of date."""
     corpus, config = run.corpus, run.config
     (kept,) = run.lineage.finished("deduplicate")
     for stage in ("measure", *(["decontaminate"] if config.decontamination.against else [])):
@@ -38,22 +38,15 @@ def decide(run: Run) -> None:
             urls = _blocked_urls(run, due.crawl, listed.prefixes) if listed.prefixes else None
             contaminated = due.sources.get("decontaminate")
             shares = corpus.read(run.spark, "contamination", CONTAMINATION, contaminated) if contaminated else None
-            verdicts = tasks.decide(
-                rows,
-                survivors,
-                config.rules,
-                domains=listed.own,
-                hosts=hosts,
-                urls=urls,
-                contaminated=shares.where(shares.fraction >= config.decontamination.rejected_from) if shares else None,
-            )
+            marked = shares.where(shares.fraction >= config.decontamination.rejected_from) if shares else None
+            verdicts = tasks.decide(rows, survivors, config.rules, listed.own, hosts, urls, marked)
             (table,) = tables = due.stage.tables(config, due.variant)
             outputs = corpus.outputs(due.unit, tables, {numbers[due.crawl]: due.crawl})
             due.commit(corpus, write(verdicts, table, outputs, sums=tasks.sum_verdicts))
 
 
 def _compared(rules: Rules) -> pa.Schema:
-    """The columns of `features` that verdicts follow from: a third to a half of them, by Swallow's presets."""
+    """The columns of `features` that the rules use: a third to a half of them in Swallow's presets."""
     wanted = {"doc_id", "host", "num_chars", *rules.bounds}
     return pa.schema([field for field in FEATURES if field.name in wanted])
 

@@ -8,14 +8,14 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812 - as everywhere in Spark programs
+from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.config.decide import Rules
 from swallow_spark.kernels.text import blocklists
 from swallow_spark.tables import VERDICTS
 
 BLOCKED: Final = "host:blocked"
-"""The reason of lists of domains that have no category."""
+"""The reason for domains of lists without a category."""
 
 CONTAMINATED: Final = "contaminated"
 
@@ -24,20 +24,18 @@ def decide(
     features: DataFrame,
     kept: DataFrame,
     rules: Rules,
-    *,
     domains: Sequence[str] = (),
     hosts: DataFrame | None = None,
     urls: DataFrame | None = None,
     contaminated: DataFrame | None = None,
 ) -> DataFrame:
-    """A verdict on each page that dedup keeps, with all the reasons against it.
+    """A verdict on each page that dedup keeps, with all reasons against it: tables.VERDICTS, and num_chars.
 
-    features: doc_id, host, num_chars and a column for each rule's feature. kept: doc_id. domains: those whose pages,
-    and those of hosts below them, get the reason `host:blocked`, a few and in the form of `lists.DOMAINS`.
-    hosts: host and the reasons against it (see `blocked_hosts`); urls: doc_id and the reasons against its URL (see
-    `blocked_urls`); contaminated: doc_id of pages that hold a question. The result has the columns of tables.VERDICTS,
-    and num_chars; the reasons are in the order of the rules, then those of hosts and URLs, then `contaminated`. A
-    feature that was not measured (null) rejects nothing.
+    features: doc_id, host, num_chars and a column for each rule's feature; null (not measured) rejects nothing. kept:
+    doc_id. domains: a few, as in `lists.DOMAINS`, that get the reason `host:blocked`, with the hosts below them. hosts,
+    urls: results of `blocked_hosts` and `blocked_urls`. contaminated: doc_id of pages that hold a question.
+
+    Reasons are in the order of the rules, then those of hosts and URLs, then `contaminated`.
     """
     none = F.array().cast("array<string>")
     of_host = F.when(_is_below(domains), F.array(F.lit(BLOCKED))).otherwise(none)
@@ -45,15 +43,15 @@ def decide(
         features = features.join(F.broadcast(hosts.withColumnRenamed("reasons", "_of_host")), "host", "left")
         of_host = F.sort_array(F.array_union(of_host, F.coalesce("_of_host", none)))
     broken = F.array_compact(F.array(*(F.when(broken, F.lit(reason)) for reason, broken in _rules(rules))))
-    # Features end here: what is joined, and perhaps shuffled, are reasons.
+    # No features from here on: only reasons are joined, and perhaps shuffled.
     marked = features.select("doc_id", "num_chars", F.concat(broken, of_host).alias("reasons"))
-    if urls is not None:
-        marked = marked.join(urls.withColumnRenamed("reasons", "_of_url"), "doc_id", "left")
-        marked = marked.withColumn("reasons", F.concat("reasons", F.coalesce("_of_url", none)))
     if contaminated is not None:
-        marked = marked.join(contaminated.select("doc_id", F.lit(True).alias("_contaminated")), "doc_id", "left")
-        reason = F.when(F.col("_contaminated"), F.array(F.lit(CONTAMINATED))).otherwise(none)
-        marked = marked.withColumn("reasons", F.concat("reasons", reason))
+        contaminated = contaminated.select("doc_id", F.array(F.lit(CONTAMINATED)).alias("reasons"))
+    for more in (urls, contaminated):
+        if more is not None:
+            marked = marked.join(more.withColumnRenamed("reasons", "_more"), "doc_id", "left")
+            reasons = F.concat("reasons", F.coalesce("_more", none)).alias("reasons")
+            marked = marked.select("doc_id", "num_chars", reasons)
     return (
         marked.join(kept, "doc_id", "left_semi")
         .withColumn("accepted", F.size("reasons") == 0)
@@ -81,8 +79,7 @@ def _rules(rules: Rules) -> list[tuple[str, Column]]:
 
 
 def blocked_hosts(hosts: DataFrame, domains: DataFrame) -> DataFrame:
-    """Of distinct hosts (host), those that are one of the domains (domain, reason) or lie below one; with the reasons,
-    sorted."""
+    """(host, reasons), sorted: the hosts that are one of the domains (domain, reason) or lie below one."""
     labels = F.split(F.regexp_replace(F.lower("host"), blocklists.TRAILING_DOTS, ""), r"\.")
     parents = F.transform(
         F.sequence(F.lit(1), F.size(labels)), lambda start: F.array_join(F.slice(labels, start, F.size(labels)), ".")
@@ -92,11 +89,8 @@ def blocked_hosts(hosts: DataFrame, domains: DataFrame) -> DataFrame:
 
 
 def blocked_urls(pages: DataFrame, prefixes: DataFrame) -> DataFrame:
-    """Of pages (doc_id, host, url), those whose URL is one of the prefixes (host, prefix, reason), or goes on behind
-    one; with the reasons, sorted.
-
-    Only the URLs of hosts that have a prefix are taken apart.
-    """
+    """(doc_id, reasons): the pages (doc_id, host, url) whose URL is one of the prefixes (host, prefix, reason) or lies
+    below one; reasons sorted. Only URLs of hosts that have a prefix are parsed."""
     host = F.regexp_replace(F.regexp_replace(F.lower("host"), blocklists.TRAILING_DOTS, ""), blocklists.WWW, "")
     of_hosts = pages.select("doc_id", "url", host.alias("host")).join(
         prefixes.select("host").distinct(), "host", "semi"
@@ -120,7 +114,7 @@ def _reasons() -> Column:
 
 
 def sum_verdicts(batch: pa.RecordBatch) -> dict[str, int]:
-    """What is counted of verdicts (doc_id, accepted, reasons, num_chars) while they are written."""
+    """Counts of verdicts (doc_id, accepted, reasons, num_chars), taken while they are written."""
     accepted, chars = batch.column("accepted"), batch.column("num_chars")
     sums = {
         "survivors": batch.num_rows,

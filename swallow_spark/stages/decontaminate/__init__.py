@@ -1,1 +1,0 @@
-"""Shares of benchmarks' questions in pages."""

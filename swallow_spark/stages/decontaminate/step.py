@@ -1,4 +1,4 @@
-"""How much of the configured benchmarks' questions is in the pages that dedup keeps, batch by batch."""
+"""Finds the configured benchmarks' questions in the pages that dedup keeps, batch by batch."""
 
 from functools import cache
 from typing import Final
@@ -16,14 +16,14 @@ from swallow_spark.tables import CONTAMINATION, GROUPS
 
 
 def decontaminate(run: Run) -> None:
-    """The share of a question in each kept page, where questions are configured and pages that lack it."""
+    """Measures the share of a question in each kept page, if questions are configured, for batches that lack it."""
     if not run.config.decontamination.against:
         return
     (kept,) = run.lineage.finished("deduplicate")
     questions = cache(lambda: _ship_questions(run))
 
     def kept_pages(due: Due) -> lookups.Lookups:
-        questions()  # here, where one thread works
+        questions()  # before several threads need it
         own = of_crawl(kept, due.crawl)
         rows = run.corpus.read(run.spark, "groups", GROUPS, [own]).select("doc_id")
         return lookups.ship(rows, run.corpus.root, "kept", own.rows("groups"))
@@ -45,8 +45,8 @@ def _ship_questions(run: Run) -> tasks.Questions:
         raise ConfigError(f"decontamination.against: {error}") from None
     short = int((index.sizes == 0).sum())
     run.progress.say(
-        f"decontaminate: {len(found) - short:,} questions, {len(index.hashes):,} n-grams; {short:,} more are shorter "
-        f"than {section.ngram_chars} letters and can't be looked for"
+        f"decontaminate: {len(found) - short:,} questions, {len(index.hashes):,} n-grams; {short:,} more questions "
+        f"are shorter than {section.ngram_chars} letters and can't be matched"
     )
     return tasks.ship(run.corpus.root, index, section.ngram_chars)
 
@@ -57,7 +57,7 @@ STAGE: Final = Stage(
     sources=(Source("ingest"), Source("deduplicate", part=kept_of, in_fingerprint=False)),
     run=decontaminate,
     wanted=lambda config, _: bool(config.decontamination.against),
-    reported=False,  # the verdicts tell
+    reported=False,  # new verdicts follow
     tables=lambda config, _: {"contamination": CONTAMINATION},
     meaning=lambda config, _: config.decontamination.measured(),
     versions=lambda config, _: {"contamination": kernel.VERSION},

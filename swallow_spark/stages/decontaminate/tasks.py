@@ -1,4 +1,4 @@
-"""Decontaminate: how much of a benchmark's questions the pages that dedup keeps contain."""
+"""Decontaminate: how much of a benchmark question each kept page contains."""
 
 import io
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from swallow_spark.kernels.text import contamination as kernel
 
 @dataclass(frozen=True)
 class Questions:
-    """An index of questions below the corpus root, that the workers of a machine memory-map."""
+    """An index of questions below the corpus root, memory-mapped by the workers of a machine."""
 
     root: Root
     directory: str
@@ -40,8 +40,8 @@ def ship(root: Root, index: kernel.Index, ngram_chars: int) -> Questions:
 
 
 def decontaminate(pages: DataFrame | Scan, kept: Lookups, questions: Questions, outputs: Outputs) -> DataFrame:
-    """Writes `contamination` of those pages (doc_id, text) that are kept; a frame of what was written. Pages that share
-    nothing with a question have no row."""
+    """Writes `contamination` of the kept pages (doc_id, text); a frame of what was written. Pages that share nothing
+    with a question have no row."""
     work = partial(_measure, kept=kept, questions=questions)
     return write_tables(pages, ("doc_id", "text"), work, outputs)
 

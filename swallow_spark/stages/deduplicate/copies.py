@@ -1,4 +1,4 @@
-"""Pages whose text an earlier page has."""
+"""Exact copies: pages whose text an earlier page has."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,8 +17,8 @@ from swallow_spark.stages.deduplicate.work import Rows, Settings, exchanged, res
 def exact_copies(sketches: Rows, settings: Settings, boundary: Boundary) -> DataFrame:
     """(doc_id, first) for each page whose text_hash and sketch an earlier page has; `first` is the earliest.
 
-    Copies share all buckets with their first, so leaving them out of what follows changes nothing but the cost. They
-    meet as if that was another band, by 64 bits of both.
+    Copies share all buckets with their first, so leaving them out of the rest changes only the cost. They are found as
+    if 64 bits of text_hash and sketch were another band.
     """
     sign = -1 if settings.prefer == "newest" else 1  # copies are equally long
     pack = partial(_packed, sign=sign, partitions=settings.page_partitions)
@@ -28,7 +28,7 @@ def exact_copies(sketches: Rows, settings: Settings, boundary: Boundary) -> Data
 
 
 def with_copies(falls: DataFrame, copies: DataFrame) -> DataFrame:
-    """(doc_id, witness, band) of distinct pages, and of copies: they fall by the witness of their first, or by it."""
+    """(doc_id, witness, band) of distinct pages and of copies, whose witness is that of their first, or their first."""
     falls = falls.select("doc_id", "witness", "band")
     of_first = falls.withColumnRenamed("doc_id", "first")
     of_copies = copies.join(of_first, "first", "left").select(

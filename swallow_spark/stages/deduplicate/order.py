@@ -1,4 +1,4 @@
-"""The order of preference, in which the earlier page is kept: numbers in the place of doc_ids."""
+"""The order of preference, in which the earlier page is kept: numbers instead of doc_ids."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,8 +18,7 @@ _PLACES: Final = pa.schema([("doc_id", pa.int64()), ("range", pa.int32()), ("pla
 
 
 class Boundary(Protocol):
-    """Writes a narrow frame, or what a kernel makes of it, under a name and reads it back: done once, and a lost part
-    is redone alone."""
+    """Writes a narrow frame, or a kernel's result for it, under a name and reads it back: computed once."""
 
     def __call__(self, name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame: ...
 
@@ -28,7 +27,7 @@ Shipping = Callable[[DataFrame], Lookups]
 
 
 class Order:
-    """Numbers that ascend in the order of preference, in the place of doc_ids."""
+    """Numbers that ascend in the order of preference."""
 
     def __init__(self, prefer: str, partitions: int, lengths: DataFrame, boundary: Boundary, ship: Shipping) -> None:
         self.prefer = prefer
@@ -39,7 +38,7 @@ class Order:
     def translation(self) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """A function for tasks: doc_ids to numbers."""
         if self.prefer == "longest":
-            return partial(_look_up, self.shipped)
+            return partial(_ranks_of, self.shipped)
         return np.negative if self.prefer == "newest" else np.asarray
 
     def to_doc_ids(self, df: DataFrame, *columns: str) -> DataFrame:
@@ -59,15 +58,13 @@ class Order:
         return df.withColumn("doc_id", -F.col("doc_id")) if self.prefer == "newest" else df
 
 
-def _look_up(shipped: Lookups, doc_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def _ranks_of(shipped: Lookups, doc_ids: NDArray[np.int64]) -> NDArray[np.int64]:
     return shipped.find(doc_ids)[1]["rank"]
 
 
 def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:
-    """(doc_id, rank): places in the order of num_chars descending, doc_id ascending.
-
-    The pages are sorted by ranges; a page's rank is its place in its range and the sizes of the ranges before.
-    """
+    """(doc_id, rank) in the order of num_chars descending, doc_id ascending: a page's place in its range of the sorted
+    pages, plus the sizes of the ranges before."""
     by = [F.col("num_chars").desc(), F.col("doc_id").asc()]
     ordered = lengths.repartitionByRange(partitions, *by).sortWithinPartitions(*by)
     ranges = ordered.select("doc_id", F.spark_partition_id().alias("range"))

@@ -1,5 +1,4 @@
-"""The policies: of pages in their order, which fall, each with its witness, as (doc_id, first, band); and in how many
-rounds."""
+"""The policies: which pages are dropped, each with its witness, as (doc_id, first, band); and the number of rounds."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,18 +17,18 @@ _FALLEN: Final = pa.schema([("doc_id", pa.int64())])
 
 
 def bucket(work: Work) -> tuple[DataFrame, int]:
-    """A page falls by the first page that it is near to, whatever became of that one."""
+    """A page is dropped if any page before it is near, kept or not."""
     if work.settings.min_similarity is None:
         return work.reduced(work.nearest), 1
     return work.nearest("nearest", work.alike(work.reduced(work.pairs))), 1
 
 
 def greedy(work: Work) -> tuple[DataFrame, int]:
-    """In each round, a page with no undecided page before it in any of its buckets is kept, and whoever is near to it
-    falls. What a round leaves open are the members of buckets whose first is undecided itself; once they are few, one
-    task decides them all, page by page. So chains of near-duplicates, which cost a round for each two links, end soon.
+    """Each round keeps the pages that have no undecided page before them in any of their buckets, and drops the pages
+    near to those. The members of buckets whose first is undecided go on to the next round; once they are few, one task
+    decides them all, page by page. So chains of near-duplicates, which take a round for every two links, end soon.
 
-    The witness is the first kept page that the page is near to, whatever the rounds.
+    The witness is the first kept page that the page is near to, in whichever round it was kept.
     """
     edges = work.boundary("round-1", work.edges())
     blocked = work.boundary("blocked-1", edges.select("doc_id").distinct())
@@ -68,7 +67,7 @@ def _members(edges: DataFrame, blocked: DataFrame) -> DataFrame:
 
 
 def _decided(work: Work, name: str, rows: DataFrame, count: int, signed: DataFrame | None) -> DataFrame:
-    """(doc_id,) of the pages that fall, of few rows (key, doc_id, band): in one task, which gets a page a row."""
+    """(doc_id,) of the pages that are dropped, of few rows (key, doc_id, band): by one task, from a row a page."""
     pages = rows.groupBy("doc_id").agg(F.collect_list("key").alias("keys"))  # one for each band at most
     if signed is not None:
         pages = pages.join(signed, "doc_id")
@@ -83,8 +82,8 @@ def _decide(pages: Iterator[pa.RecordBatch], num_keys: int, min_similarity: floa
 
 def components(work: Work) -> tuple[DataFrame, int]:
     """Connected components by alternating large-star and small-star steps (Kiveris et al., Connected Components in
-    MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 where no bucket is
-    shared with an earlier page."""
+    MapReduce and Beyond, SoCC 2014). The witness is the component's first page; the band is -1 if the page shares no
+    bucket with an earlier page."""
     pairs = work.reduced(work.pairs)
     if work.settings.min_similarity is not None:
         pairs = work.boundary("pairs", work.alike(pairs))

@@ -1,4 +1,4 @@
-"""Duplicates and groups over all pages of the corpus."""
+"""Deduplicates all pages of the corpus: duplicates and groups."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from swallow_spark.tables import CRAWL_SHIFT, DUPLICATES, GROUPS, PAGES, SKETCHE
 _DOC_IDS: Final = pa.schema([PAGES.field("doc_id")])
 _LENGTHS: Final = pa.schema([PAGES.field("doc_id"), PAGES.field("num_chars")])
 _ROWS_PER_PARTITION: Final = 4 << 20
-_ROWS_PER_PASS: Final = 16 << 20  # if bands_per_pass asks for fewer: some 270 MB, and a pass's plans cost too
+_ROWS_PER_PASS: Final = 16 << 20  # at least, some 270 MB, whatever bands_per_pass: planning a pass has a cost too
 _ARROW_TYPES: Final = {"bigint": pa.int64(), "int": pa.int32(), "boolean": pa.bool_(), "binary": pa.binary()}
 
 
 def deduplicate(run: Run) -> None:
-    """Duplicates and groups over all pages of the corpus."""
+    """Writes duplicates and groups, unless they are up to date."""
     corpus, config = run.corpus, run.config
     sketched = run.lineage.finished("sketch")
     (due,) = run.lineage.due("deduplicate")
@@ -41,7 +41,6 @@ def deduplicate(run: Run) -> None:
         -(-num_pages * min(config.sketch.bands, per_pass) // _ROWS_PER_PARTITION),
     )
     shipped: list[lookups.Lookups] = []
-
     scan = corpus.scan(run.spark, "sketches", SKETCHES, sketched)
 
     def sketches(*names: str) -> DataFrame:
@@ -96,7 +95,7 @@ def _kept(batch: pa.RecordBatch) -> dict[str, int]:
 
 
 def _kept_sets(written: list[dict[str, Any]], crawls: Mapping[int, str]) -> dict[str, str]:
-    """crawl -> what identifies its kept pages, from the sums of `_kept`, which are taken out of the rows."""
+    """crawl -> the identity of its kept pages, from the sums of `_kept`, which are removed from the rows."""
     totals: Counter[str] = Counter()
     for row in written:
         totals.update(dict(row["sums"]))
@@ -108,7 +107,7 @@ def _kept_sets(written: list[dict[str, Any]], crawls: Mapping[int, str]) -> dict
 
 
 def _changes(run: Run, before: Manifest | None, written: list[dict[str, Any]]) -> dict[str, int]:
-    """How many pages the result before this one had kept and this one drops, and the other way round."""
+    """How many pages the previous result kept and this one drops, and the other way round."""
     if not before:
         return {}
     changes = {}
@@ -128,12 +127,12 @@ def _forget_boundaries(run: Run) -> None:
 
 
 def _boundary(run: Run, name: str, df: DataFrame, by: Kernel | None, of: Due) -> DataFrame:
-    """A narrow frame, or what a kernel makes of it, written and read back. A run that was interrupted behind it does
-    not compute it again."""
+    """A narrow frame, or a kernel's result for it, written and read back. A run that is interrupted later doesn't
+    compute it again."""
     corpus = run.corpus
     types = [(field.name, _ARROW_TYPES[field.dataType.simpleString()]) for field in df.schema] if by is None else []
     schema = by.schema if by else pa.schema(types)
-    # With the columns, since another release may name other rows the same.
+    # With the columns: another release may use the name for other rows.
     print_ = fingerprint({"columns": str(schema)}, {}, of.fingerprint)
     due = Due(run.stages["boundary"], Unit("boundary", name), print_, {}, of.upstream)
     if not due.is_done(corpus):

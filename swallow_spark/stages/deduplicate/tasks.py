@@ -1,18 +1,18 @@
 """Deduplicate: which pages are kept, over all pairs of pages that share a bucket.
 
 The pages have an order (`prefer`): oldest (ascending doc_id, the order of registration), newest (descending), longest
-(characters descending, then doc_id). A page whose text an earlier page has always falls, by any policy. Of the others:
+(characters descending, then doc_id). Every policy drops a page whose text an earlier page has. Of the others:
 
-* `bucket` (the rule of doubri, which made Swallow v2): a page falls if and only if an earlier page shares one of its
-  buckets. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the bucket's first.
-* `greedy`: a page falls if and only if an earlier KEPT page shares one of its buckets: the first maximal independent
-  set in the order. With `min_similarity`: if and only if, in one of its buckets, it is as similar as that to the
-  bucket's first kept page.
-* `component`: of each connected component of pages that share buckets the first is kept; for comparison.
+* `bucket` (the rule of doubri, which made Swallow v2): a page is dropped if and only if an earlier page shares one of
+  its buckets. With `min_similarity`: if and only if it is that similar to the first page of one of its buckets.
+* `greedy`: a page is dropped if and only if an earlier KEPT page shares one of its buckets: the first maximal
+  independent set in the order. With `min_similarity`: if and only if it is that similar to the first kept page of one
+  of its buckets.
+* `component`: the first page of each connected component of pages that share buckets is kept; for comparison.
 
-Similarity is the estimate by the two sketches. Under `bucket` and `greedy` with `oldest` a page's fate never depends on
-later pages. Only narrow rows are exchanged: (key, doc_id, band) for each band of each distinct page, then one edge for
-each page of a bucket but its first (kernels/buckets.py).
+Similarity is the estimate by the two sketches. Under `bucket` and `greedy` with `oldest`, later pages never change what
+happens to a page. Only narrow rows are exchanged: (key, doc_id, band) for each band of each distinct page, then one
+edge for each page of a bucket except the first (kernels/minhash/buckets.py).
 """
 
 import itertools
@@ -39,7 +39,7 @@ _FALLS: Final = pa.schema(
 
 
 class Deduplicated(NamedTuple):
-    """tables.DUPLICATES and tables.GROUPS, and how many rounds the policy took."""
+    """Rows of tables.DUPLICATES and tables.GROUPS, and the number of rounds of the policy."""
 
     duplicates: DataFrame
     groups: DataFrame
@@ -49,10 +49,10 @@ class Deduplicated(NamedTuple):
 def deduplicate(
     sketches: Columns, rows: Rows, lengths: DataFrame, settings: Settings, boundary: Boundary, ship: Shipping
 ) -> Deduplicated:
-    """The pages that fall and those that are kept, of sketches (doc_id, bands, sketch, text_hash), of which each step
-    reads the columns that it needs, as a frame or, by `rows`, in its own tasks.
+    """The pages that are dropped and those that are kept.
 
-    lengths: (doc_id, num_chars) of the same pages; read only where the longest are preferred.
+    sketches, rows: read columns of (doc_id, bands, sketch, text_hash), as a frame or in the tasks themselves. lengths:
+    (doc_id, num_chars) of the same pages; read only if the longest are preferred.
     """
     copies = exact_copies(rows, settings, boundary)
     order = Order(settings.prefer, settings.partitions, lengths, boundary, ship)
@@ -65,10 +65,10 @@ def deduplicate(
 
 
 def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> DataFrame:
-    """Adds `representative`: the end of each page's chain of witnesses. Of few pages one task finds them; of more,
-    pointer jumping: a round doubles what a pointer spans, so a chain of n links takes log2(n) rounds, and one more to
-    see that all have arrived."""
-    if settings.policy != "bucket":  # witnesses are kept
+    """Adds `representative`: the end of each page's chain of witnesses. One task finds them for few pages; for more it
+    takes pointer jumping: each round doubles a pointer's span, so a chain of n links takes log2(n) rounds, and one
+    more to see that all have arrived."""
+    if settings.policy != "bucket":  # witnesses are kept pages
         return boundary("falls", falls.withColumn("representative", F.col("witness")))
     if settings.num_pages <= chains.MAX_ROWS:
         return boundary("falls", falls.repartition(1), by=Kernel(_follow, _FALLS))
@@ -92,7 +92,7 @@ def _follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def groups(sketches: Columns, falls: DataFrame) -> DataFrame:
-    """tables.GROUPS: each kept page, and how many pages it represents beside itself."""
+    """tables.GROUPS: each kept page, and how many other pages it represents."""
     counts = falls.groupBy(F.col("representative").alias("doc_id")).agg(F.count("*").alias("num_duplicates"))
     kept = sketches("doc_id").join(falls.select("doc_id"), "doc_id", "left_anti")
     return kept.join(counts, "doc_id", "left").select(
@@ -101,7 +101,7 @@ def groups(sketches: Columns, falls: DataFrame) -> DataFrame:
 
 
 def with_similarity(duplicates: DataFrame, sketches: Columns) -> DataFrame:
-    """Adds `similarity`, the estimate of the Jaccard similarity of page and witness by their sketches."""
+    """Adds `similarity`: the Jaccard similarity of page and witness, estimated by their sketches."""
     own = sketches("doc_id", "sketch").withColumnRenamed("sketch", "own")
     other = sketches("doc_id", "sketch").withColumnsRenamed({"doc_id": "witness", "sketch": "other"})
     pairs = duplicates.join(own, "doc_id").join(other, "witness")

@@ -25,7 +25,7 @@ from swallow_spark.stages.deduplicate.order import Boundary, Order
 from swallow_spark.stages.deduplicate.spill import DiskSpill
 
 Columns = Callable[..., DataFrame]
-"""Reads a table's columns of the given names; no others are fetched."""
+"""Reads the named columns of a table."""
 Rows = Callable[..., DataFrame | Scan]
 """The same, to map batches of them."""
 
@@ -34,7 +34,7 @@ _REDUCE: Final = Kernel(partial(buckets.reduce, spilling=DiskSpill), buckets.EDG
 
 @dataclass(frozen=True)
 class Settings:
-    """`num_bands` as sketched; `bands_per_pass` and `partitions` of an exchange change the cost, never the result."""
+    """`bands_per_pass` and `partitions` of an exchange change the cost, never the result."""
 
     policy: Literal["bucket", "greedy", "component"]
     prefer: Literal["oldest", "newest", "longest"]
@@ -46,13 +46,13 @@ class Settings:
 
     @property
     def page_partitions(self) -> int:
-        """Of an exchange of a row a page, in the place of one for each band of a pass."""
+        """Of an exchange of one row a page, instead of one for each band of a pass."""
         return -(-self.partitions // min(self.bands_per_pass, self.num_bands))
 
 
 @dataclass(frozen=True)
 class Work:
-    """The distinct pages, in the place of whose doc_ids stand numbers of the order from here on."""
+    """The distinct pages. From here on, doc_id is a page's number in the order."""
 
     sketches: Columns
     rows: Rows
@@ -66,9 +66,9 @@ class Work:
         return reduce(DataFrame.unionAll, (edges for _, edges in self._edges_by_pass()))
 
     def reduced(self, by: Callable[[str, DataFrame], DataFrame]) -> DataFrame:
-        """What `by` makes of all edges (doc_id, first, band), behind a boundary whose name it is given, where it makes
-        the same of its own results: pass by pass, of the pass's edges and what it made of those before. So no more than
-        a pass's edges are exchanged at a time."""
+        """The result of `by` (name of a boundary, edges) for all edges (doc_id, first, band), pass by pass: each
+        of its edges and the result before. So no more than a pass's edges are exchanged at a time. `by` must accept
+        its own results."""
         found: list[DataFrame] = []
         for name, edges in self._edges_by_pass():
             rows = reduce(DataFrame.unionAll, [edges.select("doc_id", "first", "band"), *found])
@@ -85,13 +85,13 @@ class Work:
                 stop=stop,
                 partitions=self.settings.partitions,
             )
-            # Both ends are in the name: a run that goes on may cut the passes otherwise.
+            # Both ends are in the name: a resumed run may have other passes.
             name = f"{start}-{stop}"
             lists = self.rows("doc_id", "bands")
             yield name, resolved(exchanged(self.boundary, f"edges-{name}", lists, explode, self.settings.partitions))
 
     def edges_of(self, rows: DataFrame, count: int, name: str) -> DataFrame:
-        """The same of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
+        """`edges` of some members of buckets (key, doc_id, band), `count` of them; in as few passes as disk allows."""
         per_pass = max(1, self.settings.num_pages * self.settings.bands_per_pass)
         bands = max(1, self.settings.num_bands // -(-count // per_pass))
         partitions = min(self.settings.partitions, -(-self.settings.partitions * count // per_pass))
@@ -111,29 +111,28 @@ class Work:
         return self.boundary(name, pairs_of(edges))
 
     def nearest(self, name: str, edges: DataFrame) -> DataFrame:
-        """(doc_id, first, band): of each page the edge with the first `first`, and the lowest band with it. Behind a
-        boundary."""
+        """(doc_id, first, band): each page's lowest `first`, with the lowest band. Behind a boundary."""
         thin = partial(nearest.thin, partitions=self.settings.page_partitions)
         by = Kernel(nearest.reduce, nearest.SCHEMA)
         return exchanged(self.boundary, name, edges.select(*by.schema.names), thin, self.settings.page_partitions, by)
 
     def alike(self, pairs: DataFrame, signed: DataFrame | None = None) -> DataFrame:
-        """The pairs (doc_id, first, band) that are similar enough: all, where similarity isn't asked for.
+        """The pairs (doc_id, first, band) that are similar enough; all without `min_similarity`.
 
-        signed: (doc_id, sketch) of all these pages at least; read from the sketches where not given.
+        signed: (doc_id, sketch) of at least these pages; default: of all.
         """
         if self.settings.min_similarity is None:
             return pairs
         signed = self.signed() if signed is None else signed
         own = signed.withColumnRenamed("sketch", "own")
-        other = signed.withColumnRenamed("sketch", "other").withColumnRenamed("doc_id", "first")
+        other = signed.withColumnsRenamed({"sketch": "other", "doc_id": "first"})
         compared = estimate(pairs.join(own, "doc_id").join(other, "first"), ["doc_id", "first", "band"])
         return compared.where(F.col("similarity") >= F.lit(self.settings.min_similarity).cast("float")).drop(
             "similarity"
         )
 
     def signed(self, of: DataFrame | None = None) -> DataFrame:
-        """(doc_id, sketch) of all pages, or of those whose doc_ids are in a frame."""
+        """(doc_id, sketch) of all pages, or of those in a frame."""
         signed = self.order.numbered(self.sketches("doc_id", "sketch"))
         return signed if of is None else signed.join(of.select("doc_id"), "doc_id", "left_semi")
 
@@ -176,13 +175,13 @@ def exchanged(
     partitions: int,
     by: Kernel = _REDUCE,
 ) -> DataFrame:
-    """What a kernel makes of each partition of what `pack` makes of rows (exchange.PACKED), behind a boundary."""
+    """Rows packed by `pack` (exchange.PACKED), exchanged by partition and reduced by a kernel, behind a boundary."""
     packed = rows.mapInArrow(pack, from_arrow_schema(exchange.PACKED))
     return boundary(name, packed.repartitionById(partitions, "partition").select("rows"), by)
 
 
 def resolved(edges: DataFrame) -> DataFrame:
-    """(doc_id, first, band, key) of buckets.EDGES: each `first` is the first of its bucket, thinned rows included."""
+    """(doc_id, first, band, key) of buckets.EDGES, where each `first` is the first of its whole bucket."""
     names = ["doc_id", "first", "band", "key"]
     sure = edges.where("not thinned").select(*names)
     leads = edges.where("leads")
@@ -192,7 +191,7 @@ def resolved(edges: DataFrame) -> DataFrame:
 
 
 def estimate(pairs: DataFrame, names: list[str]) -> DataFrame:
-    """The named columns, and `similarity` by the sketches `own` and `other`."""
+    """The named columns, and the `similarity` of the sketches `own` and `other`."""
     types = dict(pairs.dtypes)
     ddl = ", ".join([*(f"{name} {types[name]}" for name in names), "similarity float"])
     return pairs.select(*names, "own", "other").mapInArrow(_similarity, ddl)

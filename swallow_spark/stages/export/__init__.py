@@ -1,1 +1,0 @@
-"""Subsets as files for others."""

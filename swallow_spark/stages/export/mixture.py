@@ -1,4 +1,4 @@
-"""Plans of mixtures for training: how often each source is read until a number of tokens is reached."""
+"""Plans of training mixtures: how often each source is read to reach a number of tokens."""
 
 import re
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from swallow_spark.stages.select.step import selected
 from swallow_spark.stages.tokens.step import subset_tokens
 
 MOST_EPOCHS: Final = 4
-"""Up to here repeated data is nearly as good as new data, and soon it adds little: Muennighoff et al., Scaling
+"""Up to here repeated data is nearly as good as new data; beyond, it soon adds little: Muennighoff et al., Scaling
 Data-Constrained Language Models, NeurIPS 2023."""
 _UNITS: Final = {"": 0, "k": 3, "M": 6, "B": 9, "G": 9, "T": 12}
-_STEPS: Final = 10**9  # shares of samples are rounded to these
+_STEPS: Final = 10**9  # shares of samples are rounded to multiples of 1 / _STEPS
 
 
 class Source(NamedTuple):
-    """A corpus to train on: a subset of ours, or an external one. `share` is its part of the target, 0 to 1; None: what
+    """A corpus to train on: one of our subsets, or an external one. `share`: its part of the target, 0 to 1; None: what
     the others leave, in proportion to tokens."""
 
     name: str
@@ -30,8 +30,8 @@ class Source(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A source's part of the mixture. `tokens`: that it has; `target`: to be read of it; `sample`: the tokens that a
-    smaller run takes of it, to read them as often."""
+    """A source's part of the mixture, in tokens: `tokens` that it has, `target` to be read, `sample` for a smaller run,
+    which reads it as often."""
 
     name: str
     external: bool
@@ -54,7 +54,7 @@ class Planned(NamedTuple):
 
 
 def parse_tokens(text: str) -> int:
-    """A number of tokens: 48.31B, 100e9, 7_000_000. Raises UsageError where it is none."""
+    """A number of tokens: 48.31B, 100e9, 7_000_000. Raises UsageError for other text."""
     match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)([kMBGT]?)T?", text)
     number = Fraction(Decimal(match[1])) * 10 ** _UNITS[match[2]] if match else Fraction(0)
     if number < 1:
@@ -63,7 +63,7 @@ def parse_tokens(text: str) -> int:
 
 
 def parse_source(text: str, *, external: bool) -> Source:
-    """NAME[:TOKENS][=SHARE], as in wikipedia:1.2B=5%. Raises UsageError where that is none."""
+    """NAME[:TOKENS][=SHARE], as in wikipedia:1.2B=5%. Raises UsageError for other text."""
     option = "--external" if external else "--subset"
     match = re.fullmatch(r"([^:=]+)(?::([^:=]+))?(?:=([0-9.]+)(%?))?", text)
     if not match or (external and not (match[2] and match[3])):
@@ -74,13 +74,13 @@ def parse_source(text: str, *, external: bool) -> Source:
     except ValueError:
         share = Fraction(0)
     if share is not None and not 0 < share <= 1:
-        raise UsageError(f"{option} {text}: a share is above 0, and 1 (100%) at most")
+        raise UsageError(f"{option} {text}: a share is above 0, and at most 1 (100%)")
     return Source(match[1], parse_tokens(match[2]) if match[2] else None, share, external)
 
 
 def plan_mixture(sources: Sequence[Source], target: int, proxy: int | None = None) -> list[Planned]:
-    """What each source (with known tokens) is in a mixture of `target` tokens; `proxy` are those of a smaller run that
-    is to read its samples as often. Raises UsageError where the shares don't make a whole."""
+    """Each source's part (of known tokens) of a mixture of `target` tokens; `proxy`: the tokens of a smaller run that
+    reads its samples as often. Raises UsageError if the shares don't add up."""
     if twice := {one.name for one in sources if [other.name for other in sources].count(one.name) > 1}:
         raise UsageError(f"{sorted(twice)[0]} is named twice")
     fixed = sum((one.share for one in sources if one.share is not None), Fraction(0))
@@ -101,7 +101,7 @@ def plan_mixture(sources: Sequence[Source], target: int, proxy: int | None = Non
 
 
 def warnings(planned: Sequence[Planned]) -> list[str]:
-    """What to think twice about."""
+    """The sources that are repeated too often."""
     return [
         f"{one.name}: {float(one.epochs):.2f} epochs: beyond {MOST_EPOCHS}, repeated text adds little to new text"
         for one in planned
@@ -110,9 +110,9 @@ def warnings(planned: Sequence[Planned]) -> list[str]:
 
 
 def with_tokens(run: Run, sources: Sequence[Source]) -> list[Source]:
-    """The sources with their tokens: those of subsets are counted where the call doesn't tell them.
+    """The sources with their tokens; counts those of subsets that the call doesn't give.
 
-    Raises UsageError where no tokenizer is configured for that.
+    Raises UsageError if that takes a tokenizer and none is configured.
     """
     found = []
     for source in sources:
@@ -120,8 +120,8 @@ def with_tokens(run: Run, sources: Sequence[Source]) -> list[Source]:
             selected(run, [source.name])
             if not run.config.tokens.counting:
                 raise UsageError(
-                    f"--subset {source.name}: how many tokens? Configure a tokenizer (--set tokens.encoding=NAME), "
-                    f"or tell it ({source.name}:93.1B)"
+                    f"--subset {source.name}: its tokens aren't known: configure a tokenizer "
+                    f"(--set tokens.encoding=NAME), or give the number ({source.name}:93.1B)"
                 )
             counted = subset_tokens(run, source.name)
             source = source._replace(tokens=sum(manifest.counts.get("tokens", 0) for manifest in counted))
@@ -130,8 +130,8 @@ def with_tokens(run: Run, sources: Sequence[Source]) -> list[Source]:
 
 
 def items_of(planned: Sequence[Planned]) -> list[tuple[Planned, Item, int]]:
-    """(source, what is exported of it, how often that is to be read): all of a subset, or of its sample for a smaller
-    run, for whole epochs, and a part of that for the rest of an epoch."""
+    """(source, exported item, how often to read it): a subset, or its sample for a smaller run, for whole epochs, and a
+    part of it for the rest of an epoch."""
     found = []
     for one in planned:
         if one.external:
@@ -160,7 +160,7 @@ def export_mixture(
     size: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Writes our sources' part of the mixture as shards; the manifest says how often each directory is to be read."""
+    """Writes the subsets' part of the mixture as shards; the manifest says how often to read each directory."""
     parts = items_of(planned)
     mixture = {
         "target_tokens": target,

@@ -1,4 +1,4 @@
-"""Exports: subsets, or samples of them, as shards with a manifest and checksums. A killed one goes on where it was."""
+"""Exports: subsets, or samples of them, as shards with a manifest and checksums. An interrupted export is resumed."""
 
 import json
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from swallow_spark.tables import BYTES_PER_FILE_NO, SUBSETS, pack_doc_id
 MANIFEST: Final = "manifest.json"
 _STATE: Final = "export.json"
 _LEAST_SHARD: Final = 1 << 20
-_MOST_SHARD: Final = 1 << 30  # where row groups overlap each other, a task holds a shard's texts
+_MOST_SHARD: Final = 1 << 30  # a task holds a whole shard's texts if all row groups overlap
 
 
 class Item(NamedTuple):
-    """What goes into the directory `name`: a subset, or the share of it that a seed gives."""
+    """The content of the directory `name`: a subset, or a sample of it."""
 
     name: str
     subset: str
@@ -35,23 +35,23 @@ class Item(NamedTuple):
 
 
 def check_format(name: str) -> None:
-    """Raises UsageError where that is no format of shards."""
+    """Raises UsageError for an unknown format of shards."""
     if name not in stage.FORMATS:
         raise UsageError(f"--format {name}: it is one of {', '.join(stage.FORMATS)}")
 
 
 def check_shard_bytes(size: int) -> None:
-    """Raises UsageError where shards of that size can't be made."""
+    """Raises UsageError for a size of shards that isn't allowed."""
     if not _LEAST_SHARD <= size <= _MOST_SHARD:
-        raise UsageError(f"--shard-size {size}: it is 1MiB to 1GiB of text")
+        raise UsageError(f"--shard-size {size}: must be 1MiB to 1GiB of text")
 
 
 def export(
     run: Run, items: Sequence[Item], output: str, format_: str, shard_bytes: int, seed: int, also: dict[str, Any]
 ) -> dict[str, Any]:
-    """Writes the items as shards of about `shard_bytes` of text below `output`; the manifest, with `also` in it.
+    """Writes the items as shards of about `shard_bytes` of text below `output`; the manifest, which includes `also`.
 
-    Raises UsageError where a subset isn't there, or `output` holds another export.
+    Raises UsageError if a subset is missing or out of date, or `output` holds something else.
     """
     check_format(format_)
     check_shard_bytes(shard_bytes)
@@ -91,7 +91,7 @@ def export(
         "columns": settings.schema.names,
         "tokenizer": run.config.tokens.title if counted else None,
         **also,
-        "subsets": {item.name: _told(item, seed, [notes[shard] for shard in own]) for item, own in planned.items()},
+        "subsets": {item.name: _summary(item, seed, [notes[shard] for shard in own]) for item, own in planned.items()},
     }
     sums = "".join(f"{note['sha256']}  {note['file']}\n" for note in notes.values())
     target.write_atomically("SHA256SUMS", sums.encode())
@@ -108,13 +108,13 @@ def _is_written(settings: stage.Export, shard: stage.Shard) -> bool:
 
 
 def _begin(target: Root, state: dict[str, Any]) -> None:
-    """Claims the directory: an empty one, or that of the same export, begun or finished."""
+    """Claims the directory: it must be empty, or hold the same export, begun or finished."""
     if target.exists(_STATE):
         if json.loads(target.read_bytes(_STATE)) != state:
-            raise UsageError(f"--output {target.location}: another export is there: give a directory of its own")
+            raise UsageError(f"--output {target.location}: holds another export: choose an empty directory")
         return
     if target.files(""):
-        raise UsageError(f"--output {target.location}: neither empty nor an export: give a directory of its own")
+        raise UsageError(f"--output {target.location}: neither empty nor an export: choose an empty directory")
     target.write_atomically(_STATE, json.dumps(state).encode())
 
 
@@ -126,13 +126,13 @@ def _plan(
     texts: Sequence[Manifest],
     tokens: Sequence[Manifest],
 ) -> list[stage.Shard]:
-    """Shards of equal size, in the order of doc_ids."""
+    """Shards of equal size, by doc_id."""
     corpus = run.corpus
     narrow = pa.schema([SUBSETS.field(name) for name in ("doc_id", "num_chars")])
     rows = corpus.read(run.spark, f"subsets/{item.subset}", narrow, texts)
     if item.share < 1:
         rows = stage.sampled(rows, settings.seed, item.share)
-    # One order by doc_id alone: all scores are equal.
+    # All scores are equal, so the order is by doc_id alone.
     ordered = rows.select("doc_id", F.lit(0.0).alias("score"), F.col("num_chars").cast("long").alias("weight"))
     documents, characters = cuts.totals(ordered)
     if not documents:
@@ -184,7 +184,7 @@ def _files(run: Run, units: Sequence[Manifest], table: str) -> list[_Files]:
     return found
 
 
-def _told(item: Item, seed: int, notes: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(item: Item, seed: int, notes: list[dict[str, Any]]) -> dict[str, Any]:
     keys = ("documents", "characters", *(["tokens"] if any("tokens" in note for note in notes) else []), "bytes")
     sample = {"share": str(item.share), "seed": seed, "hash": sampling.VERSION}
     return {

@@ -1,8 +1,7 @@
-"""Export: subsets as shards for training, each written by one task from the files that its pages lie in.
+"""Export: subsets as shards for training, each written by one task from the files that hold its pages.
 
-A shard is a range of doc_ids, so what it holds doesn't depend on how the subset's files are cut. Its task reads the row
-groups that overlap the range, and writes on what none of those to come lies before: no text goes through Spark, and a
-task holds the row groups that overlap each other.
+A shard is a range of doc_ids, so its content doesn't depend on the subset's files. Its task merges the row groups that
+overlap the range: no text goes through Spark, and a task holds only row groups that overlap each other.
 """
 
 import hashlib
@@ -24,16 +23,16 @@ from swallow_spark.files.storage import Root
 from swallow_spark.kernels.order.sampling import is_sampled
 from swallow_spark.tables import SUBSETS, TOKENS
 
-BYTES_PER_CHAR: Final = 3  # of Japanese in UTF-8; sizes are reckoned with it, since only lengths are at hand
-# Loaders shuffle and skip by row groups: small enough to hold several, large enough to be read at full speed.
+BYTES_PER_CHAR: Final = 3  # of Japanese in UTF-8; sizes are estimated by it, since only lengths are known
+# Loaders shuffle and skip row groups: small enough to hold several, large enough to read at full speed.
 _ROW_GROUP_BYTES: Final = 16 << 20
 _ROWS_AT_ONCE: Final = 1024
 FORMATS: Final = ("jsonl.zst", "parquet")
 
 
 class Shard(NamedTuple):
-    """The pages with doc_ids above `after`, up to and with `to`, of the Parquet files `texts` (and `tokens`, their
-    counts, where there are any); written to `file`, below the target."""
+    """The pages with doc_ids above `after`, up to and including `to`, of the Parquet files `texts` (and `tokens`, their
+    counts, if any); written to `file`, below the target."""
 
     file: str
     after: int
@@ -47,7 +46,7 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class Export:
-    """Where shards come from and go to; `seed` is that of samples."""
+    """What all shards have in common; `seed` is that of samples."""
 
     source: Root
     target: Root
@@ -64,12 +63,12 @@ class Export:
         return pa.schema([*SUBSETS, *scores, *tokens])
 
     def note_of(self, shard: Shard) -> str:
-        """Where it is written down that a shard is finished."""
+        """The file that describes a shard once it is finished."""
         return f"unfinished/{shard.file}.json"
 
 
 def sampled(rows: DataFrame, seed: int, share: Fraction) -> DataFrame:
-    """Those of the narrow rows (doc_id, …) that are in a sample."""
+    """The rows (doc_id, …) that are in a sample."""
     return rows.mapInArrow(partial(_sample_task, seed=seed, share=share), rows.schema)
 
 
@@ -79,8 +78,7 @@ def _sample_task(batches: Iterator[pa.RecordBatch], seed: int, share: Fraction) 
 
 
 def write_shards(spark: SparkSession, export: Export, shards: Sequence[Shard]) -> None:
-    """Writes shards, a task each, and beside each what is in it (see `Export.note_of`): last, so that a shard counts
-    when its note is there."""
+    """Writes shards, a task each, and then a note of each (`Export.note_of`): with it a shard is finished."""
     numbers = spark.range(0, len(shards), 1, max(1, len(shards)))
     numbers.mapInArrow(partial(_write_task, export=export, shards=tuple(shards)), "id long").collect()
 
@@ -95,7 +93,7 @@ def _write_task(
 
 
 def write_shard(export: Export, shard: Shard) -> None:
-    """Writes one shard and its note. Raises ValueError where its rows are not those that were planned."""
+    """Writes one shard and its note. Raises ValueError if its rows are not those that were planned."""
     stream = _Hashing(export.target.open_output(shard.file))
     documents = characters = tokens = 0
     first = last = None
@@ -126,7 +124,7 @@ def write_shard(export: Export, shard: Shard) -> None:
 
 
 class _RowGroup(NamedTuple):
-    """A row group of a file, and a bound that none of its doc_ids is below."""
+    """A row group of a file, and a lower bound of its doc_ids."""
 
     first: int
     path: str
@@ -134,11 +132,11 @@ class _RowGroup(NamedTuple):
 
 
 def _row_groups(export: Export, shard: Shard, paths: Sequence[str]) -> list[_RowGroup]:
-    """Those that overlap the shard, in the order of their first doc_ids."""
+    """The row groups that overlap the shard, by their first doc_ids."""
     found = []
     for path in paths:
         with export.source.open_input(path) as stream, pq.ParquetFile(stream) as file:
-            place = file.schema_arrow.names.index("doc_id")  # columns are flat: their places are those of their chunks
+            place = file.schema_arrow.names.index("doc_id")  # columns are flat, so this is the chunk's number too
             for number in range(file.metadata.num_row_groups):
                 bounds = file.metadata.row_group(number).column(place).statistics
                 if bounds is None or not bounds.has_min_max:
@@ -158,7 +156,7 @@ def _read(export: Export, shard: Shard, group: _RowGroup, schema: pa.Schema) -> 
 
 
 def _in_order(export: Export, shard: Shard) -> Iterator[pa.Table]:
-    """The shard's rows by doc_id, some at a time: those that no row group to come lies before."""
+    """The shard's rows by doc_id, some at a time: those before the first doc_id of the next row group."""
     schema = export.schema.empty_table().select([name for name in export.schema.names if name != "num_tokens"]).schema
     groups = _row_groups(export, shard, shard.texts)
     held = schema.empty_table()
@@ -167,18 +165,17 @@ def _in_order(export: Export, shard: Shard) -> Iterator[pa.Table]:
         is_last = place + 1 == len(groups)
         ready = held.column("doc_id").to_numpy() < (shard.to + 1 if is_last else groups[place + 1].first)
         if 2 * ready.sum() < held.num_rows:
-            continue  # most would have to be copied to be held on
+            continue  # most rows would be copied, to be held again
         rows = held if ready.all() else held.filter(pa.array(ready))
         held = schema.empty_table() if ready.all() else held.filter(pa.array(~ready))
         doc_ids = rows.column("doc_id").to_numpy()
-        rows = rows if (doc_ids[1:] > doc_ids[:-1]).all() else rows.sort_by("doc_id")
-        yield rows
+        yield rows if (doc_ids[1:] > doc_ids[:-1]).all() else rows.sort_by("doc_id")
 
 
 def _groups(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in pieces of about `_ROW_GROUP_BYTES` of text, cut by their lengths alone."""
     held: list[pa.Table] = []
-    characters = number = 0  # of all rows so far; of the piece that they have come to
+    characters = number = 0  # of all rows so far; of the piece
     for part in parts:
         ends = characters + np.cumsum(part.column("num_chars").to_numpy(), dtype=np.int64)
         numbers = ends * BYTES_PER_CHAR // _ROW_GROUP_BYTES
@@ -197,7 +194,7 @@ def _groups(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _with_tokens(export: Export, shard: Shard, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The groups with the column of their pages' tokens, where they are counted: of a shard, all are held."""
+    """The groups with the column num_tokens, if tokens are counted; holds the counts of the whole shard."""
     if not export.with_tokens:
         yield from groups
         return
@@ -214,13 +211,13 @@ def _with_tokens(export: Export, shard: Shard, groups: Iterator[pa.Table]) -> It
 
 @contextmanager
 def _writer(export: Export, sink: Any) -> Iterator[Callable[[pa.Table], None]]:
-    """What writes one group after the other."""
+    """A function that writes a group."""
     if export.format == "parquet":
         settings = {"compression": "zstd", "compression_level": 3, "use_dictionary": False, "write_page_index": True}
         with pq.ParquetWriter(sink, export.schema, **settings) as writer:
             yield lambda group: writer.write_table(group, row_group_size=group.num_rows)
     else:
-        # One frame of zstd: many readers stop behind the first.
+        # One frame of zstd: many readers stop after the first.
         with pa.CompressedOutputStream(sink, "zstd") as lines:
             yield partial(_write_lines, lines=lines)
 
@@ -235,7 +232,7 @@ def _write_lines(group: pa.Table, lines: Any) -> None:
 
 
 class _Hashing:
-    """A stream's bytes, summed up as they are written."""
+    """A stream that hashes and counts the bytes written to it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

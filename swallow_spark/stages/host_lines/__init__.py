@@ -1,1 +1,0 @@
-"""Lines that repeat across the pages of a host."""

@@ -15,8 +15,8 @@ from swallow_spark.tables import HOST_LINES, HOST_PAGES
 
 
 def ship_repeated(run: Run, section: HostLines) -> lookups.Lookups:
-    """The lines that repeat, for tasks that write subsets: their keys, and `host`. Counts those of the batches for
-    which that isn't done; counts don't depend on the section, which another bound makes use of as they are."""
+    """The keys of lines that repeat, and `host`, for tasks that write subsets. Counts the lines of batches that lack
+    counts, which don't depend on the section's bounds."""
     run.lineage.finished("decide")
 
     def work(batch: Batch, accepted: lookups.Lookups) -> DataFrame:
@@ -38,7 +38,7 @@ STAGE: Final = Stage(
     sources=(Source("ingest"), Source("decide", in_fingerprint=False)),
     command="select",
     wanted=lambda config, _: bool(config.subsets and config.cleanup.host_lines),
-    reported=False,  # the subsets tell
+    reported=False,  # new subsets follow
     tables=lambda config, _: {"host_lines": HOST_LINES, "host_pages": HOST_PAGES},
     versions=lambda config, _: {"host_lines": host_lines.VERSION},
 )

@@ -1,4 +1,4 @@
-"""Lines that repeat across the accepted pages of a host: counted in one scan of the text, which sends on keys alone."""
+"""Lines that repeat across the accepted pages of a host: counted in one scan of the text, which passes on only keys."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,15 +14,12 @@ from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs, Rows, write_tables
 from swallow_spark.kernels.text import host_lines as kernel
 
-_ROWS_AT_ONCE: Final = 4_000_000  # a task adds up as many before it writes: 80 MB, and as much again while it sorts
+_ROWS_AT_ONCE: Final = 4_000_000  # a task adds up this many before it writes: 80 MB, and twice that while it sorts
 
 
 def count_lines(pages: DataFrame | Scan, accepted: Lookups, outputs: Outputs) -> DataFrame:
-    """Writes `host_lines` and `host_pages` of those pages (doc_id, host, text) that are among the accepted; a frame of
-    what was written. Rows of several tasks, or of one, may be about the same line or host: they are to be added up.
-
-    Its sum `lines` is that of `num_pages` over host_lines.
-    """
+    """Writes `host_lines` and `host_pages` of the accepted pages (doc_id, host, text); a frame of what was written. A
+    line or host may have several rows, to be added up. The sum `lines` is that of `num_pages` over host_lines."""
     work = partial(_count, accepted=accepted)
     return write_tables(pages, ("doc_id", "host", "text"), work, outputs)
 
@@ -53,15 +50,15 @@ def _combined(held: list[kernel.Counts]) -> Iterator[Rows]:
 
 
 def repeated(lines: DataFrame, pages: DataFrame, min_pages: int, min_fraction: float) -> DataFrame:
-    """(doc_id, host) of the lines that are on `min_pages` of a host's pages at least, and on that share of them.
-    `doc_id` is the line's key: so lookups name what they are sorted by.
+    """(doc_id, host) of the lines on at least `min_pages` of a host's pages, and at least that share of them. `doc_id`
+    is the line's key: lookups call what they are sorted by so.
 
     lines, pages: rows of host_lines and host_pages.
     """
     counted = lines.groupBy("host", "line").agg(F.sum("num_pages").alias("num_pages"))
     of_host = pages.groupBy("host").agg(F.sum("num_pages").alias("all_pages"))
     often = counted.where(F.col("num_pages") >= min_pages).join(of_host.where(F.col("all_pages") >= min_pages), "host")
-    # The division rounds to the nearest double, as the bound did when it was read: 3 of 10 pages reach 0.3.
+    # The division rounds to the nearest double, as parsing the bound did: 3 of 10 pages reach 0.3.
     dropped = often.where(F.col("num_pages") / F.col("all_pages") >= min_fraction)
-    # Lines of two hosts that have the same key are next to impossible, but a lookup takes each key once.
+    # A lookup takes each key once, though two hosts' lines hardly ever have the same.
     return dropped.groupBy(F.col("line").alias("doc_id")).agg(F.min("host").alias("host"))

@@ -1,4 +1,4 @@
-"""Which records of a crawl an index names: found once, and written down before any of them is fetched."""
+"""The records of a crawl that an index names: found once, and written to a table before any is fetched."""
 
 from typing import Any, Final
 
@@ -17,22 +17,22 @@ from swallow_spark.tables import SELECTIONS
 
 
 def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
-    """Raises UsageError where pages of the crawl were chosen in another way: by another index or other patterns, or
-    from whole files."""
+    """Raises UsageError if pages of the crawl were chosen in another way: by another index, other patterns, or whole
+    files."""
     wanted = selection.meaning() if selection else None
     for batch in run.corpus.manifests("ingest", f"crawl={crawl}/"):
         if (before := batch.details.get("selection")) != wanted:
             raise UsageError(
-                f"--crawl {crawl}: its pages are {_told(before)}, and now {_told(wanted)} are asked for; "
+                f"--crawl {crawl}: holds {_described(before)}, but this call asks for {_described(wanted)}: "
                 "give them a crawl of their own (--crawl NAME)"
             )
 
 
-def _told(meaning: dict[str, Any] | None) -> str:
+def _described(meaning: dict[str, Any] | None) -> str:
     if meaning is None:
-        return "all of its files"
+        return "all pages of its files"
     patterns = ["", *(f"{name} {' '.join(meaning[name])}" for name in ("hosts", "urls") if meaning[name])]
-    return f"those by the index {meaning['index']}{', '.join(patterns)}"
+    return f"the pages of the index {meaning['index']}{', '.join(patterns)}"
 
 
 def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataFrame:
@@ -53,7 +53,7 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
 
 
 def _due(run: Run, crawl: str, meaning: dict[str, Any], files: list[NumberedFile]) -> Due:
-    """What is selected follows from this call's options, and from which files are registered."""
+    """The selection depends on this call's options and on the registered files."""
     stage = run.stages["selection"]
     upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
     unit = Unit(stage.directory, f"crawl={crawl}/records")
@@ -61,7 +61,7 @@ def _due(run: Run, crawl: str, meaning: dict[str, Any], files: list[NumberedFile
 
 
 def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:
-    """Rows of an index as those of SELECTIONS, sorted; of files that are not registered, none."""
+    """The index's rows of registered files as rows of SELECTIONS, sorted."""
     numbers = run.spark.createDataFrame([(file.key, file.file_no) for file in files], "key string, file_no int")
     found = rows.join(F.broadcast(numbers), rows["warc_filename"] == numbers["key"])
     once = found.groupBy("file_no", F.col("warc_record_offset").alias("offset"))

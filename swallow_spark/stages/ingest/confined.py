@@ -1,7 +1,7 @@
-"""Pages read in a child process: one that crashes the parser, hangs it or eats memory costs that page only.
+"""Pages read in a child process: one that crashes the parser, hangs it or takes too much memory costs only itself.
 
-`read_page` ends a process that hangs in a page (its watchdog); Spark then tries the task again, and that attempt reads
-its pages here. So the first attempt pays nothing, and gives the same pages.
+`read_page` ends a process that hangs in a page (its watchdog); Spark then retries the task, and that attempt reads its
+pages here. So the first attempt pays nothing, and gives the same pages.
 """
 
 import json
@@ -11,11 +11,10 @@ import signal
 import struct
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from datetime import datetime
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.warc.records import Record
@@ -32,8 +31,8 @@ _OUT_OF_MEMORY: Final = 77  # exit status
 _WARM_UP: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html lang=ja><p>\xe3\x81\x82</p></html>"
 
 
-class ConfinedReader:
-    """`read_page` in a child process, which is started anew when a page has ended it. Used as a context manager.
+class ConfinedReader(AbstractContextManager["ConfinedReader"]):
+    """`read_page` in a child process, which is restarted after a page has ended it. Used as a context manager.
 
     The child is a new interpreter, not a fork: the parent has threads (Arrow's), whose locks a fork would copy.
     """
@@ -42,16 +41,13 @@ class ConfinedReader:
         self._limits = limits
         self._child: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def read_page(self, record: Record) -> Page | PassedOver | Failure:
-        """As `page.read_page`; Failure `crashed` or `timed_out` where the page ended the child.
+        """As `page.read_page`; Failure `crashed` or `timed_out` if the page ended the child.
 
-        Raises RuntimeError where the child can't be started, MemoryError where it can't have what pages may take.
+        Raises RuntimeError if the child can't be started, MemoryError if it can't have the memory that pages may take.
         """
         child = self._child or self._start()
         assert child.stdin
@@ -64,7 +60,7 @@ class ConfinedReader:
                 return answer._replace(date=datetime.fromisoformat(values[Page._fields.index("date")]))
         except (EOFError, BrokenPipeError):
             return self._failure()
-        except (KeyError, TypeError, ValueError):  # the page has taken it over
+        except (KeyError, TypeError, ValueError):  # the page has taken over the child
             child.kill()
             return self._failure()
         return answer
@@ -87,7 +83,7 @@ class ConfinedReader:
             ready = None
         if ready == _TOO_LITTLE:
             self._end()
-            raise MemoryError("spark.executor.pyspark.memory leaves no page the memory that it may take")
+            raise MemoryError(f"spark.executor.pyspark.memory is too small: a page may take {MEMORY_BYTES >> 20} MiB")
         if ready != _READY:
             raise RuntimeError(f"the child process for reading pages did not start (exit status {self._end()})")
         return child
@@ -108,7 +104,7 @@ class ConfinedReader:
             return 0
         assert child.stdin
         assert child.stdout
-        with suppress(BrokenPipeError):  # it has ended
+        with suppress(BrokenPipeError):  # it has ended already
             child.stdin.close()  # it ends at the end of its input
         child.stdout.close()
         return child.wait()
@@ -117,16 +113,16 @@ class ConfinedReader:
 def serve() -> None:
     """The child: answers each record on standard input, to the end of the input."""
     records, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever prints must not answer
+    sys.stdout = sys.stderr  # prints must not look like answers
     limits = Limits(**_receive(records)[0])
-    read_page(Record(0, 0, {"warc-type": "response"}, _WARM_UP), limits)  # what is loaded or compiled once is now
+    read_page(Record(0, 0, {"warc-type": "response"}, _WARM_UP), limits)  # loads and compiles what is needed
     if sys.platform == "linux":
         with open("/proc/self/statm") as sizes:
             at_rest = int(sizes.read().split()[0]) * resource.getpagesize()
         try:
             resource.setrlimit(resource.RLIMIT_AS, (at_rest + MEMORY_BYTES,) * 2)
         except ValueError:  # only root may raise the worker's own limit (spark.executor.pyspark.memory)
-            _send(answers, _TOO_LITTLE)  # else what becomes of a page would depend on it
+            _send(answers, _TOO_LITTLE)  # otherwise a page's outcome would depend on it
             return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _send(answers, _READY)
@@ -138,12 +134,12 @@ def serve() -> None:
             _send(answers, [type(answer).__name__, *values])
     except EOFError:
         return
-    except MemoryError:  # the next page gets a child that holds nothing of this one's
+    except MemoryError:  # the next page gets a fresh child
         sys.exit(_OUT_OF_MEMORY)
 
 
 def _send(stream: IO[bytes], value: Any, block: bytes = b"") -> None:
-    """JSON, with what are bytes behind it: a child that a page has taken over can send no code, as by pickle."""
+    """JSON, then bytes. Not pickle, by which a child that a page has taken over could send code."""
     data = json.dumps(value).encode()
     stream.write(_SIZES.pack(len(data), len(block)) + data)
     stream.write(block)
@@ -151,8 +147,7 @@ def _send(stream: IO[bytes], value: Any, block: bytes = b"") -> None:
 
 
 def _receive(stream: IO[bytes]) -> tuple[Any, bytes]:
-    """The next value, and the bytes behind it. Raises EOFError where the other side has ended, ValueError where it
-    writes nonsense."""
+    """The next value, and the bytes after it. Raises EOFError if the other side has ended, ValueError for nonsense."""
     sizes = stream.read(_SIZES.size)
     if len(sizes) < _SIZES.size:
         raise EOFError

@@ -4,6 +4,7 @@ import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
@@ -14,12 +15,11 @@ from numpy.typing import NDArray
 from swallow_spark.files.ranges import Ranges
 from swallow_spark.kernels.warc import warc
 
-_REQUEST_BYTES: Final = 4 << 20  # of neighbours together; with the requests at once, it bounds what a task holds
+_REQUEST_BYTES: Final = 4 << 20  # of neighbours together; times the requests at once, it bounds what a task holds
+Numbers = NDArray[np.int64]
 
 
-def by_file(
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+def by_file(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Numbers, Numbers]]:
     """The file_no, offsets and lengths of each run of rows (tables.SELECTIONS) of a file."""
     rows = ([c.to_numpy() for c in batch.columns] for batch in batches if batch.num_rows)
     pieces = (
@@ -33,7 +33,7 @@ def by_file(
 
 
 class Request(NamedTuple):
-    """Records that are fetched together: those numbered `first` to `last` (not with it), in bytes start to end."""
+    """Records that are fetched together: numbers first to last, in bytes start to end; both ends exclusive."""
 
     first: int
     last: int
@@ -41,9 +41,9 @@ class Request(NamedTuple):
     end: int
 
 
-def requests(offsets: NDArray[np.int64], lengths: NDArray[np.int64], max_gap_bytes: int) -> list[Request]:
+def requests(offsets: Numbers, lengths: Numbers, max_gap_bytes: int) -> list[Request]:
     """Cuts ascending records into requests: neighbours with at most `max_gap_bytes` between them share one, up to a
-    bound that only a single record may pass."""
+    bound that only a single record may exceed."""
     if not len(offsets):
         return []
     ends = np.maximum.accumulate(offsets + lengths)
@@ -57,59 +57,50 @@ def requests(offsets: NDArray[np.int64], lengths: NDArray[np.int64], max_gap_byt
     return [*cut, Request(first, len(offsets), int(offsets[first]), int(ends[-1]))]
 
 
+@dataclass(eq=False)
 class SelectedRecords:
     """The records of one WARC at ascending `offsets`, each a gzip member of `lengths` bytes, or what is wrong with
     them: each gives exactly one item, the one that reading the whole file gives at its offset.
 
-    Where no record is at an offset, that is a damage of scope `record`, for it was asked for: `no_record`, or
-    `truncated` behind the end of the file. `bytes_fetched` counts while it is iterated.
+    An offset without a record is a damage of scope `record`: `no_record`, or `truncated` after the end of the file.
+    `bytes_fetched` counts during the iteration.
     """
 
-    def __init__(
-        self,
-        ranges: Ranges,
-        offsets: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        *,
-        at_once: int,
-        max_gap_bytes: int,
-        max_record_bytes: int,
-    ) -> None:
-        self.bytes_fetched = 0
-        self._ranges = ranges
-        self._offsets = offsets
-        self._lengths = lengths
-        self._at_once = at_once
-        self._max_gap_bytes = max_gap_bytes
-        self._max_record_bytes = max_record_bytes
+    ranges: Ranges
+    offsets: Numbers
+    lengths: Numbers
+    at_once: int
+    max_gap_bytes: int
+    max_record_bytes: int
+    bytes_fetched: int = 0
 
     def __iter__(self) -> Iterator[warc.Record | warc.Damage]:
-        # Deflated, so a record over the limit would be too large in any case: a byte of it is enough.
-        lengths = np.where(self._lengths > self._max_record_bytes, 1, self._lengths)
-        coming = iter(requests(self._offsets, lengths, self._max_gap_bytes))
+        # A compressed record over the limit is too large in any case: fetch one byte of it.
+        lengths = np.where(self.lengths > self.max_record_bytes, 1, self.lengths)
+        coming = iter(requests(self.offsets, lengths, self.max_gap_bytes))
         waiting: deque[tuple[Request, Future[bytes]]] = deque()
-        with ThreadPoolExecutor(self._at_once) as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             try:
                 while True:
-                    while len(waiting) < self._at_once and (request := next(coming, None)):
-                        waiting.append((request, pool.submit(self._ranges.read, request.start, request.end)))
+                    while len(waiting) < self.at_once and (request := next(coming, None)):
+                        waiting.append((request, pool.submit(self.ranges.read, request.start, request.end)))
                     if not waiting:
                         return
                     request, fetched = waiting.popleft()
                     data = fetched.result()
                     self.bytes_fetched += len(data)
                     for i in range(request.first, request.last):
-                        start = int(self._offsets[i]) - request.start
-                        yield self._at(int(self._offsets[i]), int(self._lengths[i]), data[start : start + lengths[i]])
+                        start = int(self.offsets[i]) - request.start
+                        yield self._at(int(self.offsets[i]), int(self.lengths[i]), data[start : start + lengths[i]])
             finally:
                 for _, fetched in waiting:
                     fetched.cancel()
 
     def _at(self, offset: int, length: int, data: bytes) -> warc.Record | warc.Damage:
-        if length > self._max_record_bytes:
-            detail = f"{length} bytes by the index, more than the limit of {self._max_record_bytes}"
+        if length > self.max_record_bytes:
+            detail = f"{length} bytes by the index, more than the limit of {self.max_record_bytes}"
             return warc.Damage(offset, "record", "record_too_large", detail)
-        for item in warc.read(io.BytesIO(data), base_offset=offset, max_record_bytes=self._max_record_bytes):
+        for item in warc.read(io.BytesIO(data), base_offset=offset, max_record_bytes=self.max_record_bytes):
             if item.offset == offset and (isinstance(item, warc.Record) or item.scope == "record"):
                 return item
         if len(data) < length:

@@ -1,26 +1,27 @@
 """Common Crawl's columnar index as rows: what was captured, in which language, and where its record is.
 
     from swallow_spark.session import open_session
-    from swallow_spark.sources.commoncrawl import CommonCrawlIndex
+    from swallow_spark.stages.ingest.index import CommonCrawlIndex
 
     spark = open_session("index")
     spark.dataSource.register(CommonCrawlIndex)
     index = spark.read.format("commoncrawl-index").load("cc:CC-MAIN-2023-23")
     index.where("content_languages LIKE '%jpn%'").groupBy("fetch_status").count().show()
 
-Tasks read the Parquet files by `pyarrow`, so they may be local, on an object store or behind HTTP, where only the parts
-that are needed are asked for. Columns are `SCHEMA`; those that a schema leaves out cost nothing. Filters on status,
-MIME type and language are tried before anything else of a row group is read, where
-`spark.sql.python.filterPushdown.enabled` is true.
+Tasks read the Parquet files by PyArrow: local, on an object store, or by HTTP, where they fetch only the parts that
+they need. Columns are `SCHEMA`; those that a schema leaves out cost nothing. If
+`spark.sql.python.filterPushdown.enabled` is true, filters on status, MIME type and language are applied to a row group
+before its other columns are read.
 
-Options: `path`, by line: a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url`, where
-Common Crawl's files are; `access`, how servers are asked, as JSON (`download.Access`).
+Options: `path`, one a line: a file, a directory, a glob, a URL, a listing, or `cc:CC-MAIN-YYYY-WW`; `base_url` of
+Common Crawl's files; `access`, the limits of requests, as JSON (`config.access.Access`).
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any, Final
 
 import pyarrow as pa
@@ -70,20 +71,20 @@ _HOST: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?([^/?#:]*)"
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records of a crawl are wanted: those of Japanese pages by the index at `index`, of these hosts and URLs
-    where any are given. `*` in a pattern stands for any characters."""
+    """Which records of a crawl are wanted: Japanese pages by the index at `index`, only of these hosts and URLs if any
+    are given. `*` in a pattern matches any characters."""
 
     index: str
     hosts: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
 
     def meaning(self) -> dict[str, Any]:
-        """What tells one selection from another, whatever mirror its index comes by."""
+        """Identifies the selection, whichever mirror its index is read from."""
         return {"index": key_of(self.index), "hosts": sorted(self.hosts), "urls": sorted(self.urls)}
 
 
 def read_index(spark: SparkSession, location: str, places: Places | None = None) -> DataFrame:
-    """The rows of an index (`SCHEMA`); tasks ask servers as `places` says. Raises InputError where there is none."""
+    """The rows of an index (`SCHEMA`). Raises InputError if there is none."""
     places = places or Places()
     files = "\n".join(index_files(location, places))
     access = json.dumps(asdict(places.access))
@@ -114,7 +115,7 @@ def _any_of(patterns: Iterable[str]) -> str:
 
 
 class CommonCrawlIndex(DataSource):
-    """Spark's side: the module's docstring says how to use it."""
+    """The data source, as Spark registers it."""
 
     @classmethod
     def name(cls) -> str:
@@ -128,51 +129,46 @@ class CommonCrawlIndex(DataSource):
         return IndexReader(schema, self.options.get("path", ""), places)
 
 
-class IndexPartition(InputPartition):
-    """One file."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+_TESTS: Final[dict[type[Filter], Callable[[pa.ChunkedArray, Any], pa.ChunkedArray]]] = {
+    EqualTo: lambda column, value: pc.equal(column, pa.scalar(value, column.type)),
+    In: lambda column, values: pc.is_in(column, pa.array([v for v in values if v is not None], column.type)),
+    StringContains: lambda column, value: pc.match_substring(column.cast(pa.string()), value),
+    IsNotNull: lambda column, _: column.is_valid(),
+}
+"""The filters that are applied here: where a column passes, given the filter's value."""
 
 
 class IndexReader(DataSourceReader):
-    """Reads the columns that a schema names, of the rows that the filters let through."""
+    """Reads the columns of a schema, of the rows that pass the filters; a partition for each file."""
 
     def __init__(self, schema: StructType, location: str, places: Places) -> None:
         self._schema = to_arrow_schema(schema, timezone="UTC")
         self._location = location
         self._places = places
-        self._filters: list[tuple[str, str, Any]] = []
+        self._filters: list[tuple[str, type[Filter], Any]] = []
 
     def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802 - Spark's name
         """Takes those that it can apply exactly; yields the others."""
         for filter_ in filters:
             match filter_:
-                case EqualTo((column,), value):
-                    self._filters.append((column, "equal", value))
-                case In((column,), values):
-                    self._filters.append((column, "in", list(values)))
-                case StringContains((column,), value):
-                    self._filters.append((column, "contains", value))
-                case IsNotNull((column,)):
-                    self._filters.append((column, "not null", None))
+                case EqualTo((column,)) | In((column,)) | StringContains((column,)) | IsNotNull((column,)):
+                    self._filters.append((column, type(filter_), getattr(filter_, "value", None)))
                 case _:
                     yield filter_
 
     def partitions(self) -> Sequence[InputPartition]:
         locations = self._location.splitlines() or [""]
-        return [IndexPartition(path) for one in locations for path in index_files(one, self._places)]
+        return [InputPartition(path) for one in locations for path in index_files(one, self._places)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        assert isinstance(partition, IndexPartition)
+        path: str = partition.value
         tried = list(dict.fromkeys(column for column, _, _ in self._filters))
         web = HttpClient(self._places.access)
-        with unchanged(partition.path), open_parts(partition.path, web) as stream:
+        with unchanged(path), open_parts(path, web) as stream:
             file = pq.ParquetFile(stream, pre_buffer=True)
             missing = sorted({*self._schema.names, *tried} - set(file.schema_arrow.names))
             if missing:
-                raise InputError(f"{shown(partition.path)}: no index of Common Crawl's: no column {', '.join(missing)}")
+                raise InputError(f"{shown(path)}: not an index of Common Crawl: no column {', '.join(missing)}")
             for group in range(file.num_row_groups):
                 mask = self._mask(file.read_row_group(group, columns=tried)) if tried else None
                 if mask is not None and not pc.any(mask).as_py():
@@ -183,25 +179,13 @@ class IndexReader(DataSourceReader):
 
     def _mask(self, columns: pa.Table) -> pa.ChunkedArray:
         """Where all filters hold; null nowhere."""
-        masks = []
-        for name, kind, value in self._filters:
-            column = columns[name]
-            if kind == "not null":
-                masks.append(column.is_valid())
-            elif kind == "in":
-                masks.append(pc.is_in(column, pa.array([v for v in value if v is not None], column.type)))
-            elif kind == "contains":
-                masks.append(pc.match_substring(column.cast(pa.string()), value).fill_null(False))
-            else:
-                masks.append(pc.equal(column, pa.scalar(value, column.type)).fill_null(False))
-        mask = masks[0]
-        for other in masks[1:]:
-            mask = pc.and_(mask, other)
-        return mask
+        return reduce(
+            pc.and_, (_TESTS[kind](columns[name], value).fill_null(False) for name, kind, value in self._filters)
+        )
 
 
 def index_files(location: str, places: Places) -> list[str]:
-    """The Parquet files of an index. Raises InputError where there is none."""
+    """The Parquet files of an index. Raises InputError if there is none."""
     if not location:
         raise InputError("commoncrawl-index: no path: a file, a directory, a URL, a listing or cc:CC-MAIN-YYYY-WW")
     found = locations_of(location, places, "cc-index-table.paths.gz")

@@ -1,5 +1,6 @@
 """Registered inputs to pages, failures and the ledger, batch by batch."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
@@ -32,12 +33,10 @@ _MOST_NAMED: Final = 5  # files, in a message
 
 
 def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
-    """The registered inputs of a crawl that no batch covers, to pages, failures and ledger: all of their records, or
-    those of a selection.
+    """Turns a crawl's pending input files, or the records of a selection, into pages, failures and ledger.
 
-    Raises SwallowSparkError where more of the files that this call is about can't be read than
-    `ingest.max_failed_fraction` allows, or none of them can; what could be read is committed by then, and the rest
-    stays pending. Also where damage is all that the crawl's files hold.
+    Raises SwallowSparkError if none of this call's files can be read, or more can't than `ingest.max_failed_fraction`
+    allows: what was read is committed by then, and the rest stays pending. Also if the files hold nothing but damage.
     """
     check_selection(run, crawl, selection)
     corpus, execution = run.corpus, run.config.execution
@@ -47,7 +46,8 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
         _check_any_record(run, crawl)
         return
     crawl_no = next(number for number, name in corpus.crawls().items() if name == crawl)
-    batches = _batches(pending, execution.files_per_batch)
+    size = execution.files_per_batch
+    batches = [pending[start : start + size] for start in range(0, len(pending), size)]
     records = selected(run, crawl, crawl_no, selection) if selection else None
     details = {"selection": selection.meaning()} if selection else {}
     budget = _Budget(run.config.ingest.max_failed_fraction, len({*named, *(file.key for file in pending)}))
@@ -58,14 +58,13 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
 
 
 def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
-    """A file where this call says that it is: by another mirror than once, perhaps, or with access that isn't stored.
-    What its numbers were given by stays."""
+    """The file at the address that this call names, which may be another mirror or hold access that isn't stored."""
     return file._replace(path=named.path, etag=named.etag) if named else file
 
 
 class _Budget:
-    """How many files of a call may be unreadable: a share of them, and never all. Those that an earlier call has read
-    count, so that a few that can't be read don't fail each later call."""
+    """How many files of a call may be unreadable: a share, and never all. Files that an earlier call has read count, so
+    that a few unreadable ones don't fail every later call."""
 
     def __init__(self, fraction: float, num_files: int) -> None:
         self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
@@ -74,16 +73,16 @@ class _Budget:
         self._lock = Lock()
 
     def spend(self, files: Sequence[NumberedFile]) -> None:
-        """Raises SwallowSparkError where it is overspent."""
+        """Raises SwallowSparkError when too many files can't be read."""
         with self._lock:
             self._failed += [file.path for file in files]
             if files and len(self._failed) > self._allowed:
-                told = f"{_listed(self._failed)}; the same command tries them again"
+                files_ = f"{_listed(self._failed)}; the same command retries them"
                 if len(self._failed) == self._num_files:
-                    raise SwallowSparkError(f"none of the files can be read (can the workers reach them?): {told}")
+                    raise SwallowSparkError(f"none of the files can be read (can the workers reach them?): {files_}")
                 raise SwallowSparkError(
                     f"{len(self._failed)} of {self._num_files} files can't be read, and {self._allowed} may "
-                    f"(ingest.max_failed_fraction): {told}"
+                    f"(ingest.max_failed_fraction): {files_}"
                 )
 
 
@@ -93,14 +92,14 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
-    """Raises SwallowSparkError, at each call, where damage is all that the files of a crawl hold."""
+    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing but damage."""
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
     if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
         paths = [file.path for file in run.corpus.inputs(crawl)]
         raise SwallowSparkError(
             f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
-            f"`swallow-spark discard --crawl {crawl}` takes them out"
+            f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
         )
 
 
@@ -120,15 +119,16 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     outputs = run.corpus.outputs(due.unit, due.stage.tables(run.config, ""), {batch.crawl_no: batch.crawl})
     section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
     limits = page.Limits(**{field.name: getattr(section, field.name) for field in fields(page.Limits)})
-    how = (batch.crawl_no, limits, outputs, tick, section.access(cores), batch.removed)
+    into = stage.Into(batch.crawl_no, limits, outputs, tick, section.access(cores), batch.removed)
     if batch.records is None:
-        rows = _read_files(run, files, how)
+        rows = _read_files(run, files, into)
     else:
         wanted = batch.records.where(F.col("file_no").between(files[0].file_no, files[-1].last_file_no))
         sources = {file.file_no: _source(file) for file in files}
         num_tasks = _num_tasks(len(files), cores, run.config.execution.files_per_task)
-        rows = stage.ingest_selected(wanted, sources, num_tasks, *how).collect()
-    written, not_read = _without_not_read([row.asDict() if isinstance(row, Row) else row for row in rows])
+        rows = stage.ingest_selected(wanted, sources, num_tasks, into).collect()
+    written = [row.asDict() if isinstance(row, Row) else row for row in rows]
+    not_read = _take_not_read(written)
     _check_ledger(due.unit, written)
     if batch.records is not None:  # files of which nothing is wanted are done as well
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
@@ -138,19 +138,19 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     batch.budget.spend([file for file in files if file.file_no in not_read])
 
 
-def _read_files(run: Run, files: Sequence[NumberedFile], how: tuple[Any, ...]) -> list[Any]:
-    """Reads whole files: each in one piece, or where there are fewer than cores, in ranges by several tasks."""
+def _read_files(run: Run, files: Sequence[NumberedFile], into: stage.Into) -> list[Any]:
+    """Reads whole files: each in one piece or, if there are fewer files than cores, in ranges by several tasks."""
     execution, cores = run.config.execution, run.spark.sparkContext.defaultParallelism
 
     def read(tasks: list[list[stage.Source]]) -> list[Any]:
-        return stage.ingest(run.spark, tasks, *how).collect() if tasks else []
+        return stage.ingest(run.spark, tasks, into).collect() if tasks else []
 
     in_pieces: list[NumberedFile] = []
     written: list[Any] = []
     for file in files if len(files) < cores else ():
         ranges = _ranges(file, execution.min_bytes_per_range, 2 * cores)
         parts = [[_source(file)._replace(range=r)] for r in ranges]
-        if len(ranges) > 1 and (found := stage.whole(read(parts), how[2])):
+        if len(ranges) > 1 and (found := stage.whole(read(parts), into.outputs)):
             in_pieces.append(file)
             written += found
     rest = [file for file in files if file not in in_pieces]
@@ -158,8 +158,7 @@ def _read_files(run: Run, files: Sequence[NumberedFile], how: tuple[Any, ...]) -
 
 
 def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str:
-    """A name that no batch has: files that are tried again may have the first and the last number of one, and would
-    take its place."""
+    """A name that no batch has: retried files may have a batch's first and last number, and would replace it."""
     name = first = f"crawl={crawl}/{files[0].file_no:07}-{files[-1].last_file_no:07}"
     number = 1
     while (batch := corpus.manifest(Unit("ingest", name))) and batch.covers:
@@ -168,39 +167,31 @@ def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str
     return name
 
 
-def _without_not_read(written: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    """The rows without the marks of files that could not be read, and the numbers of those files with the reasons: they
-    stay pending, so the same command tries them again."""
-    numbers: dict[int, str] = {}
+def _take_not_read(written: list[dict[str, Any]]) -> dict[int, str]:
+    """Takes the marks of files that could not be read out of the rows: file_no -> reason. They stay pending."""
+    reasons: dict[int, str] = {}
     for row in written:
-        sums = dict(row["sums"])
+        row["sums"] = sums = dict(row["sums"])
         for name in [name for name in sums if name.startswith(stage.NOT_READ)]:
             reason, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
-            numbers[int(number)] = reason
+            reasons[int(number)] = reason
             del sums[name]
-        row["sums"] = sums
-    return written, numbers
+    return reasons
 
 
 def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
-    """Records read = pages + passed over + failures, as the tasks have found for each file, holds of the rows that were
-    written."""
-    sums: dict[str, int] = {}
+    """Checks that records read = pages + passed over + failures in what all tasks wrote. Raises LedgerError."""
+    sums = Counter[str]()
     for row in written:
-        for name, value in dict(row["sums"]).items():
-            sums[name] = sums.get(name, 0) + value
+        sums.update(dict(row["sums"]))
     outcomes = sum(value for name, value in sums.items() if name.startswith(("passed_over:", "failure:")))
     pages = sum(row["rows"] for row in written if row["table"] == "pages")
-    if sums.get("records", 0) != pages + outcomes or sums.get("page", 0) != pages:
-        raise LedgerError(f"{unit.name}: {sums.get('records', 0)} records read, but {pages} pages + {outcomes} others")
-
-
-def _batches(files: Sequence[NumberedFile], size: int) -> list[Sequence[NumberedFile]]:
-    return [files[start : start + size] for start in range(0, len(files), size)]
+    if sums["records"] != pages + outcomes or sums["page"] != pages:
+        raise LedgerError(f"{unit.name}: {sums['records']} records read, but {pages} pages + {outcomes} others")
 
 
 def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
-    """Where a file that would keep one core busy is cut, for several; one range where it can't be."""
+    """The ranges in which several cores read a file; a single one if it can't be cut."""
     can_be_cut = file.format == "warc" and file.path.endswith(".gz") and can_seek(file.path)
     return cut(file.bytes, min_bytes, max_ranges) if can_be_cut else [(0, file.bytes)]
 
@@ -216,7 +207,7 @@ def _num_tasks(num_files: int, cores: int, files_per_task: int) -> int:
 
 
 def _tasks(files: Sequence[NumberedFile], cores: int, files_per_task: int) -> list[list[stage.Source]]:
-    """Files shared out evenly by size: as many tasks as keep all cores busy to the end, and files large."""
+    """Files shared out evenly by size: enough tasks to keep all cores busy, few enough for large output files."""
     number = _num_tasks(len(files), cores, files_per_task)
     tasks: list[tuple[int, list[NumberedFile]]] = [(0, []) for _ in range(number)]
     for file in sorted(files, key=lambda file: (-file.bytes, file.file_no)):

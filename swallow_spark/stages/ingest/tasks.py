@@ -32,7 +32,7 @@ from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.tables import BYTES_PER_FILE_NO, FAILURES, LEDGER, PAGES, SELECTIONS, pack_doc_id
 
 TABLES: Final = {"pages": PAGES, "failures": FAILURES, "ledger": LEDGER}
-_SPAN: Final = "span"  # rows of `ingest` that list no file, but tell by `sums` what a range of a file held
+_SPAN: Final = "span"  # rows of `ingest` that list no file: their `sums` are the Span of a range
 _ROWS_HELD: Final = 256
 _BYTES_HELD: Final = 8 << 20
 
@@ -40,8 +40,8 @@ Ticker = Callable[[int, int], None]  # files, pages
 Item = TypeVar("Item")
 
 NOT_READ: Final = "not_read:"
-"""Before `REASON:file_no` in the ledger's sums: that file could not be read, and is to be tried again."""
-_READING_ATTEMPTS: Final = 3  # of a task, before a file is given up; Spark's default allows four
+"""Before `REASON:file_no` in the ledger's sums: that file could not be read, and a later call retries it."""
+_READING_ATTEMPTS: Final = 3  # of a task, before it skips a file; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
 
@@ -55,52 +55,10 @@ class Source(NamedTuple):
     last_file_no: int | None = None  # of those reserved for it: one for each 4 GiB of its size
     version: Version = Version()
     records: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-    """Offsets, ascending, and lengths of the only ones that are wanted; None: all."""
+    """Offsets, ascending, and lengths of the wanted records; None: all."""
 
 
-def ingest(
-    spark: SparkSession,
-    tasks: Sequence[Sequence[Source]],
-    crawl_no: int,
-    limits: Limits,
-    outputs: Outputs,
-    tick: Ticker,
-    access: Access,
-    removed: Shipped | None = None,
-) -> DataFrame:
-    """Reads each task's files and writes TABLES; a frame of what was written (outputs.WRITTEN).
-
-    The ledger's sums are `records`, as counted where they are read, and the number of each outcome; the pages' are
-    `chars`; the failures' `file_failure:REASON` for those that are no record's. Ranges need tasks of their own, and
-    their rows count only if `whole` says so.
-
-    A file that can't be read to its end fails the task. The task's last attempt gives the file up: a row of failures
-    and the mark NOT_READ are all that it leaves. Of damaged text (no WARC) what could be read stays.
-    """
-    work = partial(_ingest_task, tasks=tasks, into=_Into(crawl_no, limits, outputs, tick, access, removed))
-    return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
-
-
-def ingest_selected(
-    selected: DataFrame,
-    sources: Mapping[int, Source],
-    num_tasks: int,
-    crawl_no: int,
-    limits: Limits,
-    outputs: Outputs,
-    tick: Ticker,
-    access: Access,
-    removed: Shipped | None = None,
-) -> DataFrame:
-    """Fetches the records that `selected` names (tables.SELECTIONS) of the files in `sources`, by number; else as
-    `ingest`. The ledger's sums also tell of how many `files` anything was wanted, and `bytes_fetched` of the
-    `bytes_of_files` that those have."""
-    work = partial(_ingest_selected_task, sources=sources, into=_Into(crawl_no, limits, outputs, tick, access, removed))
-    ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
-    return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
-
-
-class _Into(NamedTuple):
+class Into(NamedTuple):
     """What all files of a batch have in common."""
 
     crawl_no: int
@@ -112,15 +70,37 @@ class _Into(NamedTuple):
     """Pages that are passed over."""
 
 
+def ingest(spark: SparkSession, tasks: Sequence[Sequence[Source]], into: Into) -> DataFrame:
+    """Reads each task's files and writes TABLES; a frame of what was written (write.WRITTEN).
+
+    The ledger's sums are `records`, as counted while reading, and the number of each outcome; the pages' are `chars`;
+    the failures' `file_failure:REASON`, except for failures of records. Ranges need their own tasks, and their rows
+    count only if `whole` accepts them.
+
+    A file that can't be read to its end fails the task. The task's last attempt skips it: all that it leaves are a row
+    of failures and the mark NOT_READ. What could be read of damaged text (not WARC) stays.
+    """
+    work = partial(_ingest_task, tasks=tasks, into=into)
+    return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
+def ingest_selected(selected: DataFrame, sources: Mapping[int, Source], num_tasks: int, into: Into) -> DataFrame:
+    """As `ingest`, for the records that `selected` names (tables.SELECTIONS) of the files in `sources` (by number).
+    Further sums of the ledger: `files` with wanted records, their `bytes_of_files`, and `bytes_fetched` of these."""
+    work = partial(_ingest_selected_task, sources=sources, into=into)
+    ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
+    return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
+
+
 def _ingest_task(
-    numbers: Iterator[pa.RecordBatch], tasks: Sequence[Sequence[Source]], into: _Into
+    numbers: Iterator[pa.RecordBatch], tasks: Sequence[Sequence[Source]], into: Into
 ) -> Iterator[pa.RecordBatch]:
     sources = (source for batch in numbers for number in batch.column(0).to_pylist() for source in tasks[number])
     yield from _ingest_sources(sources, into)
 
 
 def _ingest_selected_task(
-    batches: Iterator[pa.RecordBatch], sources: Mapping[int, Source], into: _Into
+    batches: Iterator[pa.RecordBatch], sources: Mapping[int, Source], into: Into
 ) -> Iterator[pa.RecordBatch]:
     wanted = (
         sources[file_no]._replace(records=(offsets, lengths))
@@ -130,7 +110,7 @@ def _ingest_selected_task(
     yield from _ingest_sources(wanted, into)
 
 
-def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.RecordBatch]:
+def _ingest_sources(sources: Iterable[Source], into: Into) -> Iterator[pa.RecordBatch]:
     context = TaskContext.get()
     task, is_last = context.partitionId() if context else 0, _is_last_attempt()
     web = HttpClient(into.access)
@@ -139,7 +119,7 @@ def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.Recor
             span: Span | None = None
             if not is_last:
                 span = _ingest_one(source, into, opened, web)
-            else:  # each file has outputs of its own, so that one that breaks off leaves nothing
+            else:  # each file has its own outputs, so that one that breaks off leaves nothing
                 try:
                     with into.outputs.open(task) as own:
                         span = _ingest_one(source, into, own, web)
@@ -152,15 +132,15 @@ def _ingest_sources(sources: Iterable[Source], into: _Into) -> Iterator[pa.Recor
         yield opened.written()
 
 
-def _ingest_one(source: Source, into: _Into, opened: OpenOutputs, web: HttpClient) -> Span | None:
-    ingested = _Ingested(source, into.crawl_no, opened, web, into.removed)
-    pages = ingested.read(into.limits)
+def _ingest_one(source: Source, into: Into, opened: OpenOutputs, web: HttpClient) -> Span | None:
+    ingested = _Ingested(source, into, opened, web)
+    pages = ingested.read()
     into.tick(int(not source.range or source.range[0] == 0), pages)
     return ingested.span
 
 
 def _give_up(source: Source, error: "_UnreadableError", opened: OpenOutputs) -> Span | None:
-    """Notes a file as one that is to be tried again; of a range, only that its file has to be read as a whole."""
+    """Marks a file for a later call to retry, or a range as damaged, so that its file is read as a whole."""
     if source.range:
         return Span(*source.range, damaged=True)
     row = {"scope": "file", "stage": "ingest", "reason": error.reason, "detail": str(error)[:1000]}
@@ -182,8 +162,8 @@ def _span_row(span: Span) -> pa.RecordBatch:
 
 
 def whole(written: Sequence[Row], outputs: Outputs) -> list[Row] | None:
-    """What the ranges of one file wrote, as if it had been read in one piece: with one row of the ledger for each
-    outcome. None where the ranges are not the file: where it is damaged, or holds another WARC."""
+    """What the ranges of one file wrote, as if it had been read in one piece: one row of the ledger for each outcome.
+    None if the ranges don't make up the file: it is damaged, or holds another WARC."""
     sums = [dict(row["sums"]) for row in written if row["table"] == _SPAN]
     files = [row for row in written if row["table"] != _SPAN]
     if not meet([Span(**one) for one in sums]):
@@ -213,7 +193,7 @@ def _ledger(outcomes: Counter[tuple[int, str]]) -> pa.RecordBatch:
 
 @contextmanager
 def _page_reader(limits: Limits) -> Iterator[PageReader]:
-    """Reads pages: in this process, and where a page may have ended that of an earlier attempt, in one of their own."""
+    """Reads pages in this process, or in a child if a page may have ended the process of an earlier attempt."""
     context = TaskContext.get()
     if context and context.attemptNumber() > 0:
         with ConfinedReader(limits) as reader:
@@ -223,7 +203,7 @@ def _page_reader(limits: Limits) -> Iterator[PageReader]:
 
 
 class _UnreadableError(Exception):
-    """An input that can't be opened, or not be read to its end. Never an error of writing the outputs."""
+    """An input that can't be opened or read to its end. Never an error of writing the outputs."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -232,11 +212,11 @@ class _UnreadableError(Exception):
 
 @contextmanager
 def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Iterator[tuple[Any, Version]]:
-    """An input as it is opened for a block, and what is known of it. Raises _UnreadableError where it can't be opened,
-    or is another one at the end of the block."""
+    """An input, opened for a block, and its version. Raises _UnreadableError if it can't be opened, or is another file
+    at the end of the block."""
     try:
         with unchanged(source.path) as version:
-            with _telling_apart():
+            with _reading_errors():
                 stream = opening(source.path, web=web, expected=source.version)
             with closing(stream):
                 yield stream, version
@@ -245,13 +225,13 @@ def _opened(opening: Callable[..., Any], source: Source, web: HttpClient) -> Ite
 
 
 def _reading(items: Iterable[Item]) -> Iterator[Item]:
-    """The items; what goes wrong in reading them, and only that, is told apart."""
-    with _telling_apart():
+    with _reading_errors():
         yield from items
 
 
 @contextmanager
-def _telling_apart() -> Iterator[None]:
+def _reading_errors() -> Iterator[None]:
+    """Turns errors of reading, and only those, into _UnreadableError."""
     try:
         yield
     except (InputError, OSError, pa.ArrowException) as error:
@@ -261,16 +241,12 @@ def _telling_apart() -> Iterator[None]:
 
 
 class _Ingested:
-    """What becomes of one input file, or of a range of one."""
+    """Reads one input file, or a range of one, into the outputs."""
 
-    def __init__(
-        self, source: Source, crawl_no: int, opened: OpenOutputs, web: HttpClient, removed: Shipped | None
-    ) -> None:
-        self._source = source
-        self._crawl_no = crawl_no
-        self._opened = opened
-        self._web = web
-        self._removed = removed.open() if removed else None
+    def __init__(self, source: Source, into: Into, opened: OpenOutputs, web: HttpClient) -> None:
+        self._source, self._into, self._opened, self._web = source, into, opened, web
+        self._limits = into.limits
+        self._removed = into.removed.open() if into.removed else None
         self._records = 0
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._pages: list[dict[str, Any]] = []
@@ -279,18 +255,18 @@ class _Ingested:
         self._fetched: dict[str, int] = {}
         self.span = Span(*source.range) if source.range else None
 
-    def read(self, limits: Limits) -> int:
-        """Reads the file to its end; the number of pages. Raises _UnreadableError where that can't be done."""
+    def read(self) -> int:
+        """Reads the file to its end; the number of pages. Raises _UnreadableError if it can't."""
         if self._source.records is not None:
-            self._read_selected(self._source.records, limits)
+            self._read_selected(self._source.records)
         elif self._source.format is None:
-            self._read_warc(limits)
+            self._read_warc()
         else:
             try:
-                self._read_rows(self._source.format, limits)
+                self._read_rows(self._source.format)
             except _UnreadableError as error:
                 if not self._records or error.reason == "changed" or not _is_last_attempt():
-                    raise  # what is slow to answer, or not mounted yet, may be there for the next attempt of this task
+                    raise  # a slow server, or a file system that isn't mounted yet, may be there at the next attempt
                 self._fail(0, "file", error.reason, str(error))
         self._flush_pages()
         self._flush_failures()
@@ -304,25 +280,20 @@ class _Ingested:
         self._opened.write("ledger", _ledger(self._outcomes), sums)
         return sums["page"]
 
-    def _read_warc(self, limits: Limits) -> None:
-        with _opened(open_input, self._source, self._web) as (stream, version), _page_reader(limits) as read:
+    def _read_warc(self) -> None:
+        max_bytes = self._limits.max_record_bytes
+        with _opened(open_input, self._source, self._web) as (stream, version), _page_reader(self._limits) as read:
             if self._source.range is None:
-                self._read_items(_reading(warc.read(stream, max_record_bytes=limits.max_record_bytes)), read)
+                self._read_items(_reading(warc.read(stream, max_record_bytes=max_bytes)), read)
             else:
-                reader = RangeReader(stream, *self._source.range, limits.max_record_bytes)
+                reader = RangeReader(stream, *self._source.range, max_bytes)
                 self._read_items(_reading(reader), read)
                 self.span = reader.span._replace(modified_ns=version.modified_ns)
 
-    def _read_selected(self, records: tuple[NDArray[np.int64], NDArray[np.int64]], limits: Limits) -> None:
-        access = self._web.access
-        with _opened(Ranges, self._source, self._web) as (ranges, _), _page_reader(limits) as read:
-            selected = SelectedRecords(
-                ranges,
-                *records,
-                at_once=access.requests_at_once,
-                max_gap_bytes=access.max_gap_bytes,
-                max_record_bytes=limits.max_record_bytes,
-            )
+    def _read_selected(self, records: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+        how = (self._web.access.requests_at_once, self._web.access.max_gap_bytes, self._limits.max_record_bytes)
+        with _opened(Ranges, self._source, self._web) as (ranges, _), _page_reader(self._limits) as read:
+            selected = SelectedRecords(ranges, *records, *how)
             self._read_items(_reading(selected), read)
             bytes_of_file = max(0, ranges.version.bytes)
             self._fetched = {"files": 1, "bytes_fetched": selected.bytes_fetched, "bytes_of_files": bytes_of_file}
@@ -344,9 +315,9 @@ class _Ingested:
             else:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
-    def _read_rows(self, format: Format, limits: Limits) -> None:
+    def _read_rows(self, format: Format) -> None:
         with _opened(open_random_access, self._source, self._web) as (stream, _):
-            for row in _reading(format.rows(stream, limits.max_record_bytes)):
+            for row in _reading(format.rows(stream, self._limits.max_record_bytes)):
                 self._records += 1
                 if row.problem:
                     self._fail(row.number, "record", *row.problem)
@@ -358,7 +329,7 @@ class _Ingested:
     def _file_no(self, offset: int) -> int:
         file_no, last = self._source.file_no + offset // BYTES_PER_FILE_NO, self._source.last_file_no
         if last is not None and file_no > last:
-            raise SwallowSparkError(f"{self._source.path}: larger than when it was registered; its numbers are used up")
+            raise SwallowSparkError(f"{self._source.path}: larger than when it was registered: no numbers are left")
         return file_no
 
     def _count(self, offset: int, outcome: str) -> None:
@@ -368,7 +339,7 @@ class _Ingested:
         if self._removed and self._removed.removed([columns["host"]], [columns["url"]])[0]:
             self._count(offset, "passed_over:removed")
             return
-        doc_id = pack_doc_id(self._crawl_no, self._file_no(offset), offset % BYTES_PER_FILE_NO)
+        doc_id = pack_doc_id(self._into.crawl_no, self._file_no(offset), offset % BYTES_PER_FILE_NO)
         self._count(offset, "page")
         self._pages.append({"doc_id": doc_id, **columns})
         self._held_bytes += columns["num_chars"] * 3

@@ -1,4 +1,4 @@
-"""The records of WARC files as rows: `spark.read.format("warc")`, for whoever wants only that.
+"""The records of WARC files as rows: `spark.read.format("warc")`. Needs no corpus.
 
     from swallow_spark.session import open_session
 
@@ -6,17 +6,16 @@
     records = spark.read.format("warc").load("demo/pages/*.warc.gz")
     records.where("type = 'response'").select("url", "date", "headers", "payload").show()
 
-Spark finds the source by itself where this package is installed (the module `pyspark_warc`); where it is not, as with
+Spark finds the source by itself if this package is installed (module `pyspark_warc`); if it isn't, as with
 `--py-files`, call `spark.dataSource.register(WarcDataSource)`.
 
-Columns (`SCHEMA`): `path`; `offset` in it, in bytes; `type`, `url` and `date` of the record, and all its `headers` by
-lower-case name; its `block` as stored; `payload`, the body of an HTTP response without its encodings, else null.
-`damage` is null but in rows that tell what is wrong with a file, as `SCOPE: REASON: DETAIL`, and hold only path and
-offset. Columns that are not asked for cost nothing if the schema leaves them out:
+Columns (`SCHEMA`): `path`; `offset` in the file, in bytes; `type`, `url`, `date` and all `headers` of the record, by
+lower-case name; its `block` as stored; `payload`, the decoded body of an HTTP response, or null. Damage is a row with
+only path, offset and `damage`: `SCOPE: REASON: DETAIL`. Columns that the schema leaves out cost nothing:
 
     spark.read.format("warc").schema("offset long, url string").load(path)
 
-Options: `path`, one or several of what the inputs of `swallow-spark ingest` may be, by line; `max_record_bytes`.
+Options: `path`, inputs as `swallow-spark ingest` takes them, one a line; `max_record_bytes`.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,7 +53,7 @@ _BATCH_BYTES: Final = 16 << 20
 
 
 class WarcDataSource(DataSource):
-    """Spark's side: the module's docstring says how to use it."""
+    """The data source, as Spark registers it."""
 
     @classmethod
     def name(cls) -> str:
@@ -67,16 +66,8 @@ class WarcDataSource(DataSource):
         return WarcReader(schema, dict(self.options))
 
 
-class WarcPartition(InputPartition):
-    """One file."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-
 class WarcReader(DataSourceReader):
-    """Reads the columns that a schema names. Raises UsageError where it names others."""
+    """Reads the columns of a schema, a partition for each file. Raises UsageError for unknown columns."""
 
     def __init__(self, schema: StructType, options: dict[str, str]) -> None:
         self._schema = to_arrow_schema(schema, timezone="UTC")
@@ -88,16 +79,16 @@ class WarcReader(DataSourceReader):
     def partitions(self) -> list[InputPartition]:
         if not self._locations:
             raise InputError("warc: no path: spark.read.format('warc').load(PATH)")
-        return [WarcPartition(file.path) for file in expand(self._locations)]
+        return [InputPartition(file.path) for file in expand(self._locations)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        assert isinstance(partition, WarcPartition)
-        with unchanged(partition.path), open_input(partition.path) as stream:
+        path: str = partition.value
+        with unchanged(path), open_input(path) as stream:
             columns = [(name, _COLUMNS[name]) for name in self._schema.names]
             rows: list[dict[str, Any]] = []
             held = 0
             for item in warc.read(stream, max_record_bytes=self._max_record_bytes):
-                rows.append({name: column(partition.path, item, self._max_record_bytes) for name, column in columns})
+                rows.append({name: column(path, item, self._max_record_bytes) for name, column in columns})
                 held += len(item.block) if isinstance(item, warc.Record) else 0
                 if len(rows) >= _BATCH_ROWS or held >= _BATCH_BYTES:
                     yield pa.RecordBatch.from_pylist(rows, self._schema)

@@ -1,1 +1,0 @@
-"""Pages that are removed on request."""

@@ -1,4 +1,4 @@
-"""Lists of hosts and URLs to remove: one a line; what is behind # and a blank is a comment."""
+"""Lists of hosts and URLs to remove: one a line; a # at the beginning or after a blank starts a comment."""
 
 import re
 
@@ -14,5 +14,5 @@ def parse(kind: Kind, content: bytes) -> list[str]:
 
 
 def _host(line: str) -> str:
-    """Of a line that names a host: as it is, as `*.HOST`, or as a URL of it."""
+    """The host that a line names: as it is, as `*.HOST`, or by a URL."""
     return re.sub(r"^(\*?\.)+", "", re.sub(r"^[a-z][a-z0-9+.-]*://|[/?#:].*$", "", line, flags=re.IGNORECASE))

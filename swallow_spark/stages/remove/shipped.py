@@ -1,4 +1,4 @@
-"""Tombstones as tasks open them: sorted keys in a file below the corpus root, memory-mapped."""
+"""Removal requests as tasks open them: sorted keys in files below the corpus root, memory-mapped."""
 
 import io
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from swallow_spark.kernels.text.tombstones import Keys, Tombstones
 
 @dataclass(frozen=True)
 class Shipped:
-    """Where the keys are. Cheap to pickle into tasks."""
+    """The directory of the keys. Cheap to pickle into tasks."""
 
     root: Root
     directory: str
 
     def open(self) -> Tombstones:
-        """The tombstones; a process opens them once, and the processes of a machine share their memory."""
+        """The removal requests, opened once a process; the processes of a machine share their memory."""
         return _open(self.root.local_copy(self.directory))
 
 
@@ -33,12 +33,12 @@ def _map(file: Path) -> Keys:
     with file.open("rb") as stream:
         np.lib.format.read_magic(stream)
         shape, *_ = np.lib.format.read_array_header_1_0(stream)
-    keys: Keys = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)  # nothing can't be mapped
+    keys: Keys = np.load(file, mmap_mode="r" if shape[0] else None, allow_pickle=False)  # empty ones can't be mapped
     return keys
 
 
 def ship(root: Root, hosts: Keys, urls: Keys) -> Shipped:
-    """Writes the keys where tasks find them. The directory is one that the next run sweeps away."""
+    """Writes the keys for tasks to read. The next run deletes what is left in lookups/."""
     directory = f"lookups/tombstones-{uuid4().hex[:12]}"
     for name, keys in (("hosts", hosts), ("urls", urls)):
         content = io.BytesIO()

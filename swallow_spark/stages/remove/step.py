@@ -1,4 +1,4 @@
-"""Tombstones: pages that are removed on request, from every later ingest and subset."""
+"""Removal requests (`tombstones`): their pages are kept out of every later ingest and subset."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _ROWS_WRITTEN_AT_ONCE: Final = 65_536
 
 
 def remove(run: Run, listed: Mapping[Kind, Sequence[str]]) -> dict[str, int]:
-    """Adds tombstones (in their normal form), and finds the pages that lie under any; the numbers of all that."""
+    """Adds removal requests (in normal form) and finds the pages under any; the counts of both."""
     corpus = run.corpus
     added = _add(corpus, listed)
     found = {f"{kind}s_added": number for kind, number in added.items()}
@@ -38,22 +38,20 @@ def remove(run: Run, listed: Mapping[Kind, Sequence[str]]) -> dict[str, int]:
 
 
 def _add(corpus: Corpus, listed: Mapping[Kind, Sequence[str]]) -> dict[Kind, int]:
-    """Writes those that aren't there yet as a unit of their own; how many of each kind."""
+    """Writes the new ones as a unit; how many of each kind."""
     known = _keys(corpus)
-    columns: dict[str, list[Any]] = {name: [] for name in TOMBSTONES.names}
+    rows: list[dict[str, Any]] = []
     added: dict[Kind, int] = {}
     for kind in _KINDS:
         keys = {kernel.key(kind, value): value for value in listed.get(kind, ())}
         new = np.setdiff1d(kernel.sorted_keys(keys), known[kind]).tolist()
-        columns["kind"] += [kind] * len(new)
-        columns["value"] += [keys[key] for key in new]
-        columns["key"] += new
+        rows += [{"kind": kind, "value": keys[key], "key": key} for key in new]
         added[kind] = len(new)
-    if any(added.values()):
+    if rows:
         unit = Unit("tombstones", f"{len(corpus.manifests('tombstones')):06}")
         outputs = Outputs(corpus.root, {"tombstones": TOMBSTONES}, _directory("tombstones", unit))
         with outputs.open(0) as opened:
-            opened.write("tombstones", pa.RecordBatch.from_pydict(columns, TOMBSTONES))
+            opened.write("tombstones", pa.RecordBatch.from_pylist(rows, TOMBSTONES))
             written = opened.written().to_pylist()
         corpus.commit(unit, "", {}, "", written, counts={str(kind): number for kind, number in added.items()})
     return added
@@ -64,7 +62,7 @@ def _directory(table: str, unit: Unit) -> dict[str, dict[int, str]]:
 
 
 def _keys(corpus: Corpus) -> dict[Kind, Keys]:
-    """The keys of all tombstones: 16 bytes each."""
+    """The keys of all removal requests: 16 bytes each."""
     parts: dict[Kind, list[Keys]] = {kind: [kernel.sorted_keys([])] for kind in _KINDS}
     for manifest in corpus.manifests("tombstones"):
         for file in manifest.files:
@@ -76,7 +74,7 @@ def _keys(corpus: Corpus) -> dict[Kind, Keys]:
 
 
 def ship_tombstones(run: Run) -> Shipped | None:
-    """The tombstones for tasks; None where there are none."""
+    """The removal requests, for tasks; None if there are none."""
     if not run.corpus.manifests("tombstones"):
         return None
     keys = _keys(run.corpus)
@@ -84,10 +82,10 @@ def ship_tombstones(run: Run) -> Shipped | None:
 
 
 def find_removed(run: Run) -> None:
-    """Finds the pages under tombstones, in the batches for which that isn't known yet. Only URLs and hosts are read."""
+    """Finds the pages under removal requests, in batches that lack this. Reads only URLs and hosts."""
     corpus, listed = run.corpus, run.corpus.manifests("tombstones")
     if not listed:
-        for manifest in corpus.manifests("remove"):  # the tombstones were discarded
+        for manifest in corpus.manifests("remove"):  # of discarded requests
             corpus.forget(Unit("remove", manifest.unit))
         return
     due = [one for one in run.lineage.due("remove") if not one.is_done(corpus)]
@@ -115,7 +113,7 @@ def _find_duplicates(run: Run) -> None:
 
 
 def write_duplicates(corpus: Corpus, path: str) -> int:
-    """Writes the pages that have the text of removed ones as JSON lines into a local file; how many."""
+    """Writes the near-duplicates of removed pages as JSON lines into a local file; how many."""
     manifest, number = corpus.manifest(Unit("remove", "duplicates")), 0
     with open(path, "w", encoding="utf-8") as stream:
         for file in manifest.files if manifest else ():
@@ -128,7 +126,7 @@ def write_duplicates(corpus: Corpus, path: str) -> int:
 
 
 def removed_of(found: Manifest, _crawl: str) -> str | None:
-    """Identifies the pages of a batch that are removed; None where none is."""
+    """Identifies the removed pages of a batch; None if there are none."""
     counts = found.counts
     return f"removed {counts['removed']} {counts['mixed']}" if counts.get("removed") else None
 

@@ -1,4 +1,4 @@
-"""Remove: which pages are under a tombstone, and which others have their text."""
+"""Remove: the pages under a removal request, and their near-duplicates."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +22,7 @@ _MULTIPLIER: Final = 0x9E3779B1  # 2**32 by the golden ratio
 def find_removed(pages: DataFrame | Scan, tombstones: Shipped, outputs: Outputs) -> DataFrame:
     """Writes `removed` of pages (doc_id, host, url); a frame of what was written.
 
-    Its sums are `removed`, their number, and `mixed`, which differs between sets of pages of the same number.
+    Sums: `removed`, their number, and `mixed`, which tells sets of the same number apart.
     """
     return write_tables(pages, NAMED.names, partial(_find, tombstones=tombstones), outputs)
 
@@ -44,10 +44,10 @@ def _mixed(doc_ids: NDArray[np.int64]) -> int:
 
 
 def duplicates_of_removed(removed: DataFrame, duplicates: DataFrame, pages: DataFrame) -> DataFrame:
-    """REMOVED_DUPLICATES: the pages that dedup found alike to removed ones, and that aren't removed themselves.
+    """REMOVED_DUPLICATES: the pages that dedup matched with removed ones, and that aren't removed themselves.
 
-    removed: doc_id. duplicates: tables.DUPLICATES. pages: doc_id, url. `fell_for_it` are pages that a removed one made
-    fall, or represents; `it_fell_for` are the witness and the representative of a removed page.
+    removed: doc_id. duplicates: tables.DUPLICATES. pages: doc_id, url. Relation `fell_for_it`: pages whose witness or
+    representative is removed; `it_fell_for`: the witness and the representative of a removed page.
     """
     pairs = duplicates.select(
         "doc_id", "similarity", F.explode(F.array_distinct(F.array("witness", "representative"))).alias("kept")

@@ -1,4 +1,4 @@
-"""A sample of a corpus's pages with their texts, in one file: to be labelled, or to train on."""
+"""A sample of a corpus's pages with their texts, in one file, for labelling or training."""
 
 import json
 import shutil
@@ -37,8 +37,8 @@ _ROWS_AT_ONCE: Final = 8192
 
 @dataclass(frozen=True)
 class Sample:
-    """Which pages: `number` of all `pages`, of the `survivors` of dedup, or of those that the rules have `accepted`;
-    uniformly, host by host, or by equal ranges of a classifier's score."""
+    """Which pages: `number` of all `pages`, the `survivors` of dedup, or those that the rules `accepted`; uniformly,
+    host by host, or by equal ranges of a classifier's score."""
 
     number: int
     of: Of = "accepted"
@@ -50,7 +50,7 @@ class Sample:
 
 
 def check(sample: Sample, config: Config) -> Sample:
-    """The sample with its classifier filled in. Raises UsageError where the options don't go together."""
+    """The sample with its classifier filled in. Raises UsageError if the options don't fit together."""
     for name, value in (("--sample", sample.number), ("--strata", sample.strata)):
         if value < 1:
             raise UsageError(f"{name} {value}: at least 1")
@@ -61,18 +61,18 @@ def check(sample: Sample, config: Config) -> Sample:
     known = list(config.classifiers)
     classifier = sample.classifier or (known[0] if len(known) == 1 else "")
     if classifier not in known:
-        raise UsageError(f"--classifier {classifier}: one of {', '.join(known) or 'those configured, but none is'}")
+        raise UsageError(f"--classifier {classifier}: it is one of {', '.join(known) or 'none: none is configured'}")
     weights = {*config.classifiers[classifier].weights.values(), 0.0}
     if len(weights) == 1:
-        raise UsageError(f"classifiers.{classifier}.weights: all are 0: there are no strata")
+        raise UsageError(f"classifiers.{classifier}.weights: all are 0, so there are no strata")
     return replace(sample, classifier=classifier)
 
 
 def write_sample(run: Run, sample: Sample, target: Path) -> int:
-    """Writes the sample to a Parquet file (stages.sample.COLUMNS, by doc_id); the number of its pages. A file that
-    holds this very sample of this corpus is left as it is. Only under the corpus lock.
+    """Writes the sample to a Parquet file (sample.tasks.COLUMNS, by doc_id); the number of its pages. A file that holds
+    the same sample of the same corpus is left alone. Only under the corpus lock.
 
-    Raises UsageError where the stage that the sample is taken from is not finished.
+    Raises UsageError if the stage that the sample is taken from is not finished.
     """
     manifests = _population(run, sample)
     pages = run.corpus.manifests("ingest")
@@ -92,8 +92,8 @@ def write_sample(run: Run, sample: Sample, target: Path) -> int:
 
 
 def write_pages(run: Run, doc_ids: Collection[int], target: Path) -> int:
-    """Writes the texts of these pages to a Parquet file (as write_sample does); their number. Only under the corpus
-    lock. Raises UsageError where the corpus has no such page."""
+    """Writes the texts of these pages to a Parquet file, as write_sample does; their number. Only under the corpus
+    lock. Raises UsageError if the corpus lacks one."""
     with run.progress.stage("sample"):
         wanted = pa.table({"doc_id": pa.array(sorted(set(doc_ids)), pa.int64())})
         number = _write(run, run.spark.createDataFrame(wanted), len(wanted), target, "", None)
@@ -114,16 +114,16 @@ def _population(run: Run, sample: Sample) -> list[Manifest]:
 
 
 def _range(run: Run, sample: Sample) -> tuple[float, float]:
-    """Between what the scores of the sample's classifier lie."""
+    """The lowest and highest possible score of the sample's classifier."""
     assert sample.classifier
-    weights = [*run.config.classifiers[sample.classifier].weights.values(), 0.0]  # 0: of labels without a weight
+    weights = [*run.config.classifiers[sample.classifier].weights.values(), 0.0]  # 0: labels without a weight
     return min(weights), max(weights)
 
 
 def _rows(
     run: Run, sample: Sample, manifests: list[Manifest], pages: list[Manifest]
 ) -> tuple[DataFrame, Column | None]:
-    """The pages to choose from (doc_id, and what groups are told by), and a page's group."""
+    """The pages to choose from (doc_id, and what their group is computed from), and a page's group."""
     corpus, spark = run.corpus, run.spark
     if sample.by == "score":
         assert sample.classifier
@@ -135,8 +135,8 @@ def _rows(
     elif sample.of == "survivors":
         rows = corpus.read(spark, "groups", GROUPS, manifests).select("doc_id")
     else:
-        verdicts_ = corpus.read(spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, manifests)
-        rows = verdicts_.where("accepted").select("doc_id")
+        verdicts = corpus.read(spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, manifests)
+        rows = verdicts.where("accepted").select("doc_id")
     if sample.by == "uniform":
         return rows, None
     return rows if sample.of == "pages" else rows.join(hosts, "doc_id"), F.coalesce("host", F.lit(""))
@@ -151,7 +151,7 @@ def _write(
     label: str | None,
     strata: Sequence[str] = (),
 ) -> int:
-    """Tasks write the chosen texts below the corpus root; the driver copies them into one file, some at a time."""
+    """Tasks write the chosen texts below the corpus root; the driver merges them into one file."""
     corpus = run.corpus
     directory = f"samples/texts-{uuid4().hex[:12]}"
     shipped = lookups.ship(chosen, corpus.root, "sample", number)
@@ -173,7 +173,7 @@ def _write(
 
 
 def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int:
-    """Writes the rows of all parts in the order of their doc_ids: which task wrote what may differ from run to run."""
+    """Writes the rows of all parts by doc_id: which task wrote what may differ from run to run."""
     rows = ds.dataset(parts, stage.COLUMNS, format="parquet")
     doc_ids = np.sort(rows.to_table(["doc_id"])["doc_id"].to_numpy())
     schema = stage.COLUMNS if label is None else stage.COLUMNS.append(pa.field("label", pa.string(), nullable=False))
@@ -190,7 +190,7 @@ def _in_order(parts: Path, target: Path, meaning: str, label: str | None) -> int
 
 
 def _meaning(target: Path) -> tuple[str, int] | None:
-    """Which sample a file holds, and how many pages; None where it is no file of this kind."""
+    """Which sample a file holds, and its number of pages; None for other files."""
     try:
         with pq.ParquetFile(target) as file:
             found = (file.schema_arrow.metadata or {}).get(_META)

@@ -1,7 +1,7 @@
-"""Sample: some pages of a corpus by a hash of their doc_id, and their texts.
+"""Sample: pages of a corpus by a hash of their doc_id, and their texts.
 
-The same pages for the same corpus, number and seed, whatever the partitions; and a larger sample holds the smaller ones
-of the same kind, since pages are taken in one fixed order.
+The same corpus, number and seed give the same pages, whatever the partitions. Pages are taken in one fixed order, so a
+larger sample contains the smaller ones of its kind.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,36 +23,28 @@ COLUMNS = TEXTS.append(pa.field("stratum", pa.string()))  # null but in samples 
 
 
 def choose(rows: DataFrame, number: int, seed: int, group: Column | None = None) -> DataFrame:
-    """The doc_ids of `number` rows (fewer where there are fewer): those with the least hash.
+    """The doc_ids of `number` rows (or all, if there are fewer): those with the lowest hash.
 
-    With a `group`, the groups take turns: each gives one row before any gives its second. So a stratum or host gives
-    the same number as any other as long as it has that many; and each row tells its `group`.
+    With a `group`, which is then a column of the result, the groups take turns: each gives one row before any gives its
+    second.
     """
     order = [F.xxhash64(F.col("doc_id"), F.lit(seed)), F.col("doc_id")]
     if group is None:
         return rows.select("doc_id").orderBy(*order).limit(number)
     turn = F.row_number().over(Window.partitionBy("group").orderBy(*order))
-    turns = (
-        rows.select("doc_id", group.alias("group"))
-        .select("doc_id", "group", turn.alias("turn"))
-        .where(turn_within(number))
-    )
-    return turns.orderBy("turn", *order).limit(number).select("doc_id", "group")
-
-
-def turn_within(number: int) -> Column:
-    """No group can give more than the whole sample: Spark stops ranking a group there."""
-    return F.col("turn") <= number
+    turns = rows.select("doc_id", group.alias("group")).select("doc_id", "group", turn.alias("turn"))
+    # No group gives more than the whole sample: Spark stops ranking it there.
+    return turns.where(F.col("turn") <= number).orderBy("turn", *order).limit(number).select("doc_id", "group")
 
 
 def stratum(score: Column, strata: int, low: float, high: float) -> Column:
-    """The number, from 0, of the stratum that a score falls into: `strata` equal ranges of low to high."""
+    """The number, from 0, of a score's stratum: `strata` equal ranges of low to high."""
     share = (score - F.lit(low)) / F.lit(high - low)
     return F.greatest(F.lit(0), F.least(F.lit(strata - 1), F.floor(share * strata)))
 
 
 def stratum_names(strata: int, low: float, high: float) -> list[str]:
-    """What the strata are called: 0.3 to 0.6."""
+    """The names of the strata, as in "0.3 to 0.6"."""
     bounds = [low + (high - low) * number / strata for number in range(strata + 1)]
     return [f"{below:.6g} to {above:.6g}" for below, above in pairwise(bounds)]
 
@@ -60,9 +52,8 @@ def stratum_names(strata: int, low: float, high: float) -> list[str]:
 def write_texts(
     pages: DataFrame | Scan, chosen: Lookups, strata: Sequence[str], crawls: Mapping[int, str], outputs: Outputs
 ) -> DataFrame:
-    """Writes the texts (COLUMNS) of those pages (doc_id, url, text) that are chosen; a frame of what was written.
-    `source` names crawl and URL, `stratum` the one of `strata` that a column `group` of the chosen has the number of.
-    """
+    """Writes the texts (COLUMNS) of the chosen pages (doc_id, url, text); a frame of what was written. `source` is
+    crawl and URL; `stratum` the name in `strata` whose number is the column `group` of `chosen`."""
     work = partial(_chosen, chosen=chosen, strata=list(strata), crawls=dict(crawls))
     return write_tables(pages, ("doc_id", "url", "text"), work, outputs)
 

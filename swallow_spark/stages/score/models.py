@@ -1,4 +1,4 @@
-"""The files of classifiers' models: those that a URL names are fetched once for this machine."""
+"""The files of classifiers' models; a URL is fetched once for this machine."""
 
 import hashlib
 from pathlib import Path
@@ -13,12 +13,12 @@ from swallow_spark.files.storage import machine_cache, open_input, replacing
 
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_BYTES: Final = 16 << 30
-"""A server that never ends would fill the disk. The largest models that fastText's authors publish have 7 GB."""
+"""An endless response would fill the disk. The largest models that fastText's authors publish have 7 GB."""
 
 
 def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
-    """The model as a local file. A URL's is kept in the machine's cache under its sha256, and counts there only while
-    it has that. Raises InputError where it can't be fetched, or is another one than the sum says."""
+    """The model as a local file. A URL's is cached for the machine under its sha256, which is checked at each use.
+    Raises InputError if it can't be fetched, or has another sha256."""
     if isinstance(classifier.path, Path):
         return classifier.path
     target = machine_cache() / "models" / classifier.content
@@ -39,7 +39,7 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
             raise InputError(f"{shown(classifier.path)}: can't be copied to {fresh}: {error}") from None
         if found.hexdigest() != classifier.content:
             raise InputError(
-                f"{shown(classifier.path)}: not the model that is configured: {size} bytes of sha256 "
-                f"{found.hexdigest()}, not {classifier.content}"
+                f"{shown(classifier.path)}: not the configured model: {size} bytes with sha256 {found.hexdigest()}, "
+                f"not {classifier.content}"
             )
     return target

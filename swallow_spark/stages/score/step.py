@@ -1,4 +1,4 @@
-"""Scores of the accepted survivors by each classifier, batch by batch."""
+"""Scores the accepted pages by each classifier, batch by batch."""
 
 import tempfile
 from functools import cache
@@ -20,12 +20,12 @@ from swallow_spark.tables import SCORES
 
 
 def score(run: Run) -> None:
-    """Scores of the accepted survivors by each classifier, all that are missing in one scan of a batch's text."""
+    """Writes the scores that are missing, all of a batch in one scan of its text."""
     run.lineage.finished("decide")
     models = cache(lambda: {name: _ship_model(run, name) for name in run.config.classifiers})
 
     def accepted(due: Due) -> Lookups:
-        models()  # here, where one thread works
+        models()  # before several threads need it
         return ship_accepted(run, due)
 
     def work(batch: Batch, accepted: Lookups) -> DataFrame:
@@ -46,22 +46,22 @@ def _ship_model(run: Run, name: str) -> tasks.Model:
             written, file = Path(scratch) / "model", model_file(classifier)
             module.load(file).share(written)
             if sha256_of(file) != classifier.content:
-                raise ModelError(f"{file}: another file than when the run began; start it again")
-            root.upload(written, f"{path}.tmp")  # the lock is ours: nobody else writes it
+                raise ModelError(f"{file}: changed since the run began; start it again")
+            root.upload(written, f"{path}.tmp")  # the corpus is locked: nobody else writes it
         root.move(f"{path}.tmp", path)
     preparation = Preparation(classifier.newlines, classifier.nfkc, classifier.lower_case)
     return tasks.Model(path, module.open_shared, dict(classifier.weights), preparation)
 
 
 def _is_whole(root: Root, path: str, module: Kind) -> bool:
-    """Whether a model is there, and as it was written: it is in no manifest, so nothing else tells."""
+    """Whether a model is there and can be opened: no manifest lists it."""
     if not root.exists(path):
         return False
     copy = root.local_copy(path)
     try:
         module.open_shared(copy)
     except ModelError:
-        copy.unlink()  # or this machine's copy would be taken again
+        copy.unlink()  # or this machine's copy would be used again
         return False
     return True
 

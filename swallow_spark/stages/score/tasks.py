@@ -1,4 +1,4 @@
-"""Score: classifiers over the accepted survivors, all of them in one scan of the text."""
+"""Score: all classifiers over the accepted pages, in one scan of the text."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
@@ -16,8 +16,7 @@ from swallow_spark.kernels import classifiers
 
 
 class Model(NamedTuple):
-    """A classifier's model as its `share` wrote it below the corpus root, what opens that, what its labels weigh, and
-    how it wants texts."""
+    """A classifier's model, as its `share` wrote it below the corpus root, and how it is opened and applied."""
 
     path: str
     open_shared: Callable[[Path], classifiers.Model]
@@ -30,8 +29,8 @@ def table_of(classifier: str) -> str:
 
 
 def score(pages: DataFrame | Scan, accepted: Lookups, models: Mapping[str, Model], outputs: Outputs) -> DataFrame:
-    """Writes a table of scores for each classifier, of those pages (doc_id, text) that are among the accepted; a frame
-    of what was written. A page's score is the sum of weight x probability over the labels."""
+    """Writes a table of scores of the accepted pages (doc_id, text) for each classifier; a frame of what was written.
+    A page's score is the sum of weight x probability over the labels."""
     work = partial(_score, accepted=accepted, models=dict(models))
     return write_tables(pages, ("doc_id", "text"), work, outputs)
 
@@ -53,5 +52,5 @@ def _score(batches: Iterator[pa.RecordBatch], accepted: Lookups, models: dict[st
 
 @lru_cache(maxsize=16)
 def _open(open_shared: Callable[[Path], classifiers.Model], path: Path) -> classifiers.Model:
-    """Once per worker, and held once per machine: workers are reused from task to task, and map the same file."""
+    """Once per worker, which is reused from task to task; all workers of a machine map the same file."""
     return open_shared(path)

@@ -1,1 +1,0 @@
-"""Subsets by the cuts of rankings."""

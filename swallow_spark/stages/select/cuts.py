@@ -1,15 +1,15 @@
 """Exact cuts of an order (score descending, doc_id ascending), and exact ranks in it, without sorting on the driver.
 
-A cut is found by narrowing a range of scores, then of doc_ids among equal scores, with counts per bin, all cuts in the
-same passes. Bins are of integers that stand for the scores (kernels/cuts.py), so this is exact whatever they look like,
-and ends: each pass leaves at most one part in 4,096 of a range (shared by the ranges that are looked into).
+All cuts are found in the same passes, each by narrowing a range of scores, then of doc_ids of equal scores, by
+counts per bin. Bins are ranges of integers that encode the scores (kernels/order/cuts.py), so the result is exact for any
+scores; each pass narrows a range to 1/4,096 (the bins are shared by the ranges).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial, reduce
 from math import gcd, lcm
-from operator import or_
+from operator import add, or_
 from typing import Final
 
 import numpy as np
@@ -32,9 +32,9 @@ def num_above(share: Fraction, total: int) -> int:
 
 
 def totals(rows: DataFrame) -> tuple[int, int]:
-    """How many documents they are, and the sum of their weights (of 1 each, without a column `weight`).
+    """The number of documents, and the sum of their weights (1 each without a column `weight`).
 
-    Raises ValueError where a score is not a finite number, or a weight is negative.
+    Raises ValueError if a score is not a finite number, or a weight is missing or negative.
     """
     finite = F.abs("score") < float("inf")  # false for NaN too, which Spark sorts above all numbers
     weight = F.col("weight") if "weight" in rows.columns else F.lit(1)
@@ -48,10 +48,10 @@ def totals(rows: DataFrame) -> tuple[int, int]:
 
 
 def cuts_after(rows: DataFrame, targets: Sequence[int]) -> list[Cut | None]:
-    """The cuts behind the shortest prefixes of rows (doc_id, score, and weight where documents don't count 1 each)
-    whose weights reach each of the targets; None for a target of 0. The scores have to be finite: `totals` tells.
+    """The cuts after the shortest prefixes of rows (doc_id, score, optional weight) whose weights reach each target;
+    None for a target of 0. Scores must be finite: `totals` checks.
 
-    Raises ValueError where all weights don't reach a target.
+    Raises ValueError if all weights together don't reach a target.
     """
     return find(partial(_count, rows), targets)
 
@@ -59,7 +59,7 @@ def cuts_after(rows: DataFrame, targets: Sequence[int]) -> list[Cut | None]:
 def _count(rows: DataFrame, ranges: list[Range], bins: int) -> list[list[Bin]]:
     schema = ", ".join(f"{name} long" for name in _BINS)
     if ranges != [EVERYTHING]:
-        rows = rows.where(reduce(or_, map(_within, ranges)))  # most rows need not go to Python
+        rows = rows.where(reduce(or_, map(_within, ranges)))  # keeps most rows out of Python
     counted = rows.mapInArrow(partial(_count_task, ranges=ranges, bins=bins), schema).groupBy("range", "bin")
     sums = [F.sum(name).alias(name) for name in ("documents", "weight")]
     lowest = [F.min(name).alias(name) for name in ("low", "first")]
@@ -72,10 +72,10 @@ def _count(rows: DataFrame, ranges: list[Range], bins: int) -> list[list[Bin]]:
 
 
 def _within(range_: Range) -> Column:
-    """Whether a document is in a range, whose bounds are those of documents."""
+    """Whether a document is in a range, whose bounds are documents."""
     best, worst = score_of(range_.low), score_of(range_.high)
     if worst == 0:
-        worst = -0.0  # one score with 0.0, but Parquet's filters would pass over files that have the negative one alone
+        worst = -0.0  # equal to 0.0, but Parquet's filters would skip files that hold only the negative one
     there = (F.col("score") <= best) & (F.col("score") >= worst)
     return there & F.col("doc_id").between(range_.first, range_.last) if range_.is_one_key else there
 
@@ -104,10 +104,9 @@ def is_above(cut: Cut | None, score: Column, doc_id: Column) -> Column:
 
 
 def ranks(scores: DataFrame) -> DataFrame:
-    """(doc_id, rank long): one more than the number of documents with a higher score; equal scores have equal ranks.
+    """(doc_id, rank long): one more than the number of documents with a higher score.
 
-    Documents are dealt out to parts of the order by exact cuts, and each part is sorted by itself: no part is large,
-    however many scores are equal.
+    Exact cuts divide the order into parts, each sorted by itself: no part is large, however many scores are equal.
     """
     documents, _ = totals(scores)
     parts = min(_MOST_PARTS, max(1, documents // _ROWS_PER_PART))
@@ -131,7 +130,7 @@ def _rank_task(batches: Iterator[pa.RecordBatch], cuts: list[Cut]) -> Iterator[p
     documents_before = np.array([0, *(cut.documents for cut in cuts)], np.int64)
     better = np.array([0, *(cut.better for cut in cuts)], np.int64)
     cut_keys = np.append(np.int64(0), keys_of(np.array([cut.score for cut in cuts], np.float64)))
-    row, first_of_part, first_of_key = 0, 0, 0  # rows of this task: the next one, and where its part and key began
+    row, first_of_part, first_of_key = 0, 0, 0  # row numbers: the next one, and the first of its part and key
     last: tuple[int, int] | None = None
     for batch in batches:
         if not batch.num_rows:
@@ -146,7 +145,7 @@ def _rank_task(batches: Iterator[pa.RecordBatch], cuts: list[Cut]) -> Iterator[p
         part_starts = np.maximum.accumulate(np.where(new_part, rows, first_of_part))
         key_starts = np.maximum.accumulate(np.where(new_key, rows, first_of_key))
         rank = documents_before[parts] + key_starts - part_starts
-        goes_on = (parts > 0) & (keys == cut_keys[parts])  # a score that begins in a part before
+        goes_on = (parts > 0) & (keys == cut_keys[parts])  # a score that continues from the part before
         rank[goes_on] = better[parts[goes_on]]
         row, first_of_part, first_of_key = row + len(keys), int(part_starts[-1]), int(key_starts[-1])
         last = int(parts[-1]), int(keys[-1])
@@ -154,16 +153,16 @@ def _rank_task(batches: Iterator[pa.RecordBatch], cuts: list[Cut]) -> Iterator[p
 
 
 def combined(ranked: Mapping[str, DataFrame], weights: Mapping[str, Fraction], documents: int) -> DataFrame:
-    """(doc_id, score): minus the sum of weight x rank, with weights made whole numbers; of frames (doc_id, rank).
+    """(doc_id, score): minus the sum of weight x rank, with whole weights; of frames (doc_id, rank).
 
-    Raises ValueError where such sums could not be told apart as doubles.
+    Raises ValueError if such sums may not be exact as doubles.
     """
     whole = whole_weights(weights)
     if sum(whole.values()) * documents > _LARGEST_EXACT:
-        raise ValueError(f"weights {dict(whole)} are too fine for {documents} documents: take rounder ones")
+        raise ValueError(f"weights {dict(whole)} are too fine for {documents} documents: use rounder ones")
     frames = [ranked[name].select("doc_id", (F.col("rank") * weight).alias(name)) for name, weight in whole.items()]
     joined = reduce(lambda a, b: a.join(b, "doc_id"), frames)
-    total = reduce(lambda a, b: a + b, [F.col(name) for name in whole])
+    total = reduce(add, map(F.col, whole))
     return joined.select("doc_id", (-total).cast("double").alias("score"))
 
 

@@ -1,4 +1,4 @@
-"""The configured subsets: cuts over the whole corpus, then the text of what lies between them, batch by batch."""
+"""The configured subsets: cuts over the whole corpus, then the texts between them, batch by batch."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,13 +33,13 @@ from swallow_spark.stages.tokens.step import accepted_tokens
 from swallow_spark.tables import PAGES, SCORES, TOKENS
 
 Scores = Mapping[str, Sequence[Manifest]]  # classifier -> the units of its scores
-Rows = Callable[[str], DataFrame]  # ranking -> doc_id, score, and weight where documents don't count 1 each
+Rows = Callable[[str], DataFrame]  # ranking -> doc_id, score, and weight unless documents count 1 each
 
 _WEIGHED = pa.schema([*SCORES, pa.field("weight", pa.int64())])
 
 
 def select(run: Run) -> None:
-    """Finds the cuts of each ranking's bands, writes them down, and writes the subsets."""
+    """Finds and commits the cuts of each ranking's top-k bands, then writes the subsets."""
     corpus, config = run.corpus, run.config
     if not config.subsets:
         _forget_subsets(run)
@@ -61,15 +61,14 @@ def select(run: Run) -> None:
 
 
 def selected(run: Run, names: Sequence[str]) -> Manifest:
-    """The unit of the cuts, where the subsets of these names are there as configured. Raises UsageError else."""
+    """The unit of the cuts. Raises UsageError unless these subsets are configured and up to date."""
     corpus, plan = run.corpus, run.config.plan
-    there = [subset.name for subset in plan.subsets]
-    if unknown := [name for name in names if name not in there]:
+    known = [subset.name for subset in plan.subsets]
+    if unknown := [name for name in names if name not in known]:
         raise UsageError(
-            f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(there) or 'none'})"
+            f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(known) or 'none'})"
         )
-    stages = ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else []))
-    for name in stages:
+    for name in ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else [])):
         run.lineage.finished(name)
     cuts = corpus.manifest(Unit("select", "cuts"))
     assert cuts
@@ -77,15 +76,15 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
 
 
 def _forget_subsets(run: Run) -> None:
-    """Where no subset is configured, none of an earlier configuration stays."""
+    """Deletes the subsets of an earlier configuration."""
     for manifest in run.corpus.manifests("select"):
         run.corpus.forget(Unit("select", manifest.unit))
     run.corpus.root.delete("subsets")
 
 
 def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any] | None]]:
-    """ranking -> band -> the last document in it: its score and doc_id, and the number of documents down to it; None
-    for a band of no documents. Where a band begins at a share, the band that ends there is told too."""
+    """ranking -> top-k band -> the last document in it: its score and doc_id, and the number of documents down to it;
+    None for an empty band. If a band starts at a share, the band that ends there is included."""
     found: dict[str, dict[str, dict[str, Any] | None]] = {}
     for cut in cuts.details["cuts"]:
         of = found.setdefault(cut["ranking"], {})
@@ -97,7 +96,7 @@ def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any] | None]]:
 
 @contextmanager
 def _rankings(run: Run, plan: Plan, scores: Scores, counted: Sequence[Manifest]) -> Iterator[Rows]:
-    """The rankings as frames. What has to be joined for one is written below the corpus, once, and deleted at last."""
+    """The rankings as frames. Those that take a join are written below the corpus once, and deleted at the end."""
     corpus, written = run.corpus, list[str]()
 
     @cache
@@ -147,7 +146,7 @@ def _num_scored(scores: Scores) -> int:
 
 
 def _cuts(run: Run, plan: Plan, scores: Scores, rows: Rows) -> list[dict[str, Any]]:
-    """The cuts of each band that a subset uses: those of a ranking are found together."""
+    """The cuts of each top-k band that a subset uses: those of a ranking are found together."""
     found = []
     for name, ranking in plan.rankings.items():
         bands = [part.band for part in plan.parts if part.ranking == name]
@@ -161,28 +160,19 @@ def _cuts(run: Run, plan: Plan, scores: Scores, rows: Rows) -> list[dict[str, An
             at = dict(zip(shares, stage.cuts_after(rows(name), targets), strict=True))
         for band in bands:
             upper, lower = (_as_values(at[share], ranking.by) for share in (band.start, band.end))
-            found.append(
-                {
-                    "ranking": name,
-                    "classifier": ranking.classifier,
-                    "band": band.name,
-                    "by": ranking.by,
-                    "upper": upper,
-                    "lower": lower,
-                    "documents": _num_scored(scores),
-                }
-            )
+            cut = {"ranking": name, "classifier": ranking.classifier, "band": band.name, "by": ranking.by}
+            found.append({**cut, "upper": upper, "lower": lower, "documents": _num_scored(scores)})
     return found
 
 
 def _threshold(run: Run, ranking: str, share: Any, rows: Rows) -> Cut | None:
-    """A cut at a score that is given, and what lies above it."""
+    """A cut at a configured score."""
     if not share:
         return None
     score = run.config.selection.threshold(ranking, share)
     assert score is not None, (ranking, percent_of(share))
     frame = rows(ranking)
-    stage.totals(frame)  # refuses scores that are no numbers
+    stage.totals(frame)  # refuses scores that are not finite numbers
     weight = F.col("weight") if "weight" in frame.columns else F.lit(1)
     reached = F.col("score") >= score
     sums = [F.count_if(reached), F.count_if(F.col("score") > score), F.sum(F.when(reached, weight))]
@@ -203,7 +193,7 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
     tables = [f"subsets/{subset.name}" for subset in plan.subsets]
     if due:
         replaced = {one.pages.unit for one in due if one.pages}
-        for one in due:  # those of other cuts first: nobody shall read a mixture
+        for one in due:  # those of other cuts first: no reader may see a mixture
             corpus.forget(one.unit)
         for manifest in corpus.manifests("tokens"):
             of, _, batch = manifest.unit.partition("/")
@@ -233,8 +223,7 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
 
 
 def _members(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> DataFrame:
-    """doc_id, score_<classifier>…, and `subsets`, where bit i tells whether the page is in the i-th subset: of the
-    pages that have these scores."""
+    """(doc_id, subsets, score_<classifier>…) of the pages in any subset; bit i of `subsets`: in the i-th."""
     columns = [f"score_{classifier}" for classifier in plan.classifiers]
     frames = [
         _read_scores(run, scores, classifier).select("doc_id", F.col("score").alias(column))
@@ -267,12 +256,12 @@ def _cut(values: dict[str, Any] | None) -> Cut | None:
 
 
 def selects_by_the_corpus(config: Config) -> bool:
-    """Whether a page's place in the subsets, or its text there, depends on all accepted pages of the corpus."""
+    """Whether a page's membership of subsets, or its text there, depends on all accepted pages of the corpus."""
     return bool(config.cleanup.host_lines) or any(ranking.ranks for ranking in config.plan.rankings.values())
 
 
 def places_of(cuts: Manifest, _crawl: str) -> str:
-    """Identifies where the cuts are."""
+    """Identifies the positions of the cuts."""
     edges = [
         [cut["ranking"], cut["band"], *((at and [at["score"], at["doc_id"]]) for at in (cut["upper"], cut["lower"]))]
         for cut in cuts.details["cuts"]
@@ -307,8 +296,8 @@ SUBSETS: Final = Stage(
     same_fingerprint_as="cuts",
     sources=(
         Source("ingest"),
-        # Of the cuts counts where they are, so that given thresholds leave the subsets of old crawls as they are;
-        # but ranks, and which lines repeat on a host, are of the whole corpus.
+        # Only the positions of the cuts count, so that configured thresholds leave old crawls' subsets up to date;
+        # but ranks, and the lines that repeat on a host, depend on the whole corpus.
         Source("cuts", when=selects_by_the_corpus),
         Source("cuts", part=places_of, when=lambda config: not selects_by_the_corpus(config)),
         Source(

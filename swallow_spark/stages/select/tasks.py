@@ -1,4 +1,4 @@
-"""Select: the subsets' texts, cleaned up, from pages and the decisions about them, all subsets in one scan."""
+"""Select: the texts of all subsets, cleaned up, in one scan of the pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -32,13 +32,13 @@ def write_subsets(
     repeated: Lookups | None,
     outputs: Outputs,
 ) -> DataFrame:
-    """Writes the subsets' tables from pages, all in one scan, with texts cleaned up; a frame of what was written.
+    """Writes the subsets' tables from pages, with texts cleaned up; a frame of what was written.
 
-    Counted for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; what was
-    `masked_<kind>`; `host_lines` that were dropped; and for each two tables the pages that are in `both`.
+    Sums for each table: `chars` after clean-up, texts `trimmed`, and those `emptied`, which are left out; `host_lines`
+    dropped, and `masked_<kind>`; for each two tables the pages in `both`.
 
-    members: doc_id, `subsets` (bit `bits[table]` is set where the page belongs to that table) and the columns `scores`.
-    repeated: the keys of the lines to drop, with `host` (stages.host_lines.repeated); None where none are dropped.
+    members: doc_id, `subsets` (bit `bits[table]` is set for a page of that table) and the columns `scores`. repeated:
+    the keys of the lines to drop, with `host` (host_lines.tasks.repeated); None: drop none.
     """
     work = partial(_write, members=members, bits=dict(bits), scores=tuple(scores), section=section, repeated=repeated)
     return write_tables(pages, [*SUBSETS.names, *(["host"] if repeated else [])], work, outputs)
@@ -76,7 +76,7 @@ def _write(
 
 
 def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """For each table, the pages that are in it and in a later one, by that."""
+    """For each table, the number of pages that it shares with each later one."""
     found: dict[str, dict[str, int]] = {}
     for (one, bit), (other, other_bit) in combinations(bits.items(), 2):
         wanted = 1 << bit | 1 << other_bit
@@ -86,15 +86,14 @@ def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, d
 
 
 class _Done(NamedTuple):
-    """What clean-up did to each page of a batch: how many lines were dropped, whether a footer was trimmed, and how
-    many of each kind of personal data were masked (kinds, pages)."""
+    """What clean-up did to each page: lines dropped, footer trimmed, and personal data masked (kinds, pages)."""
 
     host_lines: NDArray[np.int32]
     trimmed: NDArray[np.bool_]
     masked: NDArray[np.int32]
 
     def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
-        """What is counted of those pages of a table."""
+        """The sums of some pages, for a table."""
         optional = {"host_lines": int(self.host_lines[here].sum(dtype=np.int64))}
         for kind, number in zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True):
             optional[f"masked_{kind}"] = number
@@ -105,8 +104,8 @@ class _Done(NamedTuple):
 
 
 def _cleaned(batch: pa.RecordBatch, section: Cleanup, repeated: Lookups | None) -> tuple[pa.RecordBatch, _Done]:
-    """The batch with its texts cleaned up and their lengths, and what was done to them. Lines are dropped first: they
-    were counted as they are in `pages`."""
+    """The batch with its texts cleaned up and their new lengths. Lines are dropped first: they were counted as they are
+    in `pages`."""
     columns = {name: batch.column(name) for name in batch.schema.names}
     dropped = np.zeros(batch.num_rows, np.int32)
     trimmed = np.zeros(batch.num_rows, np.bool_)

@@ -1,4 +1,4 @@
-"""Token counts by the configured tokenizer: of the accepted pages, for bands by tokens, and of subsets."""
+"""Token counts by the configured tokenizer: of the accepted pages, for top-k bands by tokens, and of subsets."""
 
 from functools import partial
 from typing import Final
@@ -19,7 +19,7 @@ _TEXTS = pa.schema([SUBSETS.field(column) for column in ("doc_id", "text")])
 
 
 def accepted_tokens(run: Run) -> list[Manifest]:
-    """Counts the tokens of the accepted pages' main texts, where that isn't done; the units."""
+    """Counts the tokens of the accepted pages' main texts, in batches that lack counts; the units."""
     run.lineage.finished("decide")
 
     def work(batch: Batch, accepted: Lookups) -> DataFrame:
@@ -30,7 +30,7 @@ def accepted_tokens(run: Run) -> list[Manifest]:
 
 
 def subset_tokens(run: Run, name: str) -> list[Manifest]:
-    """Counts the tokens of a subset's texts, as they are written, where that isn't done; the units."""
+    """Counts the tokens of a subset's texts after clean-up, in batches that lack counts; the units."""
 
     def work(batch: Batch) -> DataFrame:
         texts = [manifest for due in batch.due for manifest in due.sources["subsets"]]
@@ -43,10 +43,10 @@ def subset_tokens(run: Run, name: str) -> list[Manifest]:
 
 
 def _tokenizer(run: Run) -> tasks.Counting:
-    """Raises UsageError where none is configured, ModelError where it can't be used."""
+    """Raises UsageError if none is configured, ModelError if it can't be used."""
     section = run.config.tokens
     if not section.counting:
-        raise UsageError("tokens: none is configured: set tokens.encoding or tokens.file")
+        raise UsageError("tokens: no tokenizer is configured: set tokens.encoding or tokens.file")
     tokens.load(section.file, section.encoding)
     return tasks.put_tokenizer(run.corpus.root, section)
 

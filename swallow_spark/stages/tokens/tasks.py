@@ -1,4 +1,4 @@
-"""Tokens: how many each text is, into a narrow table."""
+"""Tokens: the number of tokens of each text."""
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -20,19 +20,19 @@ from swallow_spark.kernels.text import tokens
 
 
 class Counting(NamedTuple):
-    """A tokenizer as tasks find it: a file below the root, or the name of an encoding."""
+    """A tokenizer for tasks: a file below the root, or the name of an encoding."""
 
     root: Root
     file: str | None
     encoding: str | None
 
     def load(self) -> tokens.Tokenizer:
-        """One load per worker: workers are reused from task to task."""
+        """Loaded once per worker, which is reused from task to task."""
         return _load(self.root.local_copy(self.file) if self.file else None, self.encoding)
 
 
 def put_tokenizer(root: Root, section: Tokens) -> Counting:
-    """The configured tokenizer, its file put below the root, where tasks find it."""
+    """The configured tokenizer, its file copied below the root for tasks."""
     path = None
     if section.file:
         path = f"models/{sha256_of(section.file)}.json"
@@ -49,8 +49,7 @@ def _load(file: Path | None, encoding: str | None) -> tokens.Tokenizer:
 def count_tokens(
     texts: DataFrame | Scan, wanted: Lookups | None, counting: Counting, table: str, outputs: Outputs
 ) -> DataFrame:
-    """Writes the table: doc_id and num_tokens of texts (doc_id, text), of those that are wanted; a frame of what was
-    written, with the sum of `tokens`."""
+    """Writes (doc_id, num_tokens) of the wanted texts (doc_id, text); a frame of what was written. Sum: `tokens`."""
     work = partial(_count, wanted=wanted, counting=counting, table=table)
     return write_tables(texts, ("doc_id", "text"), work, outputs)
 

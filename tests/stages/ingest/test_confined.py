@@ -60,7 +60,8 @@ def test_markers_are_comments_where_no_test_asks_for_them(monkeypatch: pytest.Mo
 )
 def test_watchdog_ends_the_process_that_hangs(hostile: str, expected: signal.Signals) -> None:
     program = (
-        "import time; from swallow_spark.kernels import page; from swallow_spark.kernels.warc import Record; "
+        "import time; from swallow_spark.kernels.html import page; "
+        "from swallow_spark.kernels.warc.records import Record; "
         f"{hostile}; page.ELAPSED_FACTOR = 20 if 'pass' in {hostile!r} else 0.5; "
         f"html = b'HTTP/1.1 200 OK\\r\\n\\r\\n<html lang=ja>{HANG}'; "
         "page.read_page(Record(0, 1, {'warc-type': 'response'}, html), page.Limits(max_seconds_per_page=0.3))"
@@ -78,7 +79,7 @@ def test_watchdog_is_off_between_pages() -> None:
 def test_a_page_that_eats_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it has left behind: the next one has a child of its own."""
     hostile = (
-        "from swallow_spark.kernels import confined; confined.MEMORY_BYTES = 64 << 20; left = []; "
+        "from swallow_spark.stages.ingest import confined; confined.MEMORY_BYTES = 64 << 20; left = []; "
         "confined.read_page = lambda record, limits: left.append(bytearray(record.offset)) or "
         "confined.PassedOver(f'{len(left)}'); confined.serve()"
     )
@@ -97,7 +98,10 @@ def test_a_small_page_takes_little_of_the_memory_that_pages_may_take(
     coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With more of it, so that what an allocator reserves at once is not refused but seen.
-    more = f"from swallow_spark.kernels import confined; confined.MEMORY_BYTES = {4 * MEMORY_BYTES}; confined.serve()"
+    more = (
+        "from swallow_spark.stages.ingest import confined; "
+        f"confined.MEMORY_BYTES = {4 * MEMORY_BYTES}; confined.serve()"
+    )
     monkeypatch.setattr(confined, "_PROGRAM", more)
     plain = record()
     _, html = plain.block.split(b"\r\n\r\n", 1)

@@ -15,6 +15,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from swallow_spark.config.access import Access
 from swallow_spark.corpus.corpus import NumberedFile
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import HttpClient
@@ -156,14 +157,16 @@ def test_an_error_of_writing_is_no_unreadable_input(tmp_path: Path) -> None:
             raise OSError(28, "No space left on device")
 
     write_warc(tmp_path / "a.warc.gz", "j")
-    ingested = stage._Ingested(stage.Source(0, str(tmp_path / "a.warc.gz")), 1, Full(), HttpClient(), None)  # type: ignore[arg-type]
+    into = stage.Into(1, Limits(), Full(), lambda _files, _pages: None, Access(), None)  # type: ignore[arg-type]
+    ingested = stage._Ingested(stage.Source(0, str(tmp_path / "a.warc.gz")), into, Full(), HttpClient())  # type: ignore[arg-type]
     with pytest.raises(OSError, match="No space left"):
-        ingested.read(Limits())
+        ingested.read()
 
 
 def test_a_file_that_has_outgrown_its_numbers_stops_the_run() -> None:
     source = stage.Source(3, "big.warc", last_file_no=4)
-    ingested = stage._Ingested(source, 1, None, HttpClient(), None)  # type: ignore[arg-type]
+    into = stage.Into(1, Limits(), None, lambda _files, _pages: None, Access(), None)  # type: ignore[arg-type]
+    ingested = stage._Ingested(source, into, None, HttpClient())  # type: ignore[arg-type]
     assert ingested._file_no((1 << 32) + 5) == 4
     with pytest.raises(SwallowSparkError, match="larger than when it was registered"):
         ingested._file_no(2 << 32)

@@ -42,7 +42,7 @@ def outputs(directory: Path) -> Outputs:
 
 def ingested(source: Source, directory: Path) -> list[dict[str, Any]]:
     """What the last attempt of a task wrote."""
-    into = stage._Into(1, Limits(), outputs(directory), lambda _files, _pages: None, Access(), None)
+    into = stage.Into(1, Limits(), outputs(directory), lambda _files, _pages: None, Access(), None)
     return [row for batch in stage._ingest_sources([source], into) for row in batch.to_pylist()]
 
 
@@ -80,9 +80,8 @@ def test_a_file_is_given_up_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     if kind == "selected":
         lengths = np.full(PAGES, len(warc("a")) // PAGES)
         source = source._replace(records=(np.cumsum(lengths) - lengths, lengths))
-    for module, name in ((stage, "read_page"), (stage.imported, "page_columns")):
-        changing = after_one(getattr(module, name), lambda: replace_by(path, content("b")))
-        monkeypatch.setattr(module, name, changing)
+    for name in ("read_page", "page_columns"):
+        monkeypatch.setattr(stage, name, after_one(getattr(stage, name), lambda: replace_by(path, content("b"))))
     written = ingested(source, tmp_path / "first")
     assert by_table(written) == {"failures": 1, "ledger": 0}
     (mark,) = (dict(row["sums"]) for row in written if row["table"] == "ledger")

@@ -8,7 +8,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.kernels.warc import http
 from swallow_spark.kernels.warc.warc import Record, read
-from swallow_spark.stages.ingest.warc_source import SCHEMA, WarcDataSource, WarcPartition
+from swallow_spark.stages.ingest.warc_source import SCHEMA, WarcDataSource
 
 DEMO = DEMO_WARCS[:2]
 
@@ -17,7 +17,6 @@ def test_rows_without_spark() -> None:
     source = WarcDataSource({"path": str(DEMO[0])})
     reader = source.reader(source.schema())
     (partition,) = reader.partitions()
-    assert isinstance(partition, WarcPartition)
     rows = [row for batch in reader.read(partition) for row in batch.to_pylist()]
     with DEMO[0].open("rb") as stream:
         records = [item for item in read(stream) if isinstance(item, Record)]
