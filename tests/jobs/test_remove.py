@@ -99,5 +99,5 @@ def test_nothing_to_remove_is_wrong_usage(built: Path) -> None:
     assert "--urls or --hosts; or --duplicates alone" in call("remove", "--corpus", built).complaint
     for nowhere in ("/nowhere/listed.jsonl", "s3://bucket/listed.jsonl"):
         complaint = call("remove", "--corpus", built, "--duplicates", nowhere).complaint
-        assert f"--duplicates {nowhere}: the directory must be there" in complaint
+        assert f"--duplicates {nowhere}: give a file in an existing directory" in complaint
     assert "nowhere" in call("remove", "--corpus", built, "--urls", "/nowhere/urls").complaint
