@@ -232,7 +232,7 @@ def test_a_full_disk_is_told_by_what_is_written_there() -> None:
         file.write(b"x")
     assert is_shortage(raised.value)
     assert root_cause(raised.value).startswith(
-        "[Errno 28] No space left on device: '/scratch/x' (OSError): the disk is"
+        "[Errno 28] No space left on device: '/scratch/x' (OSError): the disk of"
     )
     with pytest.raises(OSError, match="No space") as raised, filling("/scratch"), filling("/scratch/x"):
         raise OSError(errno.ENOSPC, "No space left on device")

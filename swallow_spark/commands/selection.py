@@ -44,20 +44,15 @@ def select(
 ) -> None:
     """Write the top-k% subsets, with their texts."""
     if thresholds:
-        call = call.overriding(thresholds_as_override(thresholds))
+        try:
+            call = call.overriding(as_override(fetch(thresholds)))
+        except ValueError as error:
+            raise UsageError(f"--thresholds {thresholds}: {error}") from None
     with running(call) as run:
         pipeline.do(run, {"subsets"})
         call.result["bands"] = _bands(run)
         if run.config.selection.thresholds:
             call.show(show_bands, call.result["bands"])
-
-
-def thresholds_as_override(location: str) -> str:
-    """A thresholds.json as an override of the configuration. Raises InputError or UsageError if it can't be read."""
-    try:
-        return as_override(fetch(location))
-    except ValueError as error:
-        raise UsageError(f"--thresholds {location}: {error}") from None
 
 
 def as_override(content: bytes) -> str:
@@ -119,7 +114,7 @@ def plan_mixture_(
     proxy_tokens: Annotated[
         str | None, option("--proxy-tokens", "N", "Tokens of a smaller run: plan samples for equal epochs.")
     ] = None,
-    corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus: to count tokens, and for --output.")] = None,
+    corpus: Annotated[str | None, option("--corpus", "DIR", "To count tokens and to export.")] = None,
     output: Annotated[str | None, option("--output", "DIR", "Export the subsets of the mixture, sampled.")] = None,
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",

@@ -136,4 +136,4 @@ def test_what_is_not_there(built: Path, tmp_path: Path) -> None:
     assert "first `swallow-spark select`" in stale
     (tmp_path / "t.json").write_text("[]")
     complaint = call("select", "--corpus", built, "--thresholds", tmp_path / "t.json").complaint
-    assert "no thresholds.json of this program" in complaint
+    assert "no thresholds.json of swallow-spark" in complaint

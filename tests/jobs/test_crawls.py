@@ -48,7 +48,7 @@ def test_a_new_crawl_leaves_verdicts_and_scores_of_old_ones(
     of_old = {row["witness"] for row in both["duplicates"] if row["doc_id"] in duplicates}
     assert {doc_id >> 53 for doc_id in of_old} == {1}
 
-    assert "none of that name" in call("discard", "--corpus", copy, "--crawl", "e").complaint
+    assert "no such crawl" in call("discard", "--corpus", copy, "--crawl", "e").complaint
     subsets = snapshot(copy / "subsets")
     assert call("discard", "--corpus", copy, "--crawl", "d").status == 0
     assert {name: content for name, content in subsets.items() if "crawl=d" not in name} == snapshot(copy / "subsets")

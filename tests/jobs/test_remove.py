@@ -96,8 +96,8 @@ def test_removed_pages_leave_the_subsets_and_do_not_come_back(
 
 
 def test_nothing_to_remove_is_wrong_usage(built: Path) -> None:
-    assert "--urls, --hosts or both; or --duplicates alone" in call("remove", "--corpus", built).complaint
+    assert "--urls or --hosts; or --duplicates alone" in call("remove", "--corpus", built).complaint
     for nowhere in ("/nowhere/listed.jsonl", "s3://bucket/listed.jsonl"):
         complaint = call("remove", "--corpus", built, "--duplicates", nowhere).complaint
-        assert f"--duplicates {nowhere}: the directory must be there" in complaint
+        assert f"--duplicates {nowhere}: give a file in an existing directory" in complaint
     assert "nowhere" in call("remove", "--corpus", built, "--urls", "/nowhere/urls").complaint

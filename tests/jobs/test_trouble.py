@@ -102,7 +102,7 @@ def test_workers_that_are_killed_for_want_of_memory(copy: Path, built: Path, spa
         ran = call("measure", "--corpus", copy)
     assert ran.status == 1
     last = ran.err.splitlines()[-1]
-    assert "a worker crashed, or the system ended it" in last  # before its first word, or while it computes
+    assert "a worker crashed, or the system killed it" in last  # before its first word, or while it computes
     assert "raise spark.executor.memoryOverhead" in last
     assert not (copy / "lock.json").exists()
     assert ids(copy, "measure") == {}

@@ -142,7 +142,7 @@ def test_rules_count_all_and_alone(found: Contents) -> None:
         ("num_letters:low", "below 10", 3, 2),
         ("hiragana_fraction:low", "below 0.2", 0, 0),
         ("hiragana_fraction:high", "above 0.9", 1, 0),
-        ("host:blocked", "host listed, or below one that is", 0, 0),
+        ("host:blocked", "host or a domain above it is listed", 0, 0),
     ]
     assert (found.rules.survivors, found.rules.accepted) == (7, 4)
 

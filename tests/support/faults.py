@@ -39,7 +39,7 @@ def stop_driver(round_: Round) -> str:
     # Python that isn't up yet knows no signals; a run that was through is done.
     assert status in (0, 130, -signal.SIGTERM), (status, text)
     if status == 130:
-        assert "stopped; the same command again goes on" in text, text  # a JVM that goes as well may say more
+        assert "stopped; run the same command again" in text, text  # a JVM that goes as well may say more
         assert not (round_.corpus / "lock.json").exists()
     return f"{'to all processes, ' if everybody else ''}exit status {status}, {_where(round_)}"
 

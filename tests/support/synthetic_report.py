@@ -97,7 +97,7 @@ def contents(**changes: object) -> Contents:
                 Rule("num_japanese_letters:low", "below 400", "v2 paper, table of rules", 150, 90),
                 Rule("avg_sentence_length:high", "above 90", "v1 code", 80, 30),
                 Rule("ellipsis_fraction:high", "above 0.2", "v1 code", 0, 0),
-                Rule("host:blocked", "host listed", "configuration", 3, 1),
+                Rule("host:blocked", "host or a domain above it is listed", "configuration", 3, 1),
             ),
             ("5ch.net",),
             ("hosts.txt",),

@@ -135,9 +135,9 @@ def test_released_label_names_are_understood_and_others_refused(edu: Path, tmp_p
         ("learning_rate=nan", "training.learning_rate"),
         ("epochs=0", "training.epochs"),
         ("buckets=100", "training.buckets"),
-        ("minn=4", "minn is 4, but maxn 3"),
+        ("minn=4", "minn (4) is above maxn (3)"),
         ("held_out_fraction=1.0", "training.held_out_fraction"),
-        ("kept_buckets=100", "kept_buckets is 0"),
+        ("kept_buckets=100", "kept_buckets: must be 0"),
         ("epoch=3", "did you mean epochs"),
     ],
 )
