@@ -76,5 +76,5 @@ def test_questions_are_under_the_first_field_that_a_line_has() -> None:
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"answer": "二"}', '{"text": 3}', '"text"'])
 def test_a_line_without_a_question_is_refused(line: str) -> None:
-    with pytest.raises(ConfigError, match=r"^a, line 2: no "):
+    with pytest.raises(ConfigError, match=r"^a, line 2: not? "):
         Decontamination(against=(Listing("a", f'{{"text": "一"}}\n{line}'.encode()),), fields=("text",)).questions()
