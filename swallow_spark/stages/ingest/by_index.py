@@ -24,7 +24,7 @@ def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
         if (before := batch.details.get("selection")) != wanted:
             raise UsageError(
                 f"--crawl {crawl}: holds {_described(before)}, but this call asks for {_described(wanted)}: "
-                "give them a crawl of their own (--crawl NAME)"
+                "ingest them as another crawl (--crawl NAME)"
             )
 
 

@@ -125,7 +125,7 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     written = [row.asDict() if isinstance(row, Row) else row for row in rows]
     not_read = _take_not_read(written)
     _check_ledger(due.unit, written)
-    if batch.records is not None:  # files of which nothing is wanted are done as well
+    if batch.records is not None:  # files without wanted records are done too
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}
