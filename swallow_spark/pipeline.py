@@ -3,9 +3,9 @@
     inputs -> ingest -> pages -> sketch --> deduplicate -+-> score -> select -> subsets
                             \\-> measure -> decide -------/
 
-A stage is declared in stages/STAGE/step.py, beside its code: with its sources, tables, configuration and kernels'
-versions. The declarations decide fingerprints, what is up to date, what `discard` deletes, what `check` and the report
-show, `--until`, and the commands of single stages (stages/stage.py).
+Each stage is declared in stages/STAGE/step.py: its sources, its tables, its part of the configuration, the versions of
+its kernels. The declarations decide fingerprints, what is up to date, what `discard` deletes, what `check` and the
+report show, `--until`, and the commands of single stages (stages/stage.py).
 """
 
 from dataclasses import replace

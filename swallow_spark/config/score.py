@@ -30,7 +30,7 @@ class Classifier(Section):
     meaningless = frozenset({"sha256"})
 
     kind: Annotated[str, AfterValidator(_known_kind)] = Field(
-        default="fasttext", description="Kind of the model; `fasttext` is the only one."
+        default="fasttext", description=f"Kind of the model: {', '.join(KINDS)}."
     )
     path: Annotated[str | Path, AfterValidator(_file_or_url)] = Field(
         description="Model file, or its URL (https://, s3://), which is fetched once and checked against `sha256`."

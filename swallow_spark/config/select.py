@@ -293,10 +293,10 @@ class HostLines(Section):
     """Drops lines that are on many accepted pages of a host, such as menus: those that reach both bounds. The defaults
     are ours."""
 
-    min_pages: int = Field(
-        default=10, ge=2, description="A line is dropped if at least this many accepted pages of its host have it,"
+    min_pages: int = Field(default=10, ge=2, description="Fewest accepted pages of its host that have the line.")
+    min_fraction: Share = Field(
+        default=0.5, description="Smallest share of the host's accepted pages that have it. Both must hold."
     )
-    min_fraction: Share = Field(default=0.5, description="and at least this share of the host's accepted pages.")
 
 
 def _off(value: Any) -> Any:

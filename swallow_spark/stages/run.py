@@ -56,7 +56,7 @@ def check_config(config: Config, *, models: bool) -> None:
             raise ConfigError(f"rules.bounds.{feature}: no such feature (there are: {known})")
         group = features.group_of(feature)
         if group not in (None, *config.features.groups):
-            raise ConfigError(f"rules.bounds.{feature}: not measured: add '{group}' to features.groups")
+            raise ConfigError(f"rules.bounds.{feature}: not measured: it needs features.groups = ['{group}']")
     for listing in config.features.lists.values():
         expressions(listing)
     config.decontamination.questions()
@@ -119,10 +119,6 @@ class Batch:
     due: Sequence[Due]
     outputs: Outputs
     rows: Scan
-
-    @property
-    def variants(self) -> list[str]:
-        return [due.variant for due in self.due]
 
 
 def each_batch(

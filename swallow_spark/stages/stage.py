@@ -142,8 +142,8 @@ class Stages:
         return tuple(dict.fromkeys(row.end for row in self if row.end))
 
     def needed(self, until: str) -> set[str]:
-        """The stages named `until` (one of `ends`), and all that they need."""
-        names = {row.name for row in self if row.end == until}
+        """The stages named `until` (one of `ends`), and all that they need; all stages if it is the last one."""
+        names = {row.name for row in self if until in (row.end, self.ends[-1])}
         while more := {source.stage for name in names for source in self[name].sources} - names:
             names |= more
         return names

@@ -100,6 +100,7 @@ def state(corpus: Path, **marks: Any) -> str:
 
 def test_it_runs_goes_on_where_it_stopped_and_is_told_of(corpus: Path, failing: Path) -> None:
     assert state(corpus) == "not done"
+    assert "count_marks" in STAGES.needed("report") - STAGES.needed("deduplicate")
     failing.touch()
     one_by_one = ("--set", "execution.batches_in_flight=1")
     assert call("annotate", "--corpus", corpus, *one_by_one).status == 1

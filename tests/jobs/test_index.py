@@ -86,10 +86,10 @@ def test_hosts_and_files_and_what_is_refused(scanned: Path, crawl: Crawl, web: W
     assert ingest(corpus, web, *narrowed).json["records"] == len(captures)
     assert rows(corpus, "pages") == wanted_pages(scanned, crawl, captures)
     for other in ([], ["--index", INPUT], ["--index", INPUT, "--hosts", "*"]):
-        assert "give them a crawl of their own" in ingest(corpus, web, *other).complaint
+        assert "ingest them as another crawl" in ingest(corpus, web, *other).complaint
     assert "no such file" in ingest(tmp_path / "new", web, "--index", "/no/such/index").complaint
     assert "--index is needed" in ingest(corpus, web, "--hosts", "*").complaint
-    assert "a crawl of their own" in ingest(scanned, web, *narrowed).complaint
+    assert "as another crawl" in ingest(scanned, web, *narrowed).complaint
 
 
 def test_a_file_that_breaks_off_is_tried_again_whole(crawl: Crawl, web: Web, scanned: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The order of preference, in which the earlier page is kept: numbers instead of doc_ids."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -38,7 +37,8 @@ class Order:
     def translation(self) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
         """A function for tasks: doc_ids to numbers."""
         if self.prefer == "longest":
-            return partial(_ranks_of, self.shipped)
+            shipped = self.shipped
+            return lambda doc_ids: shipped.find(doc_ids)[1]["rank"]
         return np.negative if self.prefer == "newest" else np.asarray
 
     def to_doc_ids(self, df: DataFrame, *columns: str) -> DataFrame:
@@ -56,10 +56,6 @@ class Order:
         if self.prefer == "longest":
             return df.join(self.ranks, "doc_id").drop("doc_id").withColumnRenamed("rank", "doc_id")
         return df.withColumn("doc_id", -F.col("doc_id")) if self.prefer == "newest" else df
-
-
-def _ranks_of(shipped: Lookups, doc_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    return shipped.find(doc_ids)[1]["rank"]
 
 
 def ranks(lengths: DataFrame, partitions: int, boundary: Boundary) -> DataFrame:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -46,25 +47,16 @@ def deduplicate(run: Run) -> None:
     def sketches(*names: str) -> DataFrame:
         return corpus.read(run.spark, "sketches", pa.schema([SKETCHES.field(name) for name in names]), sketched)
 
-    def boundary(name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame:
-        return _boundary(run, name, df, by, due)
-
     def ship(df: DataFrame) -> lookups.Lookups:
         shipped.append(lookups.ship(df, corpus.root, "copies", num_pages))
         return shipped[-1]
 
-    settings = stage.Settings(
-        config.dedup.policy,
-        config.dedup.prefer,
-        config.dedup.min_similarity,
-        config.sketch.bands,
-        per_pass,
-        parts,
-        num_pages,
-    )
+    dedup = config.dedup
+    how = (config.sketch.bands, per_pass, parts, num_pages)
+    settings = stage.Settings(dedup.policy, dedup.prefer, dedup.min_similarity, *how)
     with run.progress.stage("deduplicate"):
         lengths = corpus.read(run.spark, "pages", _LENGTHS, corpus.manifests("ingest"))
-        found = stage.deduplicate(sketches, scan.select, lengths, settings, boundary, ship)
+        found = stage.deduplicate(sketches, scan.select, lengths, settings, partial(_boundary, run, due), ship)
         outputs = corpus.outputs(due.unit, due.stage.tables(config, ""), corpus.crawls())
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
         written: list[dict[str, Any]] = []
@@ -126,7 +118,7 @@ def _forget_boundaries(run: Run) -> None:
         run.corpus.forget(Unit("boundary", part.unit))
 
 
-def _boundary(run: Run, name: str, df: DataFrame, by: Kernel | None, of: Due) -> DataFrame:
+def _boundary(run: Run, of: Due, name: str, df: DataFrame, by: Kernel | None = None) -> DataFrame:
     """A narrow frame, or a kernel's result for it, written and read back. A run that is interrupted later doesn't
     compute it again."""
     corpus = run.corpus

@@ -107,11 +107,11 @@ class Work:
         return [(start, min(start + bands, self.settings.num_bands)) for start in starts]
 
     def pairs(self, name: str, edges: DataFrame) -> DataFrame:
-        """`pairs_of` behind a boundary."""
+        """`pairs_of`, written at a boundary."""
         return self.boundary(name, pairs_of(edges))
 
     def nearest(self, name: str, edges: DataFrame) -> DataFrame:
-        """(doc_id, first, band): each page's lowest `first`, with the lowest band. Behind a boundary."""
+        """(doc_id, first, band): each page's lowest `first`, with the lowest band; written at a boundary."""
         thin = partial(nearest.thin, partitions=self.settings.page_partitions)
         by = Kernel(nearest.reduce, nearest.SCHEMA)
         return exchanged(self.boundary, name, edges.select(*by.schema.names), thin, self.settings.page_partitions, by)
@@ -175,7 +175,7 @@ def exchanged(
     partitions: int,
     by: Kernel = _REDUCE,
 ) -> DataFrame:
-    """Rows packed by `pack` (exchange.PACKED), exchanged by partition and reduced by a kernel, behind a boundary."""
+    """Rows packed by `pack` (exchange.PACKED), exchanged by partition, reduced by a kernel, written at a boundary."""
     packed = rows.mapInArrow(pack, from_arrow_schema(exchange.PACKED))
     return boundary(name, packed.repartitionById(partitions, "partition").select("rows"), by)
 

@@ -72,14 +72,8 @@ def export(
     if target.exists(MANIFEST):
         return dict(json.loads(target.read_bytes(MANIFEST)))
     with run.progress.stage("export"):
-        settings = stage.Export(
-            source=run.corpus.root,
-            target=target,
-            format=format_,
-            scores=tuple(f"score_{name}" for name in run.config.plan.classifiers),
-            with_tokens=bool(counted),
-            seed=seed,
-        )
+        scores = tuple(f"score_{name}" for name in run.config.plan.classifiers)
+        settings = stage.Export(run.corpus.root, target, format_, scores, with_tokens=bool(counted), seed=seed)
         planned = {item: _plan(run, item, settings, shard_bytes, texts, counted.get(item.subset, [])) for item in items}
         shards = [shard for own in planned.values() for shard in own]
         stage.write_shards(run.spark, settings, [shard for shard in shards if not _is_written(settings, shard)])
@@ -141,19 +135,14 @@ def _plan(
     targets = [cuts.num_above(Fraction(i, number), characters) for i in range(1, number + 1)]
     found = {cut.doc_id: cut for cut in cuts.cuts_after(ordered, targets) if cut}
     ends = sorted(found.values(), key=lambda cut: cut.documents)
-    of_texts = _files(run, texts, f"subsets/{item.subset}")
-    of_tokens = _files(run, tokens, f"tokens/{item.subset}")
+    files = _files(run, texts, f"subsets/{item.subset}"), _files(run, tokens, f"tokens/{item.subset}")
     shards, after, documents, characters = list[stage.Shard](), -1, 0, 0
     for place, end in enumerate(ends):
         assert end.doc_id is not None
         name = f"{item.name}/{item.name}-{place:05}-of-{len(ends):05}.{settings.format}"
-        of_shard = [
-            tuple(path for unit in units for path in unit.within(after, end.doc_id)) for units in (of_texts, of_tokens)
-        ]
-        documents_here, characters_here = end.documents - documents, end.weight - characters
-        shards.append(
-            stage.Shard(name, after, end.doc_id, documents_here, characters_here, of_shard[0], of_shard[1], item.share)
-        )
+        own = [tuple(path for unit in units for path in unit.within(after, end.doc_id)) for units in files]
+        size = (end.documents - documents, end.weight - characters)
+        shards.append(stage.Shard(name, after, end.doc_id, *size, own[0], own[1], item.share))
         after, documents, characters = end.doc_id, end.documents, end.weight
     return shards
 

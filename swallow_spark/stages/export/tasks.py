@@ -117,9 +117,8 @@ def write_shard(export: Export, shard: Shard) -> None:
         "characters": characters,
         "first_doc_id": first,
         "last_doc_id": last,
+        **({"tokens": tokens} if export.with_tokens else {}),
     }
-    if export.with_tokens:
-        note["tokens"] = tokens
     export.target.write_atomically(export.note_of(shard), json.dumps(note).encode())
 
 

@@ -24,7 +24,7 @@ def check_selection(run: Run, crawl: str, selection: Selection | None) -> None:
         if (before := batch.details.get("selection")) != wanted:
             raise UsageError(
                 f"--crawl {crawl}: holds {_described(before)}, but this call asks for {_described(wanted)}: "
-                "give them a crawl of their own (--crawl NAME)"
+                "ingest them as another crawl (--crawl NAME)"
             )
 
 
@@ -37,9 +37,11 @@ def _described(meaning: dict[str, Any] | None) -> str:
 
 def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataFrame:
     """The records of the crawl's registered files that are wanted (tables.SELECTIONS)."""
-    corpus = run.corpus
+    corpus, stage, meaning = run.corpus, run.stages["selection"], selection.meaning()
     files = corpus.inputs(crawl)
-    due = _due(run, crawl, selection.meaning(), files)
+    registered = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
+    unit = Unit(stage.directory, f"crawl={crawl}/records")
+    due = Due(stage, unit, fingerprint(meaning, stage.versions(run.config, "")), meaning, registered)
     if not due.is_done(corpus):
         with run.progress.stage("selection"):
             section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
@@ -50,14 +52,6 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
     manifest = corpus.manifest(due.unit)
     assert manifest
     return corpus.read(run.spark, "selections", SELECTIONS, [manifest])
-
-
-def _due(run: Run, crawl: str, meaning: dict[str, Any], files: list[NumberedFile]) -> Due:
-    """The selection depends on this call's options and on the registered files."""
-    stage = run.stages["selection"]
-    upstream = fingerprint({"files": [[file.file_no, file.key] for file in files]}, {})
-    unit = Unit(stage.directory, f"crawl={crawl}/records")
-    return Due(stage, unit, fingerprint(meaning, stage.versions(run.config, "")), meaning, upstream)
 
 
 def _numbered(run: Run, rows: DataFrame, files: list[NumberedFile]) -> DataFrame:

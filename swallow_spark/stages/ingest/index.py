@@ -191,7 +191,7 @@ def index_files(location: str, places: Places) -> list[str]:
     found = locations_of(location, places, "cc-index-table.paths.gz")
     if found == [location] and not is_http(location) and not location.endswith(".parquet"):
         found = _files_below(location)
-    # Robots.txt and unsuccessful captures are in subsets of their own.
+    # Robots.txt and unsuccessful captures are in other subsets.
     found = [path for path in found if "/subset=" not in path or "/subset=warc/" in path]
     if not found:
         raise InputError(f"{shown(location)}: no Parquet file of an index")

@@ -27,7 +27,6 @@ from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.stages.remove.step import ship_tombstones
 from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
-from swallow_spark.tables import InputFile
 
 _MOST_NAMED: Final = 5  # files, in a message
 
@@ -40,8 +39,9 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     """
     check_selection(run, crawl, selection)
     corpus, execution = run.corpus, run.config.execution
-    named = {file.key: file for file in run.inputs}
-    pending = [_as_named(file, named.get(file.key)) for file in corpus.pending(crawl)]
+    # A file is read at the address that this call names: another mirror, or one with access that isn't stored.
+    named: dict[str, Any] = {file.key: {"path": file.path, "etag": file.etag} for file in run.inputs}
+    pending = [file._replace(**named.get(file.key, {})) for file in corpus.pending(crawl)]
     if not pending:
         _check_any_record(run, crawl)
         return
@@ -55,11 +55,6 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     with run.progress.stage("ingest", total=len(pending)) as tick:
         in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
     _check_any_record(run, crawl)
-
-
-def _as_named(file: NumberedFile, named: InputFile | None) -> NumberedFile:
-    """The file at the address that this call names, which may be another mirror or hold access that isn't stored."""
-    return file._replace(path=named.path, etag=named.etag) if named else file
 
 
 class _Budget:
@@ -130,7 +125,7 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     written = [row.asDict() if isinstance(row, Row) else row for row in rows]
     not_read = _take_not_read(written)
     _check_ledger(due.unit, written)
-    if batch.records is not None:  # files of which nothing is wanted are done as well
+    if batch.records is not None:  # files without wanted records are done too
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}

@@ -80,34 +80,28 @@ def ingest(spark: SparkSession, tasks: Sequence[Sequence[Source]], into: Into) -
     A file that can't be read to its end fails the task. The task's last attempt skips it: all that it leaves are a row
     of failures and the mark NOT_READ. What could be read of damaged text (not WARC) stays.
     """
-    work = partial(_ingest_task, tasks=tasks, into=into)
+
+    def work(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sources = (source for batch in numbers for number in batch.column(0).to_pylist() for source in tasks[number])
+        return _ingest_sources(sources, into)
+
     return spark.range(0, len(tasks), 1, len(tasks)).mapInArrow(work, from_arrow_schema(WRITTEN))
 
 
 def ingest_selected(selected: DataFrame, sources: Mapping[int, Source], num_tasks: int, into: Into) -> DataFrame:
     """As `ingest`, for the records that `selected` names (tables.SELECTIONS) of the files in `sources` (by number).
     Further sums of the ledger: `files` with wanted records, their `bytes_of_files`, and `bytes_fetched` of these."""
-    work = partial(_ingest_selected_task, sources=sources, into=into)
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        wanted = (
+            sources[file_no]._replace(records=(offsets, lengths))
+            for file_no, offsets, lengths in by_file(batches)
+            if file_no in sources  # those of this batch
+        )
+        return _ingest_sources(wanted, into)
+
     ordered = selected.repartition(num_tasks, "file_no").sortWithinPartitions("file_no", "offset")
     return ordered.select(*SELECTIONS.names).mapInArrow(work, from_arrow_schema(WRITTEN))
-
-
-def _ingest_task(
-    numbers: Iterator[pa.RecordBatch], tasks: Sequence[Sequence[Source]], into: Into
-) -> Iterator[pa.RecordBatch]:
-    sources = (source for batch in numbers for number in batch.column(0).to_pylist() for source in tasks[number])
-    yield from _ingest_sources(sources, into)
-
-
-def _ingest_selected_task(
-    batches: Iterator[pa.RecordBatch], sources: Mapping[int, Source], into: Into
-) -> Iterator[pa.RecordBatch]:
-    wanted = (
-        sources[file_no]._replace(records=(offsets, lengths))
-        for file_no, offsets, lengths in by_file(batches)
-        if file_no in sources  # those of this batch
-    )
-    yield from _ingest_sources(wanted, into)
 
 
 def _ingest_sources(sources: Iterable[Source], into: Into) -> Iterator[pa.RecordBatch]:

@@ -18,7 +18,7 @@ only path, offset and `damage`: `SCOPE: REASON: DETAIL`. Columns that the schema
 Options: `path`, inputs as `swallow-spark ingest` takes them, one a line; `max_record_bytes`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
@@ -84,11 +84,10 @@ class WarcReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         path: str = partition.value
         with unchanged(path), open_input(path) as stream:
-            columns = [(name, _COLUMNS[name]) for name in self._schema.names]
             rows: list[dict[str, Any]] = []
             held = 0
             for item in warc.read(stream, max_record_bytes=self._max_record_bytes):
-                rows.append({name: column(path, item, self._max_record_bytes) for name, column in columns})
+                rows.append({name: _value(name, path, item, self._max_record_bytes) for name in self._schema.names})
                 held += len(item.block) if isinstance(item, warc.Record) else 0
                 if len(rows) >= _BATCH_ROWS or held >= _BATCH_BYTES:
                     yield pa.RecordBatch.from_pylist(rows, self._schema)
@@ -97,35 +96,26 @@ class WarcReader(DataSourceReader):
                 yield pa.RecordBatch.from_pylist(rows, self._schema)
 
 
-_Item = warc.Record | warc.Damage
+def _value(name: str, path: str, item: warc.Record | warc.Damage, max_bytes: int) -> Any:
+    """A column's value."""
+    if isinstance(item, warc.Damage):
+        damage = f"{item.scope}: {item.reason}: {item.detail}"
+        return {"path": path, "offset": item.offset, "damage": damage}.get(name)
+    if name == "path":
+        return path
+    if name == "type":
+        return item.record_type
+    if name == "headers":
+        return list(item.headers.items())
+    if name == "payload":
+        return _payload(item, max_bytes)
+    return None if name == "damage" else getattr(item, name)  # offset, url, date, block
 
 
-def _of_record(value: Callable[[warc.Record], Any]) -> Callable[[str, _Item, int], Any]:
-    return lambda _path, item, _limit: value(item) if isinstance(item, warc.Record) else None
-
-
-def _payload(_path: str, item: _Item, max_bytes: int) -> bytes | None:
-    if not isinstance(item, warc.Record) or item.record_type != "response":
+def _payload(record: warc.Record, max_bytes: int) -> bytes | None:
+    if record.record_type != "response":
         return None
     try:
-        response = http.parse(item.block)
-        return http.body(response, max_bytes, max_bytes)
+        return http.body(http.parse(record.block), max_bytes, max_bytes)
     except (http.BadHttpError, http.TooLargeError):
         return None
-
-
-def _damage(_path: str, item: _Item, _limit: int) -> str | None:
-    return f"{item.scope}: {item.reason}: {item.detail}" if isinstance(item, warc.Damage) else None
-
-
-_COLUMNS: Final[dict[str, Callable[[str, _Item, int], Any]]] = {
-    "path": lambda path, _item, _limit: path,
-    "offset": lambda _path, item, _limit: item.offset,
-    "type": _of_record(lambda record: record.record_type),
-    "url": _of_record(lambda record: record.url),
-    "date": _of_record(lambda record: record.date),
-    "headers": _of_record(lambda record: list(record.headers.items())),
-    "block": _of_record(lambda record: record.block),
-    "payload": _payload,
-    "damage": _damage,
-}

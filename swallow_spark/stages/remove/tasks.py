@@ -22,7 +22,7 @@ _MULTIPLIER: Final = 0x9E3779B1  # 2**32 by the golden ratio
 def find_removed(pages: DataFrame | Scan, tombstones: Shipped, outputs: Outputs) -> DataFrame:
     """Writes `removed` of pages (doc_id, host, url); a frame of what was written.
 
-    Sums: `removed`, their number, and `mixed`, which tells sets of the same number apart.
+    Sums: `removed`, their number, and `mixed`, which differs between sets of the same size.
     """
     return write_tables(pages, NAMED.names, partial(_find, tombstones=tombstones), outputs)
 

@@ -143,13 +143,7 @@ def _rows(
 
 
 def _write(
-    run: Run,
-    chosen: DataFrame,
-    number: int,
-    target: Path,
-    meaning: str,
-    label: str | None,
-    strata: Sequence[str] = (),
+    run: Run, chosen: DataFrame, number: int, target: Path, meaning: str, label: str | None, strata: Sequence[str] = ()
 ) -> int:
     """Tasks write the chosen texts below the corpus root; the driver merges them into one file."""
     corpus = run.corpus
@@ -161,10 +155,8 @@ def _write(
         written = stage.write_texts(pages, shipped, strata, corpus.crawls(), outputs).collect()
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=target.parent) as scratch:
             for row in written:
-                with (
-                    corpus.root.open_input(row["path"]) as source,
-                    (Path(scratch) / Path(row["path"]).name).open("wb") as copy,
-                ):
+                part = Path(scratch) / Path(row["path"]).name
+                with corpus.root.open_input(row["path"]) as source, part.open("wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
             return _in_order(Path(scratch), target, meaning, label)
     finally:

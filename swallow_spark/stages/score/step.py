@@ -29,7 +29,8 @@ def score(run: Run) -> None:
         return ship_accepted(run, due)
 
     def work(batch: Batch, accepted: Lookups) -> DataFrame:
-        return tasks.score(batch.rows, accepted, {name: models()[name] for name in batch.variants}, batch.outputs)
+        wanted = {due.variant: models()[due.variant] for due in batch.due}
+        return tasks.score(batch.rows, accepted, wanted, batch.outputs)
 
     each_batch(run, "score", run.lineage.due("score"), work, accepted)
 

@@ -1,8 +1,8 @@
 """Exact cuts of an order (score descending, doc_id ascending), and exact ranks in it, without sorting on the driver.
 
-All cuts are found in the same passes, each by narrowing a range of scores, then of doc_ids of equal scores, by
-counts per bin. Bins are ranges of integers that encode the scores (kernels/order/cuts.py), so the result is exact for
-any scores; each pass narrows a range to 1/4,096 (the bins are shared by the ranges).
+All cuts are found in the same passes: each counts documents per bin and narrows every cut's range, first of scores,
+then of doc_ids of equal scores. Bins are ranges of integers that encode the scores (kernels/order/cuts.py), so the
+result is exact for any scores; a pass narrows a range to 1/4,096 (bins are shared by the ranges).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -41,8 +41,10 @@ _WEIGHED = pa.schema([*SCORES, pa.field("weight", pa.int64())])
 def select(run: Run) -> None:
     """Finds and commits the cuts of each ranking's top-k bands, then writes the subsets."""
     corpus, config = run.corpus, run.config
-    if not config.subsets:
-        _forget_subsets(run)
+    if not config.subsets:  # delete those of an earlier configuration
+        for manifest in corpus.manifests("select"):
+            corpus.forget(Unit("select", manifest.unit))
+        corpus.root.delete("subsets")
         return
     find_removed(run)
     plan = config.plan
@@ -73,13 +75,6 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
     cuts = corpus.manifest(Unit("select", "cuts"))
     assert cuts
     return cuts
-
-
-def _forget_subsets(run: Run) -> None:
-    """Deletes the subsets of an earlier configuration."""
-    for manifest in run.corpus.manifests("select"):
-        run.corpus.forget(Unit("select", manifest.unit))
-    run.corpus.root.delete("subsets")
 
 
 def thresholds(cuts: Manifest) -> dict[str, dict[str, dict[str, Any] | None]]:

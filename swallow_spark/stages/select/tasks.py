@@ -94,9 +94,9 @@ class _Done(NamedTuple):
 
     def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
         """The sums of some pages, for a table."""
+        masked = self.masked[:, here].sum(axis=1).tolist()
         optional = {"host_lines": int(self.host_lines[here].sum(dtype=np.int64))}
-        for kind, number in zip(personal.KINDS, self.masked[:, here].sum(axis=1).tolist(), strict=True):
-            optional[f"masked_{kind}"] = number
+        optional |= {f"masked_{kind}": number for kind, number in zip(personal.KINDS, masked, strict=True)}
         return {
             f"trimmed:{table}": int(self.trimmed[here].sum()),
             **{f"{name}:{table}": number for name, number in optional.items() if number},

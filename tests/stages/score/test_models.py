@@ -70,7 +70,7 @@ def to_a_private_address(request: Request) -> None:
         ([good(cut=1000)], r"1000 bytes read, \d+ more expected"),
         ([breaking], "can't be read"),
         ([to_a_private_address], "redirected to http://localhost.* not a public address"),
-        ([refusing(200, CONTENT[:-7])], f"{len(CONTENT) - 7} bytes of sha256 .*, not {SUM}"),
+        ([refusing(200, CONTENT[:-7])], f"{len(CONTENT) - 7} bytes with sha256 .*, not {SUM}"),
     ],
 )
 def test_what_is_not_the_model_is_an_error_and_no_copy(orders: list[Answer], message: str, tmp_path: Path) -> None:
