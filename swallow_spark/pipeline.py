@@ -30,7 +30,7 @@ from swallow_spark.stages.tokens import step as tokens
 
 def report(run: Run) -> None:
     """Writes the report below the corpus, unless it is up to date."""
-    due = run.lineage.made("report", "index", run.lineage.everything())
+    due = replace(run.lineage.made("report", "index", run.lineage.everything()), meaning={})
     if not due.is_done(run.corpus):
         with run.progress.stage("report"):
             write_report(run.spark, run.lineage, run.progress)
@@ -41,7 +41,7 @@ REPORT: Final = Stage(
     "report",
     each="corpus",
     unit="index",
-    sources=(Source("subsets", in_fingerprint=False, required=False),),
+    sources=(Source("subsets", in_fingerprint=False, required=False, discards=False),),
     run=report,
     help="Write the report: one HTML page below the corpus.",
     checked=False,

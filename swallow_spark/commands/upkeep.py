@@ -25,7 +25,7 @@ from swallow_spark.stages.stage import Lineage
 def discard(
     corpus: CorpusOption,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.directories)}.")
+        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.discardable)}.")
     ] = None,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Crawl to delete.")] = None,
 ) -> None:
@@ -34,8 +34,8 @@ def discard(
     after it. Numbers of crawls and input files are not reused."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in STAGES.directories:
-        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(STAGES.directories)})")
+    if stage is not None and stage not in STAGES.discardable:
+        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(STAGES.discardable)})")
     opened = Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")

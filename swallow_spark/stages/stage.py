@@ -41,7 +41,9 @@ class Source:
     variants: Callable[[Config], Sequence[str]] | None = None
     """The variants that are read; None: all."""
     required: bool = True
-    """False: it may be missing, and discarding it leaves this stage's units."""
+    """False: it may be missing."""
+    discards: bool = True
+    """False: discarding it leaves this stage's units, which are then out of date if they depend on it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ class Stages:
         return tuple(dict.fromkeys(row.directory for row in self))
 
     @property
+    def discardable(self) -> tuple[str, ...]:
+        """What `discard --stage` takes: all but what follows from other stages at once, or has no rows."""
+        return tuple(dict.fromkeys(row.directory for row in self if row.checked or not row.sources))
+
+    @property
     def ends(self) -> tuple[str, ...]:
         """The values of `--until`."""
         return tuple(dict.fromkeys(row.end for row in self if row.end))
@@ -155,25 +162,32 @@ class Stages:
         With a crawl, units of the whole corpus stay: they are out of date, and the next run replaces them. But those
         that `build` doesn't make are included."""
         gone = {row.name for row in self if row.directory == directory}
-        while more := {row.name for row in self if any(s.required and s.stage in gone for s in row.sources)} - gone:
+        while more := {row.name for row in self if any(s.discards and s.stage in gone for s in row.sources)} - gone:
             gone |= more
         rows = [row for row in reversed(list(self)) if row.name in gone]
         for row in sorted(rows, key=lambda row: row.directory == directory):
             for unit in units(row.directory):
-                of_corpus = row.each == "corpus"
-                if of_corpus != ("crawl=" not in unit.name) or (row.unit and unit.name != row.unit):
+                if self._row_of(unit) is not row:
                     continue
-                stays = not row.unit or row.checked if of_corpus else f"crawl={crawl}" not in unit.name.split("/")
+                if row.each == "corpus":
+                    stays = not row.unit or row.checked
+                else:
+                    stays = f"crawl={crawl}" not in unit.name.split("/")
                 if not crawl or not stays:
                     yield unit
 
     def again(self, unit: Unit) -> str:
         """The command that redoes a unit; `build` too, if the unit is on its way to the subsets."""
-        row = next((row for row in self if row.directory == unit.stage and _matches(row, unit)), None)
+        row = self._row_of(unit)
         if not row:
             return "`swallow-spark build`"
         in_build = row.run or row.command in self.ends
         return f"`swallow-spark {row.command}`" + (" (or `build`)" if in_build else "")
+
+    def _row_of(self, unit: Unit) -> Stage | None:
+        """The stage that a unit is one of: several may share its directory."""
+        rows = [row for row in self if row.directory == unit.stage]
+        return next((row for row in rows if _matches(row, unit)), rows[0] if rows else None)
 
 
 def _matches(row: Stage, unit: Unit) -> bool:
@@ -217,11 +231,11 @@ class Lineage:
     def due(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Due]:
         """The units of a stage whose sources are finished, by variant, then by name; of one crawl, if named."""
         row, due = self.stages[name], []
-        batches = self.corpus.manifests("ingest", f"crawl={crawl}/" if crawl else "")
+        batches = self.corpus.manifests("ingest")
         found = [(source, self._units(source, {pages.unit for pages in batches})) for source in self._sources(row)]
         for variant in row.variants(self.config) if variants is None else variants:
             fingerprint, meaning = self.fingerprint(name, variant), row.meaning(self.config, variant)
-            for scope, pages in _scopes(row, batches):
+            for scope, pages in _scopes(row, batches, crawl):
                 of_crawl = scope.partition("/")[0].removeprefix("crawl=") if row.each != "corpus" else ""
                 sources = {source.stage: units.within(scope if row.each != "corpus" else "") for source, units in found}
                 if any(source.required and not sources[source.stage] for source, _ in found):
@@ -238,13 +252,14 @@ class Lineage:
         directories = dict.fromkeys(row.directory for row in self.stages if row.reported)
         return lineage(manifest for name in directories for manifest in self.corpus.manifests(name))
 
-    def number(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> int:
+    def number(self, name: str, variants: Sequence[str] | None = None) -> int:
         """How many units a stage has when it is done."""
         row = self.stages[name]
-        batches = self.corpus.manifests("ingest", f"crawl={crawl}/" if crawl else "")
-        return len(_scopes(row, batches)) * len(row.variants(self.config) if variants is None else variants)
+        return len(_scopes(row, self.corpus.manifests("ingest"))) * len(
+            row.variants(self.config) if variants is None else variants
+        )
 
-    def finished(self, name: str, variants: Sequence[str] | None = None, crawl: str = "") -> list[Manifest]:
+    def finished(self, name: str, variants: Sequence[str] | None = None) -> list[Manifest]:
         """The units of a stage, in the order of `due`. Raises UsageError if one is missing or out of date, also of the
         stages that it is computed from."""
         row, where = self.stages[name], self.corpus.root.location
@@ -252,10 +267,10 @@ class Lineage:
             raise UsageError(f"{where}: there are no pages yet: first `swallow-spark ingest`")
         for source in self._sources(row):
             if source.required:
-                self.finished(source.stage, source.variants and source.variants(self.config), crawl)
-        due = self.due(name, variants, crawl)
+                self.finished(source.stage, source.variants and source.variants(self.config))
+        due = self.due(name, variants)
         done = [one for one in due if one.is_done(self.corpus)]
-        number = self.number(name, variants, crawl)
+        number = self.number(name, variants)
         if len(done) < number and name != "ingest":  # pages are used as they are
             missing = f"{number - len(done)} of {number} units of {row.directory}"
             raise UsageError(f"{where}: {missing} are missing or out of date: first `swallow-spark {row.command}`")
@@ -270,10 +285,12 @@ class Lineage:
     def _units(self, source: Source, batches: set[str]) -> "_Units":
         """The finished units of a source, of the given batches."""
         row = self.stages[source.stage]
-        units = _Units(row.each == "corpus")
+        units = _Units(row.each)
         for variant in self._variants(source):
             prefix = row.prefix.format(variant)
-            for manifest in self.corpus.manifests(row.directory, prefix + (row.unit if units.of_corpus else "crawl=")):
+            for manifest in self.corpus.manifests(
+                row.directory, prefix + (row.unit if row.each == "corpus" else "crawl=")
+            ):
                 scope = manifest.unit.removeprefix(prefix)
                 if row.each != "batch" or scope in batches:
                     units.add(scope, manifest)
@@ -283,30 +300,27 @@ class Lineage:
 class _Units:
     """Units by what they cover."""
 
-    def __init__(self, of_corpus: bool) -> None:
-        self.of_corpus = of_corpus
+    def __init__(self, each: str) -> None:
+        self._each = each
         self._by_scope: dict[str, list[Manifest]] = {}
 
     def add(self, scope: str, manifest: Manifest) -> None:
         # A batch's unit is also one of its crawl and of the corpus ("").
-        for covered in dict.fromkeys(("", scope.partition("/")[0], scope)) if not self.of_corpus else ("",):
+        for covered in ("",) if self._each == "corpus" else dict.fromkeys(("", scope.partition("/")[0], scope)):
             self._by_scope.setdefault(covered, []).append(manifest)
 
     def within(self, scope: str) -> list[Manifest]:
-        """Those of a batch (its crawl's, if there are no smaller ones), a crawl, or the corpus ("")."""
-        if self.of_corpus:
-            scope = ""
-        crawl = scope.partition("/")[0]
-        found = self._by_scope.get(scope, [])
-        if not found and scope != crawl:
-            found = [m for m in self._by_scope.get(crawl, []) if m.unit.endswith(crawl)]
-        return found
+        """Those of a batch, a crawl, or the corpus (""); of larger units, the one that covers it."""
+        covered = {"corpus": "", "crawl": scope.partition("/")[0]}.get(self._each, scope)
+        return self._by_scope.get(covered, [])
 
 
-def _scopes(row: Stage, batches: Sequence[Manifest]) -> list[tuple[str, Manifest | None]]:
-    """What the units of a stage cover: the names of batches or crawls, or of the one unit of the corpus."""
+def _scopes(row: Stage, batches: Sequence[Manifest], crawl: str = "") -> list[tuple[str, Manifest | None]]:
+    """What the units of a stage cover: the names of batches or crawls (of one crawl, if named), or of the one unit of
+    the corpus."""
+    if row.each == "corpus":
+        return [(row.unit, None)] if batches and row.unit else []
+    own = [pages for pages in batches if not crawl or pages.unit.startswith(f"crawl={crawl}/")]
     if row.each == "batch":
-        return [(pages.unit, pages) for pages in batches]
-    if row.each == "crawl":
-        return [(crawl, None) for crawl in dict.fromkeys(pages.unit.partition("/")[0] for pages in batches)]
-    return [(row.unit, None)] if batches else []
+        return [(pages.unit, pages) for pages in own]
+    return [(name, None) for name in dict.fromkeys(pages.unit.partition("/")[0] for pages in own)]

@@ -334,6 +334,6 @@ def test_changed_program_is_refused_too(corpus: Corpus, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(module, "__version__", "9")
     monkeypatch.setattr("swallow_spark.kernels.html.html.VERSION", -1)
-    with pytest.raises(CorpusError, match="the program") as caught:
+    with pytest.raises(CorpusError, match="of this program") as caught:
         refuse_changes(Lineage(STAGES, config, corpus))
     assert one_line(str(caught.value))

@@ -8,6 +8,7 @@ import pytest
 
 from swallow_spark.config.load import Config, load
 from swallow_spark.corpus.corpus import Corpus, Unit
+from swallow_spark.errors import UsageError
 from swallow_spark.pipeline import STAGES
 from swallow_spark.stages.stage import Due, Lineage
 
@@ -108,3 +109,51 @@ def test_what_until_needs() -> None:
 def test_configurations_are_independent_of_a_corpus() -> None:
     config: Config = load("demo")
     assert Lineage(STAGES, config, None).fingerprint("cuts") == Lineage(STAGES, config, None).fingerprint("subsets")
+
+
+def test_requests_for_removal_are_no_unit_that_can_be_missing(tmp_path: Path) -> None:
+    corpus, config = Corpus.open_or_create(str(tmp_path / "c")), load("demo")
+    lineage = Lineage(STAGES, config, corpus)
+    commit(corpus, "ingest", BATCH)
+    assert lineage.due("remove") == []
+    commit(corpus, "tombstones", "000000")
+    (due,) = lineage.due("remove")
+    with pytest.raises(UsageError, match="first `swallow-spark select`"):
+        lineage.finished("remove")
+    due.commit(corpus, [])
+    assert [manifest.unit for manifest in lineage.finished("remove")] == [BATCH]
+
+
+@pytest.mark.parametrize(
+    ("stage", "gone"),
+    [
+        ("select", {"select", "tokens/edu-top10"}),
+        ("score", {"score", "select", "tokens/edu-top10"}),
+        ("host_lines", {"host_lines", "select", "tokens/edu-top10"}),
+        ("tombstones", {"tombstones", "remove"}),
+        ("decide", {"decide", "score", "tokens/accepted", "tokens/edu-top10", "host_lines", "select"}),
+    ],
+)
+def test_what_is_discarded_with_a_stage(stage: str, gone: set[str]) -> None:
+    units = [
+        Unit("ingest", BATCH),
+        Unit("decide", "preset=p/crawl=c"),
+        Unit("score", f"classifier=edu/{BATCH}"),
+        Unit("tokens", f"accepted/{BATCH}"),
+        Unit("tokens", f"edu-top10/{BATCH}"),
+        Unit("host_lines", BATCH),
+        Unit("select", "cuts"),
+        Unit("select", BATCH),
+        Unit("tombstones", "000000"),
+        Unit("remove", BATCH),
+        Unit("remove", "duplicates"),
+    ]
+
+    def of(directory: str) -> list[Unit]:
+        return [unit for unit in units if unit.stage == directory]
+
+    taken = list(STAGES.taken_back(stage, None, of))
+    assert len(set(taken)) == len(taken)
+    names = {f"tokens/{unit.name.split('/')[0]}" if unit.stage == "tokens" else unit.stage for unit in taken}
+    assert names == gone
+    assert taken[-1].stage == stage, "its own last"

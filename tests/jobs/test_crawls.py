@@ -54,7 +54,7 @@ def test_a_new_crawl_leaves_verdicts_and_scores_of_old_ones(
     assert {name: content for name, content in subsets.items() if "crawl=d" not in name} == snapshot(copy / "subsets")
     left = {path.relative_to(copy).parts[0] for path in copy.rglob("*.parquet") if "crawl=d" in path.parts}
     assert left == {"duplicates", "groups"}, "numbers of pages, until dedup runs again"
-    assert "first need `swallow-spark deduplicate`" in call("decide", "--corpus", copy).complaint
+    assert "first `swallow-spark deduplicate`" in call("decide", "--corpus", copy).complaint
     follow(copy, "deduplicate", "decide", "score", "select")
     assert old.items() <= ids(copy, *EARLY, "decide", "score").items()
     same_tables(copy, built)

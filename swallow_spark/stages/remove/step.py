@@ -145,7 +145,7 @@ STAGE: Final = Stage(
     each="batch",
     sources=(Source("ingest", in_fingerprint=False), Source("tombstones", in_fingerprint=False)),
     command="select",
-    wanted=lambda _, corpus: bool(corpus.units("tombstones")),
+    wanted=lambda config, corpus: bool(config.subsets and corpus.units("tombstones")),
     tables=lambda config, _: {"removed": REMOVED},
     versions=lambda config, _: {"tombstones": kernel.VERSION},
 )

@@ -300,7 +300,9 @@ SUBSETS: Final = Stage(
             variants=lambda config: config.plan.classifiers,
             when=lambda config: not selects_by_the_corpus(config),
         ),
-        Source("remove", part=removed_of, required=False),
+        Source("remove", part=removed_of, required=False, discards=False),
+        # Which lines repeat is computed while subsets are written: without the counts, these are written again.
+        Source("host_lines", part=lambda *_: None, in_fingerprint=False, required=False),
     ),
     run=select,
     wanted=lambda config, _: bool(config.subsets),

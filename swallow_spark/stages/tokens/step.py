@@ -1,5 +1,6 @@
 """Token counts by the configured tokenizer: of the accepted pages, for top-k bands by tokens, and of subsets."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -11,7 +12,7 @@ from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels.text import tokens
 from swallow_spark.stages.run import Batch, Run, each_batch, ship_accepted
-from swallow_spark.stages.stage import Source, Stage
+from swallow_spark.stages.stage import Due, Source, Stage
 from swallow_spark.stages.tokens import tasks
 from swallow_spark.tables import SUBSETS, TOKENS
 
@@ -21,25 +22,34 @@ _TEXTS = pa.schema([SUBSETS.field(column) for column in ("doc_id", "text")])
 def accepted_tokens(run: Run) -> list[Manifest]:
     """Counts the tokens of the accepted pages' main texts, in batches that lack counts; the units."""
     run.lineage.finished("decide")
+    due = _pending(run, run.lineage.due("tokens"))
+    if due:
+        counting = _tokenizer(run)
 
-    def work(batch: Batch, accepted: Lookups) -> DataFrame:
-        return tasks.count_tokens(batch.rows, accepted, _tokenizer(run), "tokens/accepted", batch.outputs)
+        def work(batch: Batch, accepted: Lookups) -> DataFrame:
+            return tasks.count_tokens(batch.rows, accepted, counting, "tokens/accepted", batch.outputs)
 
-    each_batch(run, "tokens", run.lineage.due("tokens"), work, partial(ship_accepted, run))
+        each_batch(run, "tokens", due, work, partial(ship_accepted, run))
     return run.lineage.finished("tokens")
 
 
 def subset_tokens(run: Run, name: str) -> list[Manifest]:
     """Counts the tokens of a subset's texts after clean-up, in batches that lack counts; the units."""
-
-    def work(batch: Batch) -> DataFrame:
-        texts = [manifest for due in batch.due for manifest in due.sources["subsets"]]
-        rows = run.corpus.scan(run.spark, f"subsets/{name}", _TEXTS, texts)
-        return tasks.count_tokens(rows, None, _tokenizer(run), f"tokens/{name}", batch.outputs)
-
     due = run.lineage.due("subset_tokens", [name])
-    each_batch(run, "tokens", due, work)
+    if pending := _pending(run, due):
+        counting = _tokenizer(run)
+
+        def work(batch: Batch) -> DataFrame:
+            texts = [manifest for one in batch.due for manifest in one.sources["subsets"]]
+            rows = run.corpus.scan(run.spark, f"subsets/{name}", _TEXTS, texts)
+            return tasks.count_tokens(rows, None, counting, f"tokens/{name}", batch.outputs)
+
+        each_batch(run, "tokens", pending, work)
     return [manifest for one in due if (manifest := run.corpus.manifest(one.unit))]
+
+
+def _pending(run: Run, due: Sequence[Due]) -> list[Due]:
+    return [one for one in due if not one.is_done(run.corpus)]
 
 
 def _tokenizer(run: Run) -> tasks.Counting:
