@@ -88,7 +88,7 @@ def test_hosts_and_files_and_what_is_refused(scanned: Path, crawl: Crawl, web: W
     for other in ([], ["--index", INPUT], ["--index", INPUT, "--hosts", "*"]):
         assert "ingest them as another crawl" in ingest(corpus, web, *other).complaint
     assert "no such file" in ingest(tmp_path / "new", web, "--index", "/no/such/index").complaint
-    assert "--index is needed" in ingest(corpus, web, "--hosts", "*").complaint
+    assert "give --index too" in ingest(corpus, web, "--hosts", "*").complaint
     assert "as another crawl" in ingest(scanned, web, *narrowed).complaint
 
 

@@ -304,6 +304,7 @@ SUBSETS: Final = Stage(
         # Which lines repeat is computed while subsets are written: without the counts, these are written again.
         Source("host_lines", part=lambda *_: None, in_fingerprint=False, required=False),
     ),
+    command="select",
     run=select,
     wanted=lambda config, _: bool(config.subsets),
     tables=lambda config, _: dict.fromkeys(
