@@ -172,7 +172,7 @@ def test_names_that_no_crawl_can_have(place: Path, command: str, name: str) -> N
         (["explain", "--corpus", "x", "--url", "u", "--doc-id", "1"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--doc-id", "one"], "'--doc-id'"),
         (["discard", "--corpus", "x", "--stage", "ingests"], "no such stage (allowed: "),
-        (["train", "--task", "wikis", "--input", str(WARC), "--model", "x.bin"], "it is one of wiki, edu"),
+        (["train", "--task", "wikis", "--input", str(WARC), "--model", "x.bin"], "must be one of wiki, edu"),
         (["train", "--task", "wiki", "--input", "nothing.parquet", "--model", "x.bin"], "nothing.parquet"),
         (["evaluate", "--task", "wiki", "--input", "nothing.parquet", "--model", "nothing.bin"], "nothing"),
     ],

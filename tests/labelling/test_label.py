@@ -333,7 +333,7 @@ def test_an_answer_without_end_is_cut(texts: Path, tmp_path: Path, monkeypatch: 
     ("line", "message"),
     [
         ("{", "line 1"),
-        ("[]", "line 1: no JSON object"),
+        ("[]", "line 1: not a JSON object"),
         ("{}", "needs a text"),
         ('{"text": 3}', "needs a text"),
         ('{"doc_id": 5}', "page 5 has no text"),

@@ -156,7 +156,7 @@ def test_the_web_interface_is_off_in_local_mode_unless_asked_for() -> None:
 _PROGRAM = """
 import json, os
 from pathlib import Path
-from swallow_spark.session import open_session
+from swallow_spark.session.session import open_session
 
 spark = open_session("test", "local[1]", {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Down=1"})
 rows = spark.range(10).mapInArrow(lambda batches: batches, "id long").groupBy("id").count().count()
@@ -233,9 +233,9 @@ _STOPPED = """
 import sys, time
 from pathlib import Path
 from pyspark.java_gateway import launch_gateway
-from swallow_spark import session
-from swallow_spark.lock import lock
-from swallow_spark.storage import Root
+from swallow_spark.session import session
+from swallow_spark.corpus.lock import lock
+from swallow_spark.files.storage import Root
 
 def state():
     return Path(f"/proc/{java}/stat").read_text().rpartition(")")[2].split()[0]
