@@ -135,7 +135,7 @@ def test_released_label_names_are_understood_and_others_refused(edu: Path, tmp_p
         ("learning_rate=nan", "training.learning_rate"),
         ("epochs=0", "training.epochs"),
         ("buckets=100", "training.buckets"),
-        ("minn=4", "minn (4) is above maxn (3)"),
+        ("minn=4", r"minn \(4\) is above maxn \(3\)"),
         ("held_out_fraction=1.0", "training.held_out_fraction"),
         ("kept_buckets=100", "kept_buckets: must be 0"),
         ("epoch=3", "did you mean epochs"),
@@ -186,7 +186,7 @@ def test_calibration_compares_confidence_with_accuracy() -> None:
 
 
 def test_other_wrong_uses(edu: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.bin"):
+    with pytest.raises(UsageError, match=r"must end in \.bin"):
         train("edu", [edu], tmp_path / "model")
     pq.write_table(pq.read_table(edu).slice(0, 1), tmp_path / "one.parquet")
     with pytest.raises(InputError, match="no training example of score 1, 2, 3"):

@@ -106,8 +106,8 @@ def test_chosen_pages(built: Built, tmp_path: Path) -> None:
         ({"number": 0}, "--sample 0"),
         ({"strata": 0}, "--strata 0"),
         ({"by": "score", "of": "pages"}, "only accepted pages"),
-        ({"by": "score"}, "--classifier : one of wiki, edu"),
-        ({"by": "score", "classifier": "x"}, "--classifier x: one of wiki, edu"),
+        ({"by": "score"}, "--classifier : it is one of wiki, edu"),
+        ({"by": "score", "classifier": "x"}, "--classifier x: it is one of wiki, edu"),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], message: str, built: Built) -> None:

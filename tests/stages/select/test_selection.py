@@ -230,7 +230,7 @@ def test_a_killed_export_goes_on(chosen: Run, tmp_path: Path, monkeypatch: pytes
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "either").iterdir()}
     (tmp_path / "out" / whole["subsets"]["either"]["shards"][0]["file"]).write_bytes(b"half")
     monkeypatch.setattr(export_stage, "write_shards", write)
-    with pytest.raises(UsageError, match="another export is there"):
+    with pytest.raises(UsageError, match="holds another export"):
         exported(chosen, tmp_path / "out", ["either"], "parquet", 13_000)
     assert exported(chosen, tmp_path / "out", ["either"], "parquet", 12_000) == whole
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was finished is not written again"
