@@ -53,7 +53,7 @@ def test_full_disks_under_the_shuffle_and_the_corpus(
         last = said.strip().splitlines()[-1]
         assert "No space left on device" in last
         assert where in last
-        assert "make room" in last
+        assert "free space there" in last
         assert not is_locked
     assert f"No space left on device: '{place}/disk/corpus/" in under_the_corpus[1]
     assert with_room[0] == 0, with_room[1]

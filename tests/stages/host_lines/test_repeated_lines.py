@@ -114,9 +114,9 @@ def test_subsets_lack_the_lines_that_repeat_on_their_host(
     assert all(row["num_chars"] == len(row["text"]) for row in found.values())
     assert any(expected[doc_id] != text for doc_id, (_, text) in accepted.items()), "the demo has such lines"
 
-    states = {state.name: state.state for state in stages(run.corpus, run.config, 0)}
+    states = {state.name: state.state for state in stages(run.lineage, 0)}
     assert states["host_lines"] == "done"
-    assert "host_lines" not in {state.name for state in stages(built.run.corpus, built.run.config, 0)}
+    assert "host_lines" not in {state.name for state in stages(built.run.lineage, 0)}
     subsets = summarise(run.corpus, run.config.rules.preset, run.config.classifiers)["subsets"].values()
     dropped = sum(
         line.strip() in repeated[host] for host, text in accepted.values() if host for line in text.split("\n")
