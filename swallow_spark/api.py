@@ -223,7 +223,7 @@ def _optional(package: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != package:
             raise
-        raise ImportError(f"{package} is not installed: pip install 'swallow-spark[frames]'", name=package) from None
+        raise ImportError(f"{package} is not installed: pip install {package}", name=package) from None
 
 
 def build(

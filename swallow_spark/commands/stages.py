@@ -11,7 +11,7 @@ from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
-from swallow_spark.files.inputs import Places, expand, part_of
+from swallow_spark.files.inputs import TEXT_SUFFIXES, Places, expand, part_of
 from swallow_spark.report.compare import compare
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
@@ -126,7 +126,7 @@ def import_(
     call: OnCorpus,
     crawl: CrawlOption,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files of .jsonl, .jsonl.gz, .jsonl.zst or .parquet.")
+        list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")
     ],
     until: UntilOption = "ingest",
 ) -> None:

@@ -35,7 +35,7 @@ class Features(Section):
         default=None, description="File or URL of phrases, one per line. Without it `num_phrases` is null."
     )
     ng_variants: tuple[Literal["width", "kana"], ...] = Field(
-        default=(), description="Differences that both lists ignore: half and full width, hiragana and katakana."
+        default=(), description="Differences that all lists ignore: half and full width, hiragana and katakana."
     )
     groups: tuple[Literal["lines", "compression"], ...] = Field(
         default=(), description="Further groups of features, from other pipelines."

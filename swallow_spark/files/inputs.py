@@ -46,6 +46,7 @@ TEXT_FORMATS: Final = {
     "parquet": Format((".parquet",), parquet),
 }
 """By their names in the table `inputs`. Any other file is a WARC."""
+TEXT_SUFFIXES: Final = ", ".join(suffix for format in TEXT_FORMATS.values() for suffix in format.suffixes)
 
 
 class Places(NamedTuple):
@@ -190,7 +191,6 @@ def _format(location: str, text: bool) -> str:
     path = _path(location)
     kind = next((name for name, format in TEXT_FORMATS.items() if path.endswith(format.suffixes)), "warc")
     if text == (kind == "warc"):
-        known = ", ".join(suffix for format in TEXT_FORMATS.values() for suffix in format.suffixes)
-        wanted = f"a file of text ({known})" if text else "a WARC (`import` takes extracted text)"
+        wanted = f"a file of text ({TEXT_SUFFIXES})" if text else "a WARC (`import` takes extracted text)"
         raise InputError(f"{shown(location)}: not {wanted}")
     return kind

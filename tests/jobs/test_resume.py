@@ -1,4 +1,4 @@
-"""A build that is killed again and again, and started again: it goes on, and its rows are those of an undisturbed
+"""A build that is killed again and again, and started again: it resumes, and its rows are those of an undisturbed
 run."""
 
 import json
@@ -44,7 +44,7 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
 
 
 def kill_when(happened: Callable[[], bool], arguments: list[str]) -> None:
-    """Starts a command, kills its driver, and only that, when something has happened; nothing of it goes on."""
+    """Starts a command, kills its driver, and only that, when something has happened; then waits until all of it has ended."""
     driver = subprocess.Popen(
         command_line(*arguments),
         env=own_environment(),
