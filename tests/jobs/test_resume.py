@@ -44,7 +44,8 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
 
 
 def kill_when(happened: Callable[[], bool], arguments: list[str]) -> None:
-    """Starts a command, kills its driver, and only that, when something has happened; then waits until all of it has ended."""
+    """Starts a command, and kills its driver, and only that, when something has happened. Returns when all of its
+    processes have ended."""
     driver = subprocess.Popen(
         command_line(*arguments),
         env=own_environment(),
