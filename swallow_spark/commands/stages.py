@@ -125,9 +125,7 @@ def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
 def import_(
     call: OnCorpus,
     crawl: CrawlOption,
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")
-    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")],
     until: UntilOption = "ingest",
 ) -> None:
     """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
