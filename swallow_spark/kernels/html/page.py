@@ -20,7 +20,8 @@ from swallow_spark.kernels.warc.records import Record
 VERSION: Final = 3  # raise it when the same record may give another result
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
 _UNKNOWN_TYPES: Final = frozenset({"unknown/unknown", "application/unknown", "*/*"})  # MIME Sniffing Standard, 7
-_VAGUE_TYPES: Final = _UNKNOWN_TYPES | {"application/octet-stream"}  # what servers say if they don't know
+# What servers say if they don't know; the last two are S3's and Java's word for it.
+_VAGUE_TYPES: Final = _UNKNOWN_TYPES | {"application/octet-stream", "binary/octet-stream", "content/unknown"}
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
