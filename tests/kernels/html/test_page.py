@@ -121,7 +121,9 @@ def test_html_by_its_type_or_its_looks(content_type: str | None) -> None:
     assert (page.charset, page.text.count("吾輩は猫である")) == ("shift_jis", 5)
 
 
-@pytest.mark.parametrize("content_type", [None, "*/*", "application/octet-stream", "binary/octet-stream", "text", "text/plain"])
+@pytest.mark.parametrize(
+    "content_type", [None, "*/*", "application/octet-stream", "binary/octet-stream", "text", "text/plain"]
+)
 def test_html_by_what_the_crawler_found(content_type: str | None) -> None:
     body = BODY.partition("<body>")[2].replace("<p>", "<article>" + "の" * 1_024 + "<p>")  # no tag that tells
     headers = [f"Content-Type: {content_type}"] if content_type else []
