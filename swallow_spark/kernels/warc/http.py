@@ -33,7 +33,7 @@ _BINARY: Final = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MEDIA_TYPE: Final = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+)\s*(?:;|\Z)", re.ASCII)
 _BEGINS_WITH_HTML: Final = re.compile(r"""[\s"']*(text/html|application/xhtml\+xml)(?![\w.+-])""", re.I | re.A)
 _CHARSET: Final = re.compile(r"""charset[ \t]*+=[ \t]*+["']?[ \t]*+([^\s"';,]+)""", re.IGNORECASE)
-_VALUE: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*+\\?"?|[^,"])+', re.DOTALL)  # one of several in a header
+_VALUE: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*+\\?"?|[^,"])++', re.DOTALL)  # one of several in a header
 
 
 class BadHttpError(Exception):
