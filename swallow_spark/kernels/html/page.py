@@ -70,8 +70,8 @@ class Page(NamedTuple):
     """In the form of WARC-Payload-Digest, `sha1:` and base 32, but always of the body without HTTP encodings."""
     robots: str | None
     """X-Robots-Tag headers and meta robots, joined by `; `."""
-    truncated: str | None
-    """Why text may be missing: the value of WARC-Truncated, or `encoding` if the HTTP encoding is damaged."""
+    truncated: bool
+    """Whether text may be missing: the crawler cut the record, or the HTTP encoding is damaged."""
 
 
 class PassedOver(NamedTuple):
@@ -179,7 +179,7 @@ def _japanese_page(
         record_length=record.length,
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
         robots="; ".join(robots) or None,
-        truncated=record.truncated or ("encoding" if stored.damage else None),
+        truncated="warc-truncated" in record.headers or stored.damage is not None,
     )
 
 
