@@ -118,8 +118,8 @@ class Root:
 
     @property
     def spark_reads(self) -> bool:
-        """Whether Spark's own readers reach it with the packages that come with PySpark. They can't expand globs in a path
-        with a colon, even if the glob's characters are escaped."""
+        """Whether Spark's own readers reach it with the packages that come with PySpark. They can't expand globs in a
+        path with a colon, even if the glob's characters are escaped."""
         if self.is_local:
             return not (":" in self._path("") and _GLOB.search(self._path("")))
         return self.location.startswith(_SPARK_READS)

@@ -72,7 +72,8 @@ class Answer:
 class AnswerLog:
     """All answers so far in a file of JSON lines, synced to disk before they count; memory holds their offsets.
 
-    An incomplete last line of a killed run is dropped; damaged lines before it count as no answer. Raises UsageError if another run has the file open.
+    An incomplete last line of a killed run is dropped; damaged lines before it are no answers. Raises UsageError if
+    another run has the file open.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Opens a Spark session: spark-submit's, else a local one, with a bundled Java if the machine has none."""
 
+import codecs
 import locale
 import os
 import re
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -54,8 +55,8 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     if not submitted:
         choose_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
-        if not is_utf8():
-            os.environ["LC_ALL"] = UTF8_LOCALE  # Python is in UTF-8 mode then, but Java can't open a file named 山
+        if is_ascii() and sys.getfilesystemencoding() == "utf-8":
+            os.environ["LC_ALL"] = UTF8_LOCALE  # as Python does for itself; else Java can't open a file named 山
         if (master or LOCAL_MASTER).startswith("local"):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         for key, value in own_settings(master or LOCAL_MASTER, settings or {}).items():
@@ -71,9 +72,19 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     return session
 
 
-def is_utf8() -> bool:
-    """Whether names of files are UTF-8 in the locale of this program."""
-    return locale.nl_langinfo(locale.CODESET).upper() in ("UTF-8", "UTF8")
+def is_ascii() -> bool:
+    """Whether the locale of this program has only ASCII: C, POSIX, and any that isn't installed."""
+    return codecs.lookup(locale.nl_langinfo(locale.CODESET)).name == "ascii"
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises UsageError if spark-submit's JVM has replaced characters that its locale lacks by question marks."""
+    lost = [argument for argument in arguments if "??" in argument]  # in UTF-8, such characters have several bytes
+    if lost and is_ascii() and "PYSPARK_GATEWAY_PORT" in os.environ:
+        raise UsageError(
+            f"{lost[0]}: spark-submit replaces all characters beyond ASCII in this locale (LC_ALL, LC_CTYPE or LANG is "
+            f"C, POSIX or not installed): set LC_ALL={UTF8_LOCALE}"
+        )
 
 
 @contextmanager
@@ -120,8 +131,8 @@ def _stop_before(jvm: Any) -> None:
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
     """Finds settings that would make a job on a cluster fail late. Returns warnings (too little memory for Python
-    workers). Raises UsageError if executors don't see `directory`, the corpus root if that is a local path, if Java can't
-    open it in this locale, or if the limit of Python's memory is too low for workers to retry a task.
+    workers). Raises UsageError if executors don't see `directory`, the corpus root if that is a local path, if Java
+    can't open it in this locale, or if the limit of Python's memory is too low for workers to retry a task.
     """
     context = spark.sparkContext
     conf = context.getConf()
@@ -151,12 +162,20 @@ def _check_limit(conf: SparkConf) -> None:
 
 
 def _check_names(context: SparkContext, directory: str) -> None:
+    """Java and Python must agree on the bytes of a name."""
     encoding = context._jvm.java.lang.System.getProperty("sun.jnu.encoding") if context._jvm else None
-    if not directory.isascii() and str(encoding).upper() not in ("UTF-8", "UTF8"):
+    if encoding and not directory.isascii() and not _is_encoding(encoding, sys.getfilesystemencoding()):
         raise UsageError(
             f"{directory}: Java can't open it in this locale, whose encoding is {encoding}: set LC_ALL={UTF8_LOCALE} "
             "or another locale with UTF-8 that this machine has (`locale -a`)"
         )
+
+
+def _is_encoding(name: str, wanted: str) -> bool:
+    try:
+        return codecs.lookup(name) == codecs.lookup(wanted)
+    except LookupError:
+        return False
 
 
 def _check_shared(spark: SparkSession, directory: Path) -> None:

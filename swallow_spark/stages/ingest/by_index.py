@@ -73,10 +73,9 @@ def _check_any_fits(run: Run, index: DataFrame, selection: Selection, files: Seq
     if _of_files(run, index, files).isEmpty():
         example = index.select("warc_filename").first()
         raise SwallowSparkError(
-            f"the index {shown(selection.index)} has no record of these files: its first is of "
-            f"{shown(str(example[0])) if example else 'no file'}, the first file of this call is {shown(files[0].path)}: "
-            "name the files that the index is of, with the ends of their paths as in its column warc_filename "
-            "(from crawl-data/ on)"
+            f"the index {shown(selection.index)} has no record of any file of this crawl: it has one of "
+            f"{shown(str(example[0])) if example else 'no file'}, and the crawl begins with {shown(files[0].path)}. "
+            "Name files whose paths end as in its column warc_filename (from crawl-data/ on), or their own index"
         )
 
 

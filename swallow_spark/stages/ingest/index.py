@@ -186,7 +186,7 @@ class IndexReader(DataSourceReader):
 
 
 def _as_declared(rows: pa.Table) -> pa.Table:
-    """An index's columns in the types of SCHEMA: other programs write it with dictionaries or other kinds of strings."""
+    """An index's columns in the types of SCHEMA: some programs write dictionaries, or other kinds of strings."""
     return pa.table({name: plain(rows[name]).cast(SCHEMA.field(name).type) for name in rows.column_names})
 
 

@@ -44,7 +44,7 @@ def test_an_index_that_fits_no_file_is_an_error_each_time(crawl: Crawl, make_run
     other.write_bytes(crawl.files[crawl.lines[0]])
     run = make_run([other])
     for _ in range(2):
-        with pytest.raises(SwallowSparkError, match=rf"no record of these files: .*{crawl.lines[0]}.*other.warc.gz") as e:
+        with pytest.raises(SwallowSparkError, match=rf"no record of any file .*{crawl.lines[0]}.*other.warc.gz") as e:
             ingest(run, "c", Selection(str(tmp_path / INDEX)))
         assert e.value.exit_status == 1
     assert len(run.corpus.pending("c")) == 1

@@ -92,7 +92,9 @@ def test_other_types_of_the_same_columns(crawl: Crawl, tmp_path: Path, kind: Any
     for at, name in enumerate(table.column_names):
         strings = pa.types.is_string(table[name].type)
         if strings or name == "fetch_status":
-            as_kind = table[name].dictionary_encode() if kind == "dictionary" else table[name].cast(kind) if strings else None
+            as_kind = (
+                table[name].dictionary_encode() if kind == "dictionary" else table[name].cast(kind) if strings else None
+            )
             table = table.set_column(at, name, as_kind if as_kind is not None else table[name])
     pq.write_table(table, tmp_path / "x.parquet")
     filters = [
