@@ -246,8 +246,8 @@ class Root:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields where to write a file or directory that replaces `path` when the block ends: a file atomically, a directory
-    after the old one is deleted. Creates the directory above it if needed."""
+    """Yields where to write a file or directory that replaces `path` when the block ends: a file atomically, a
+    directory after the old one is deleted. Creates the directory above it if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:

@@ -1,7 +1,7 @@
 """Metrics of a run: Spark's own metrics of each stage, and figures for Prometheus while it runs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import URLError
@@ -36,7 +36,7 @@ class SparkMetrics:
         self._bus = context._jsc.sc().listenerBus()
         self._store = context._jsc.sc().statusStore()
         self._gateway = context._gateway
-        self._last = max((stage.stageId() for stage in self._stages([])), default=-1)
+        self._last = max((stage.stageId() for stage in self._stages(lambda view: view.reverse().max(1))), default=-1)
 
     def since_last(self) -> dict[str, float]:
         """The sums over the stages that ran since the last call, and `skew`: the longest task's time divided by the
@@ -46,15 +46,17 @@ class SparkMetrics:
         seconds; later ones may be missing from the sums.
         """
         self._wait_for_events()
-        ran = [stage for stage in self._stages([0.5, 1.0]) if stage.stageId() > self._last]
+        ran = self._stages(lambda view: view.first(self._last + 1))
         self._last = max((stage.stageId() for stage in ran), default=self._last)
         sums = {key: sum(getattr(stage, name)() for stage in ran) * unit for key, (name, unit) in _SUMMED.items()}
         longest, sums["skew"] = 0.0, 1.0
+        quantiles = self._gateway.new_array(self._gateway.jvm.double, 2)
+        quantiles[0], quantiles[1] = 0.5, 1.0
         for stage in ran:
-            found = stage.taskMetricsDistributions()
-            if found.isDefined() and stage.numCompleteTasks() > 1:
-                times = found.get().executorRunTime()
-                if times.apply(1) > longest:
+            if stage.numCompleteTasks() > 1:
+                found = self._store.taskSummary(stage.stageId(), stage.attemptId(), quantiles)
+                times = found.get().executorRunTime() if found.isDefined() else None
+                if times and times.apply(1) > longest:
                     longest, sums["skew"] = times.apply(1), times.apply(1) / max(times.apply(0), 1.0)
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in sums.items()}
 
@@ -65,13 +67,10 @@ class SparkMetrics:
             if error.java_exception.getClass().getName() != "java.util.concurrent.TimeoutException":
                 raise
 
-    def _stages(self, quantiles: Sequence[float]) -> list[Any]:
-        asked = self._gateway.new_array(self._gateway.jvm.double, len(quantiles))
-        for place, quantile in enumerate(quantiles):
-            asked[place] = quantile
-        anything = self._gateway.jvm.java.util.ArrayList()
-        found = self._store.stageList(None, False, bool(quantiles), asked, anything)
-        return [found.apply(place) for place in range(found.size())]
+    def _stages(self, chosen: Callable[[Any], Any]) -> list[Any]:
+        """Stages, of a view in the order of their ids. `stageList` would take time by the square of their number."""
+        kind = self._gateway.jvm.java.lang.Class.forName("org.apache.spark.status.StageDataWrapper")
+        return [found.info() for found in chosen(self._store.store().view(kind).index("stageId")).iterator()]
 
 
 class Exporter:

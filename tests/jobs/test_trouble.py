@@ -62,7 +62,7 @@ def test_full_disks_under_the_shuffle_and_the_corpus(
     assert {"duplicates", "groups"} <= found.keys()
     for told in temporary:
         assert f"No space left on device: '{place}/temporary/" in told
-        assert "name another temporary directory by TMPDIR" in told
+        assert "or set TMPDIR" in told
 
 
 def workers_of(jvm: int) -> list[int]:

@@ -65,11 +65,12 @@ def fake_session(bus: MagicMock) -> MagicMock:
     """A session whose one stage has one task, which is counted when the bus has told of it."""
     spark, stage = MagicMock(), MagicMock()
     stage.numCompleteTasks.side_effect = lambda: bus.waitUntilEmpty.call_count
-    stage.stageId.side_effect = [-1, 0, 0]  # the look at its making finds an earlier stage
+    stage.stageId.return_value = 0
     context = spark.sparkContext._jsc.sc.return_value
     context.listenerBus.return_value = bus
-    found = context.statusStore.return_value.stageList.return_value
-    found.size.return_value, found.apply.return_value = 1, stage
+    view = context.statusStore.return_value.store.return_value.view.return_value.index.return_value
+    view.reverse.return_value.max.return_value.iterator.return_value = []  # none has run before
+    view.first.return_value.iterator.return_value = [MagicMock(info=MagicMock(return_value=stage))]
     return spark
 
 
