@@ -150,7 +150,7 @@ def _until_error(before: Any, data: bytes) -> bytes:
     piece: bytes = before.decompress(data, low) if low else b""
     rest = before.unconsumed_tail if low else data
     last = b""
-    with suppress(zlib.error):  # without room it goes on to the error: the last byte is before it, in fewer bytes of input
+    with suppress(zlib.error):  # without room it went on to the error, which later input than the last byte brings
         for at in range(len(rest)):
             if last := before.decompress(rest[at : at + 1], 1):
                 break
