@@ -1,12 +1,14 @@
 """Registered inputs to pages, failures and the ledger, batch by batch."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -27,6 +29,7 @@ from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.stages.remove.step import ship_tombstones
 from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
+from swallow_spark.tables import FAILURES
 
 _MOST_NAMED: Final = 5  # files, in a message
 _ADVICE: Final = {
@@ -73,16 +76,19 @@ class _Budget:
         self._num_files = num_files
         self._failed: list[str] = []
         self._reasons: set[str] = set()
+        self._detail = ""
         self._lock = Lock()
 
-    def spend(self, files: Sequence[NumberedFile], reasons: Mapping[int, str]) -> None:
-        """Raises SwallowSparkError when too many files can't be read. reasons: file_no -> reason."""
+    def spend(self, files: Sequence[NumberedFile], reasons: set[str], detail: str) -> None:
+        """Raises SwallowSparkError when too many files can't be read. detail: of the first of these files."""
         with self._lock:
             self._failed += [file.path for file in files]
-            self._reasons.update(reasons.values())
+            self._reasons |= reasons
+            self._detail = self._detail or detail
             if files and len(self._failed) > self._allowed:
                 advice = [text for reason, text in _ADVICE.items() if reason in self._reasons]
-                files_ = "; ".join([_listed(self._failed), *advice, "the same command retries them"])
+                first = [f"the first: {self._detail}"] if self._detail else []
+                files_ = "; ".join([_listed(self._failed), *first, *advice, "the same command retries them"])
                 if len(self._failed) == self._num_files:
                     question = " (can the workers reach them?)" if "unreadable" in self._reasons else ""
                     raise SwallowSparkError(f"none of the files can be read{question}: {files_}")
@@ -141,7 +147,17 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}
     due.commit(run.corpus, written, covers=_merged(covers), details=details)
-    batch.budget.spend([file for file in files if file.file_no in not_read], not_read)
+    failed = [file for file in files if file.file_no in not_read]
+    batch.budget.spend(failed, set(not_read.values()), _why(run.corpus, written, failed[0]) if failed else "")
+
+
+def _why(corpus: Corpus, written: Sequence[dict[str, Any]], file: NumberedFile) -> str:
+    """Why a file could not be read, as its row of failures says."""
+    for path in (row["path"] for row in written if row["table"] == "failures"):
+        for row in pq.read_table(pa.BufferReader(corpus.root.read_bytes(path)), schema=FAILURES).to_pylist():
+            if (row["file_no"], row["scope"]) == (file.file_no, "file"):
+                return str(row["detail"])
+    return ""
 
 
 def _read_files(run: Run, files: Sequence[NumberedFile], into: stage.Into) -> list[Any]:
