@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.config.load import Config
@@ -29,15 +30,20 @@ class Explained:
     offset: int
 
     def raw_record(self) -> bytes:
-        """The page's WARC record, inflated. Raises UsageError if there is none at its offset."""
+        """The page's WARC record, inflated. Raises UsageError if there is none at its offset, as where gzip members
+        hold several records, or parts of one."""
         with open_parts(self.path) as stream:
             stream.seek(self.offset)
-            found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
-            if found is None or found.rec_headers.get_header("WARC-Target-URI") != self.values["url"]:
-                raise UsageError(f"{self.path}: no WARC record of this page at offset {self.offset}")
+            try:
+                found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
+            except ArchiveLoadFailed:
+                found = None
             buffer = io.BytesIO()
-            WARCWriter(buffer, gzip=False).write_record(found)
-            return buffer.getvalue()
+            if found and found.rec_headers.get_header("WARC-Target-URI") == self.values["url"]:
+                WARCWriter(buffer, gzip=False).write_record(found)
+                if not found.raw_stream.limit:  # the rest of the record, behind the end of the member
+                    return buffer.getvalue()
+            raise UsageError(f"{self.path}: no whole WARC record of this page at offset {self.offset}")
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:
