@@ -7,6 +7,8 @@ from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -27,8 +29,16 @@ from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.stages.remove.step import ship_tombstones
 from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
+from swallow_spark.tables import FAILURES
 
 _MOST_NAMED: Final = 5  # files, in a message
+_ADVICE: Final = {
+    "not_json": "not_json: write each row as one JSON object on a line of its own, in UTF-8",
+    "not_utf8": "not_utf8: write the texts in UTF-8",
+    "no_text_column": "no_text_column: give each row its text as a string named `text`",
+    "record_too_large": "record_too_large: raise ingest.max_record_bytes, or write one row per line",
+}
+"""For files of which no row can be used, by the reason of their first row."""
 
 
 def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
@@ -65,16 +75,23 @@ class _Budget:
         self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
         self._num_files = num_files
         self._failed: list[str] = []
+        self._reasons: set[str] = set()
+        self._detail = ""
         self._lock = Lock()
 
-    def spend(self, files: Sequence[NumberedFile]) -> None:
-        """Raises SwallowSparkError when too many files can't be read."""
+    def spend(self, files: Sequence[NumberedFile], reasons: set[str], detail: str) -> None:
+        """Raises SwallowSparkError when too many files can't be read. detail: of the first of these files."""
         with self._lock:
             self._failed += [file.path for file in files]
+            self._reasons |= reasons
+            self._detail = self._detail or detail
             if files and len(self._failed) > self._allowed:
-                files_ = f"{_listed(self._failed)}; the same command retries them"
+                advice = [text for reason, text in _ADVICE.items() if reason in self._reasons]
+                first = [f"the first: {self._detail}"] if self._detail else []
+                files_ = "; ".join([_listed(self._failed), *first, *advice, "the same command retries them"])
                 if len(self._failed) == self._num_files:
-                    raise SwallowSparkError(f"none of the files can be read (can the workers reach them?): {files_}")
+                    question = " (can the workers reach them?)" if "unreadable" in self._reasons else ""
+                    raise SwallowSparkError(f"none of the files can be read{question}: {files_}")
                 raise SwallowSparkError(
                     f"{len(self._failed)} of {self._num_files} files can't be read, and {self._allowed} may "
                     f"(ingest.max_failed_fraction): {files_}"
@@ -87,13 +104,13 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
-    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing but damage."""
+    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing, or nothing but damage."""
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
-    if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
+    if batches and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
         paths = [file.path for file in run.corpus.inputs(crawl)]
         raise SwallowSparkError(
-            f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
+            f"not one record in the files of crawl {crawl} ({', '.join(reasons) or 'no rows'}): {_listed(paths)}; "
             f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
         )
 
@@ -130,7 +147,17 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
     details = {**batch.details, **({"not_read": not_read} if not_read else {})}
     due.commit(run.corpus, written, covers=_merged(covers), details=details)
-    batch.budget.spend([file for file in files if file.file_no in not_read])
+    failed = [file for file in files if file.file_no in not_read]
+    batch.budget.spend(failed, set(not_read.values()), _why(run.corpus, written, failed[0]) if failed else "")
+
+
+def _why(corpus: Corpus, written: Sequence[dict[str, Any]], file: NumberedFile) -> str:
+    """Why a file could not be read, as its row of failures says."""
+    for path in (row["path"] for row in written if row["table"] == "failures"):
+        for row in pq.read_table(pa.BufferReader(corpus.root.read_bytes(path)), schema=FAILURES).to_pylist():
+            if (row["file_no"], row["scope"]) == (file.file_no, "file"):
+                return str(row["detail"])
+    return ""
 
 
 def _read_files(run: Run, files: Sequence[NumberedFile], into: stage.Into) -> list[Any]:
