@@ -68,7 +68,7 @@ def cases(manifest: dict[str, dict[str, str]], warcs: list[Path]) -> Iterator[Ca
                 if not taken and outcome not in (PassedOver("no_sign_of_japanese"), PassedOver("not_japanese")):
                     continue
                 response = http.parse(record.block)
-                body = http.body(response, limits.max_inflated_bytes, limits.max_inflated_ratio)
+                body = http.body(response, limits.max_inflated_bytes, limits.max_inflated_ratio).content
                 page = html.extract(body, response.content_type)
                 if not page.text:
                     continue

@@ -176,7 +176,9 @@ class Corpus:
         path = next(file.path for file in self._files[origin[0]] if file.origin == origin)
         with self._root.open_input(path) as stream:
             schema = pq.read_schema(stream).remove_metadata()
-        return pa.schema([field.with_nullable(True) for field in schema])  # files of other origins may lack it
+        # A column that older files lack is no change of the fingerprint: files of one origin may have it or not.
+        schemas = [schema, self._empty[origin[0]]] if origin[0] in self._empty else [schema]
+        return pa.unify_schemas([pa.schema([field.with_nullable(True) for field in one]) for one in schemas])
 
 
 def open(corpus: Location) -> Corpus:

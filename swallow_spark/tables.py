@@ -105,6 +105,13 @@ PAGES: Final = _table(
         pa.string(),
         "X-Robots-Tag headers and meta robots, joined by `; `. No rule uses it.",
     ),
+    _nullable(
+        "truncated",
+        pa.string(),
+        "Why text may be missing: the value of WARC-Truncated (`length`, `time`, `disconnect`, `unspecified`), or "
+        "`encoding`: the HTTP encoding of the page is cut, has a wrong checksum or something behind its end. Null for "
+        "whole pages and imported text, and where the column is missing: older files lack it.",
+    ),
 )
 
 FAILURES: Final = _table(
@@ -122,9 +129,10 @@ FAILURES: Final = _table(
         "reason",
         pa.string(),
         "Records, in the WARC: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large, "
-        "no_record (at the index's offset). Records, in the page: bad_http, inflated_size, inflated_ratio, too_large, "
-        "too_many_tags, too_deep, undecodable, parse_error, crashed, timed_out. Imported text: not_json, not_utf8, "
-        "no_text_column, record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip. Files: unreadable, "
+        "no_record (at the index's offset). Records, in the page: bad_http, bad_encoding (the HTTP encoding is damaged "
+        "and nothing Japanese can be decoded), inflated_size, inflated_ratio, too_large, too_many_tags, too_deep, "
+        "undecodable, parse_error, crashed, timed_out. Imported text: not_json, not_utf8, no_text_column, "
+        "record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip. Files: unreadable, "
         "changed (since it was registered, or while it was read), empty, not_a_warc, shared_gzip_member (a note: its "
         "records are read).",
     ),

@@ -85,10 +85,14 @@ def _map(
 
 
 def _read(piece: Piece, root: Root, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """As Spark reads files by a schema: a column that an older file lacks is null."""
     with root.open_input(piece.path) as stream:
         file = pq.ParquetFile(stream, pre_buffer=True)
+        lacking = [field for field in schema if field.nullable and field.name not in file.schema_arrow.names]
         first, last = (file.num_row_groups * number // piece.of for number in (piece.number, piece.number + 1))
         for rows in file.iter_batches(_BATCH_ROWS, row_groups=range(first, last), columns=schema.names):
+            for field in lacking:
+                rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
             yield from _bounded(rows.select(schema.names).cast(schema))
 
 

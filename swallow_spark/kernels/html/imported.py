@@ -48,6 +48,7 @@ def page_columns(row: Row) -> dict[str, Any] | None:
         "record_length": row.length,
         "payload_sha1": hashlib.sha1(row.utf8, usedforsecurity=False).hexdigest(),
         "robots": None,
+        "truncated": None,
     }
 
 

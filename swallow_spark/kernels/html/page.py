@@ -18,7 +18,9 @@ from swallow_spark.kernels.warc import http, skim
 from swallow_spark.kernels.warc.records import Record
 
 VERSION: Final = 3  # raise it when the same record may give another result
-_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
+_UNKNOWN_TYPES: Final = frozenset({"unknown/unknown", "application/unknown", "*/*"})  # MIME Sniffing Standard, 7
+_VAGUE_TYPES: Final = _UNKNOWN_TYPES | {"application/octet-stream"}  # what servers say if they don't know
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
@@ -67,6 +69,8 @@ class Page(NamedTuple):
     """In the form of WARC-Payload-Digest, `sha1:` and base 32, but always of the body without HTTP encodings."""
     robots: str | None
     """X-Robots-Tag headers and meta robots, joined by `; `."""
+    truncated: str | None
+    """Why text may be missing: the value of WARC-Truncated, or `encoding` if the HTTP encoding is damaged."""
 
 
 class PassedOver(NamedTuple):
@@ -82,7 +86,7 @@ _NO_SIGN_OF_JAPANESE: Final = PassedOver("no_sign_of_japanese")
 
 
 class Failure(NamedTuple):
-    """A record that might be a page but can't be read; `reason`: bad_http, inflated_size, inflated_ratio,
+    """A record that might be a page but can't be read; `reason`: bad_http, bad_encoding, inflated_size, inflated_ratio,
     too_large, too_many_tags, too_deep, undecodable, parse_error; from `confined` also crashed and timed_out."""
 
     reason: str
@@ -102,8 +106,9 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return Failure("bad_http", str(error))
     if response.status != 200:
         return _STATUS
-    content_type = response.content_type
-    if content_type is not None and http.media_type(content_type) not in _HTML_TYPES:
+    media_type = http.media_type(response.content_type or "*/*")
+    is_html = media_type in _HTML_TYPES or (media_type in _VAGUE_TYPES and _is_identified(record))
+    if not is_html and media_type not in _UNKNOWN_TYPES:
         return PassedOver("not_html")
     try:
         body = http.body(response, limits.max_inflated_bytes, limits.max_inflated_ratio)
@@ -111,10 +116,10 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return Failure(error.reason, str(error))
     except http.BadHttpError as error:
         return Failure("bad_http", str(error))
-    if not body or body.isspace():
-        return PassedOver("no_text")
-    if content_type is None and _HTML_START.search(body, 0, _SNIFF_BYTES) is None:
-        return PassedOver("not_html")
+    if not body.content or body.content.isspace():
+        return _passed_over("no_text", body)
+    if not is_html and _HTML_START.search(body.content, 0, _SNIFF_BYTES) is None:
+        return _passed_over("not_html", body)
     try:
         return _japanese_page(record, response, body, limits)
     except MemoryError:  # others may take the memory: `confined` finds out
@@ -123,10 +128,22 @@ def read_page(record: Record, limits: Limits) -> Page | PassedOver | Failure:
         return Failure("parse_error", f"{type(error).__name__}: {error}")
 
 
-def _japanese_page(record: Record, response: http.Response, body: bytes, limits: Limits) -> Page | PassedOver | Failure:
-    content_type = response.content_type
+def _is_identified(record: Record) -> bool:
+    """Whether the crawler found the body to be HTML."""
+    return http.media_type(record.headers.get("warc-identified-payload-type", "")) in _HTML_TYPES
+
+
+def _passed_over(reason: str, body: http.Body) -> PassedOver | Failure:
+    """The verdict on a body, unless a part of it, which may be Japanese, can't be decoded."""
+    return Failure("bad_encoding", body.damage or "") if body.is_undecodable else PassedOver(reason)
+
+
+def _japanese_page(
+    record: Record, response: http.Response, stored: http.Body, limits: Limits
+) -> Page | PassedOver | Failure:
+    body, content_type = stored.content, response.content_type
     if not signs.may_be_japanese(body, content_type):
-        return _NO_SIGN_OF_JAPANESE
+        return _passed_over("no_sign_of_japanese", stored)
     if len(body) > limits.max_html_bytes:
         return Failure("too_large", f"{len(body)} bytes of HTML, over the limit of {limits.max_html_bytes}")
     if (num_tags := body.count(b"<")) > limits.max_tags:
@@ -145,9 +162,9 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
             detail = f"{extracted.num_replaced} of {num_decoded} characters cannot be read as {extracted.charset}"
             return Failure("undecodable", detail)
     if not extracted.text.strip():
-        return PassedOver("no_text")
+        return _passed_over("no_text", stored)
     if not japanese.is_japanese_page(extracted.text, extracted.page_text, extracted.lang):
-        return PassedOver("not_japanese")
+        return _passed_over("not_japanese", stored)
     robots = response.values("x-robots-tag") + ([extracted.robots] if extracted.robots else [])
     return Page(
         url=record.url,
@@ -161,6 +178,7 @@ def _japanese_page(record: Record, response: http.Response, body: bytes, limits:
         record_length=record.length,
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
         robots="; ".join(robots) or None,
+        truncated=record.truncated or ("encoding" if stored.damage else None),
     )
 
 

@@ -2,7 +2,7 @@
 
 `warc.read` uses it from the first irregularity on. It distinguishes wrong checksums, truncated members, bytes between
 members and wrong Content-Lengths, and finds the records after them. Framing follows ISO 28500 (WARC/1.1), leniently:
-any version, bare LF, any number of line ends between records.
+any version, also in lower case, LF with any number of CR before it, any number of line ends between records.
 """
 
 import re
@@ -15,26 +15,27 @@ from swallow_spark.kernels.warc.members import (
     MAX_GZIP_HEAD_BYTES,
     BrokenMemberError,
     Member,
+    Members,
     Plain,
     Source,
     Window,
 )
-from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record, parse_head
+from swallow_spark.kernels.warc.records import HEAD_END, MAX_HEAD_BYTES, Damage, Record, begins_record, parse_head
 
 MAX_TRIED_BYTES: Final = 4 << 30  # read in vain at false starts of members; by chance there is one in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # searched at once for the head of a record
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
-_START: Final = re.compile(rb"\x1f\x8b\x08|WARC/")
-_HEAD_LINE: Final = re.compile(rb"(?:\A|\n)(WARC/\d+\.\d+[ \t]*\r?\n)")
+_RECORD_END: Final = re.compile(rb"\r{0,2}\n\r{0,2}\n")
+_START: Final = re.compile(rb"\x1f\x8b\x08|[Ww][Aa][Rr][Cc]/")
+_HEAD_LINE: Final = re.compile(rb"[Ww][Aa][Rr][Cc]/\d+\.\d+[ \t]*\r*\n")
 
 
 def _skip_to_record(source: Source) -> bool:
     """Skip to the next valid head of a record; False at the end of the source."""
     while data := source.peek(SCAN_BYTES):
         for line in _HEAD_LINE.finditer(data):
-            end = _HEAD_END.search(data, line.start(1), line.start(1) + MAX_HEAD_BYTES)
-            if end and parse_head(data[line.start(1) : end.end()]):
-                source.skip(line.start(1))
+            end = HEAD_END.search(data, line.start(), line.start() + MAX_HEAD_BYTES)
+            if end and parse_head(data[line.start() : end.end()]):
+                source.skip(line.start())
                 return True
         at_end = len(data) < SCAN_BYTES
         source.skip(len(data) if at_end else len(data) - MAX_HEAD_BYTES)
@@ -48,7 +49,7 @@ class CarefulReader:
     position 0.
 
     A record is yielded only after what follows it was read: the end of its member with the right checksum, or the next
-    record. So no yielded record turns out to be broken later, except records that share one member.
+    record. So no yielded record turns out to be broken later, except records that share members.
     """
 
     def __init__(self, window: Window, max_record_bytes: int) -> None:
@@ -58,6 +59,8 @@ class CarefulReader:
         self._any_record = window.start > 0
         self._compressed: bool | None = True if window.start else None  # the file; None: no record found yet
         self._shared_member_reported = False
+        # Whether records go through several members, and so may begin anywhere in one; None: not known yet.
+        self._is_joined: bool | None = False if window.start else None
         self._gap: Damage | None = None  # bytes without a record, until the next one is found
         self._tried_bytes = 0  # in vain: in a hostile file every byte can seem to begin a long member
 
@@ -66,16 +69,16 @@ class CarefulReader:
         while head := window.at(position, 5):
             if head.startswith(GZIP_MAGIC) and self._compressed is not False:
                 try:
-                    member = Member(window, position, self._limit + SCAN_BYTES)
-                    yield from self._frame(member)
-                    member.skip_line_ends()
-                    resume = member.end
+                    members = Members(window, position, self._limit + SCAN_BYTES)
+                    yield from self._frame(members)
+                    self._is_joined = bool(self._is_joined)
+                    resume = members.end
                 except BrokenMemberError as broken:
                     if not broken.reported:
-                        self._open_gap(position, broken.reason)
+                        self._open_gap(broken.start, broken.reason)
                     self._tried_bytes += max(broken.num_read, MAX_GZIP_HEAD_BYTES)
-                    resume = self._resume_after(position, broken)
-            elif head == b"WARC/" and not self._compressed:
+                    resume = self._resume_after(broken)
+            elif begins_record(head) and not self._compressed:
                 yield from self._frame(Plain(window, position))
                 resume = None
             else:
@@ -92,18 +95,21 @@ class CarefulReader:
         elif not self._any_record:
             yield Damage(0, "file", "empty", f"no record in {window.end} bytes")
 
-    def _frame(self, source: Plain | Member) -> Iterator[Record | Damage]:
-        """The records of a member or of a plain file."""
+    def _frame(self, source: Plain | Members) -> Iterator[Record | Damage]:
+        """The records of members or of a plain file."""
         num_records = 0
         while True:
+            source.in_record = False
             source.skip_line_ends()
-            if not (start := source.peek(5)):
+            if not source.peek(1):
                 return
-            begin = source.tell
-            place = source.start if isinstance(source, Member) else source.start + begin
-            head = source.peek_through(_HEAD_END, MAX_HEAD_BYTES) if start == b"WARC/" else None
-            if head is None and (start != b"WARC/" or len(source.peek(MAX_HEAD_BYTES)) < MAX_HEAD_BYTES):
-                cut = b"WARC/".startswith(start)
+            source.in_record = True
+            start = source.peek(5)
+            begin, place = source.tell, source.place
+            is_record = begins_record(start)
+            head = source.peek_through(HEAD_END, MAX_HEAD_BYTES) if is_record else None
+            if head is None and (not is_record or len(source.peek(MAX_HEAD_BYTES)) < MAX_HEAD_BYTES):
+                cut = b"WARC/".startswith(start.upper())
                 source.skip(1)
                 if not _skip_to_record(source):
                     self._open_gap(place, "truncated" if cut else "garbage")
@@ -112,12 +118,12 @@ class CarefulReader:
                 continue
             yield from self._close_gap(place)
             num_records += 1
-            if num_records == 2 and isinstance(source, Member) and not self._shared_member_reported:
+            if num_records == 2 and isinstance(source, Members) and not self._shared_member_reported:
                 self._shared_member_reported = True
                 detail = "a gzip member holds several records; those behind its first have made-up offsets"
                 yield Damage(place, "file", "shared_gzip_member", detail)
             self._any_record = True
-            self._compressed = isinstance(source, Member)
+            self._compressed = isinstance(source, Members)
             self._last_offset = offset = max(place, self._last_offset + 1)
             headers = parse_head(head) if head else None
             if head is None or headers is None:
@@ -133,9 +139,11 @@ class CarefulReader:
                 continue
             source.skip(len(head))
             yield from self._read_block(source, headers, begin, offset, alone=num_records == 1)
+            if isinstance(source, Members) and source.is_joined:
+                self._is_joined = True
 
     def _read_block(
-        self, source: Plain | Member, headers: dict[str, str], begin: int, offset: int, *, alone: bool
+        self, source: Plain | Members, headers: dict[str, str], begin: int, offset: int, *, alone: bool
     ) -> Iterator[Record | Damage]:
         """The record whose block begins at `source`, or its damage; `source` is then at the next record."""
         length = int(headers["content-length"])
@@ -147,11 +155,19 @@ class CarefulReader:
             else:
                 block = source.take(length)
                 num_read = len(block)
+            source.in_record = False
+            is_ended = _RECORD_END.match(source.peek(6)) is not None
             line_ends = source.skip_line_ends()
-            sound = num_read == length and b"WARC/".startswith(following := source.peek(5))
+            size, behind = source.tell - begin, source.place
+            is_followed = b"WARC/".startswith(source.peek(5).upper())
+            sound = num_read == length and (is_followed or is_ended)
             if not sound:
+                source.in_record = True
                 source.put_back(block + b"\n" * line_ends)
                 found = _skip_to_record(source)
+            elif not is_followed:  # such as zeros, with which a file was filled up
+                self._open_gap(behind, "garbage")
+                _skip_to_record(source)
         except BrokenMemberError as broken:
             broken.reported = True
             yield Damage(offset, "record", broken.reason, broken.detail)
@@ -166,16 +182,15 @@ class CarefulReader:
             detail = f"Content-Length {length} is over the limit of {self._limit}"
             yield Damage(offset, "record", "record_too_large", detail)
         else:
-            size = source.tell - begin
-            if isinstance(source, Member) and source.end is not None and alone and not following:
+            if isinstance(source, Members) and source.end is not None and alone and not source.peek(1):
                 size = source.end - source.start
             yield Record(offset, size, headers, block)
 
-    def _resume_after(self, position: int, broken: BrokenMemberError) -> int | None:
-        """Where the next record begins after the broken member at `position`."""
+    def _resume_after(self, broken: BrokenMemberError) -> int | None:
+        """Where the next record begins after a broken member."""
         if broken.end is not None and (self._is_start(broken.end) or not self._window.at(broken.end, 1)):
             return broken.end
-        return self._find_start(max(position + 1, self._window.start))
+        return self._find_start(max(broken.start + 1, self._window.start))
 
     def _find_start(self, position: int) -> int | None:
         """The first place from `position` on where a record begins, or None. The first record decides whether only
@@ -193,9 +208,9 @@ class CarefulReader:
 
     def _is_start(self, position: int) -> bool:
         window = self._window
-        if window.at(position, 5) == b"WARC/":
+        if begins_record(window.at(position, 5)):
             head = window.at(position, MAX_HEAD_BYTES) if not self._compressed else b""
-            end = _HEAD_END.search(head)
+            end = HEAD_END.search(head)
             return end is not None and parse_head(head[: end.end()]) is not None
         if self._compressed is False:
             return False
@@ -203,7 +218,8 @@ class CarefulReader:
             return False
         try:
             member = Member(window, position, self._limit + SCAN_BYTES)
-            if member.peek(5) == b"WARC/":
+            start = member.peek(5)
+            if begins_record(start) or (start and self._is_joined is not False):
                 return True
             num_read = member.num_read
         except BrokenMemberError as broken:

@@ -38,7 +38,10 @@ def names(first: str, second: str, third: str) -> np.ndarray:
 
 
 def scan_head(data: bytes | bytearray, start: int, max_bytes: int, fields: np.ndarray) -> HeadSpans:
-    """Scans a head for three fields, from `start`, which is in its first line, to the first empty line."""
+    """Scans a head for three fields, from `start`, which is in its first line, to the first empty line.
+
+    Lines end in LF, with any number of CR before it: a CRLF that was written as text on Windows is CR CR LF.
+    """
     return HeadSpans(*scan(np.frombuffer(data, dtype=np.uint8), start, min(max_bytes, len(data)), fields))
 
 
@@ -78,9 +81,11 @@ def scan(
         i += 1
     i += 1
     while i < stop:
-        if data[i] == 0x0A or (data[i] == 0x0D and i + 1 < stop and data[i + 1] == 0x0A):
-            body = i + (1 if data[i] == 0x0A else 2)
-            return i, body, starts0, ends0, starts1, ends1, starts2, ends2, odd
+        at = i
+        while at < stop and data[at] == 0x0D:
+            at += 1
+        if at < stop and data[at] == 0x0A:
+            return i, at + 1, starts0, ends0, starts1, ends1, starts2, ends2, odd
         at = i
         control = False
         while at < stop and data[at] != 0x3A and data[at] != 0x0A:

@@ -8,11 +8,14 @@ import re
 import struct
 import zlib
 from abc import ABC, abstractmethod
+from collections import deque
 from typing import BinaryIO, Final
 
 import deflate
 import numpy as np
 from numba import njit
+
+from swallow_spark.kernels.warc.records import HEAD_END, MAX_HEAD_BYTES, begins_record, parse_head
 
 GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 READ_BYTES: Final = 256 << 10  # read from the stream at once
@@ -21,6 +24,7 @@ _BLOCK_BYTES: Final = 64  # tested at once
 _TRAILER: Final = struct.Struct("<II")  # CRC-32, and the size modulo 2**32
 _MIN_MEMBER_BYTES: Final = 18  # a head and a trailer
 MAX_GZIP_HEAD_BYTES: Final = 64 << 10
+MAX_MEMBERS: Final = 1 << 17  # that one record goes through; BGZF has at most 64 KiB in each
 
 
 class Window:
@@ -151,12 +155,13 @@ def _inflate_member_slowly(window: Window, start: int, max_bytes: int) -> tuple[
 class BrokenMemberError(Exception):
     """A gzip member that cannot be inflated to its end, or has a wrong checksum.
 
-    `end`: where it seems to end (a damaged one may seem to continue into the next), or None; `num_read`: how many of
-    its bytes were read.
+    `start`: where it begins; `end`: where it seems to end (a damaged one may seem to continue into the next), or None;
+    `num_read`: how many of its bytes were read.
     """
 
-    def __init__(self, reason: str, detail: str, end: int | None = None) -> None:
+    def __init__(self, start: int, reason: str, detail: str, end: int | None = None) -> None:
         super().__init__(reason, detail)
+        self.start = start
         self.reason = reason
         self.detail = detail
         self.end = end
@@ -171,7 +176,14 @@ class Source(ABC):
         self.window = window
         self.start = start
         self.tell = 0
+        self.in_record = False
+        """Whether the next bytes belong to the record that the last ones belong to."""
         self._buffer = bytearray()
+
+    @property
+    @abstractmethod
+    def place(self) -> int:
+        """The offset in the file of the next byte, or of the gzip member that holds it."""
 
     @abstractmethod
     def more(self) -> bytes:
@@ -227,6 +239,10 @@ class Source(ABC):
 class Plain(Source):
     """An uncompressed file from `start` to its end."""
 
+    @property
+    def place(self) -> int:
+        return self.start + self.tell
+
     def more(self) -> bytes:
         data = self.window.at(self.start + self.tell + len(self._buffer), CHUNK_BYTES)
         self.window.release(self.start + self.tell + len(self._buffer) + len(data))
@@ -245,6 +261,10 @@ class Member(Source):
         self._crc = 0
         self._size = 0
         self._broken: BrokenMemberError | None = None  # raised after the bytes before the error were returned
+
+    @property
+    def place(self) -> int:
+        return self.start
 
     @property
     def num_read(self) -> int:
@@ -266,7 +286,7 @@ class Member(Source):
             try:
                 data = self._inflater.decompress(deflated, CHUNK_BYTES)
             except zlib.error as error:
-                self._broken = BrokenMemberError("bad_gzip", str(error))
+                self._broken = BrokenMemberError(self.start, "bad_gzip", str(error))
                 data = b"" if self._size else _inflate_to_error(deflated)
             self._crc = zlib.crc32(data, self._crc)
             self._size += len(data)
@@ -274,7 +294,7 @@ class Member(Source):
                 self._finish(self._next - len(self._inflater.unused_data))
             elif at_end and not data and not self._broken:
                 detail = f"the file ends {self._next - self.start} bytes into the member"
-                self._broken = BrokenMemberError("truncated", detail)
+                self._broken = BrokenMemberError(self.start, "truncated", detail)
             if data:
                 return data
         return b""
@@ -284,10 +304,75 @@ class Member(Source):
         self.end = trailer + 8
         expected = self.window.at(trailer, 8)
         if len(expected) < 8:
-            self._broken = BrokenMemberError("truncated", "the file ends in the trailer of the member")
+            detail = "the file ends in the trailer of the member"
+            self._broken = BrokenMemberError(self.start, "truncated", detail)
         elif expected != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
             detail = "the checksum of the gzip member does not fit what it holds"
-            self._broken = BrokenMemberError("bad_crc", detail, self.end)
+            self._broken = BrokenMemberError(self.start, "bad_crc", detail, self.end)
+
+    def peeked_or_more(self) -> bytes:
+        """The bytes that were peeked at, if any; otherwise `more`."""
+        if not self._buffer:
+            return self.more()
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+
+class Members(Source):
+    """The gzip members from `start` on, as far as a record goes on from one into the next. Members that are cut without
+    regard to records, as in BGZF, concatenate to the file (RFC 1952, 2.2). Raises BrokenMemberError."""
+
+    def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
+        super().__init__(window, start)
+        self._max_held_bytes = max_held_bytes
+        self._member = Member(window, start, max_held_bytes)
+        self._starts = deque([(0, start)])  # of members: place in what they hold together, offset in the file
+        self._num_inflated = 0
+
+    @property
+    def place(self) -> int:
+        self._forget()
+        return self._starts[0][1]
+
+    @property
+    def end(self) -> int | None:
+        """Where the last member read ends, if that is known."""
+        return self._member.end
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a record went on from one member into the next."""
+        return self._member.start != self.start
+
+    def more(self) -> bytes:
+        while not (data := self._member.peeked_or_more()):
+            if not self.in_record or not self._go_on():
+                break
+        self._num_inflated += len(data)
+        return data
+
+    def _forget(self) -> None:
+        """Drop the starts of members before the one that holds the next byte."""
+        while len(self._starts) > 1 and self._starts[1][0] <= self.tell:
+            self._starts.popleft()
+
+    def _go_on(self) -> bool:
+        """Turn to the next member, unless there is none, or a record begins with it."""
+        end = self._member.end
+        if end is None or self.window.at(end, len(GZIP_MAGIC)) != GZIP_MAGIC:
+            return False
+        self._forget()
+        if len(self._starts) == MAX_MEMBERS:
+            return False
+        following = Member(self.window, end, self._max_held_bytes)
+        if begins_record(following.peek(5)):
+            head = following.peek_through(HEAD_END, MAX_HEAD_BYTES)
+            if head and parse_head(head):
+                return False
+        self._member = following
+        self._starts.append((self._num_inflated, end))
+        return True
 
 
 def _inflate_to_error(deflated: bytes) -> bytes:
@@ -316,7 +401,7 @@ def _gzip_head_length(window: Window, start: int) -> int:
     if flags & 2:  # FHCRC
         at += 2
     if flags & 0xE0 or at > MAX_GZIP_HEAD_BYTES:
-        raise BrokenMemberError("bad_gzip", "not the head of a gzip member")
+        raise BrokenMemberError(start, "bad_gzip", "not the head of a gzip member")
     if at > len(head):
-        raise BrokenMemberError("truncated", "the file ends in the head of the member")
+        raise BrokenMemberError(start, "truncated", "the file ends in the head of the member")
     return at

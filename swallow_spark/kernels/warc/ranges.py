@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from swallow_spark.kernels.warc import warc
 from swallow_spark.kernels.warc.members import CHUNK_BYTES, GZIP_MAGIC, BrokenMemberError, Member, Window
-from swallow_spark.kernels.warc.records import Damage, Record
+from swallow_spark.kernels.warc.records import Damage, Record, begins_record
 
 _TRIAL_BYTES: Final = 1 << 20  # compressed bytes kept while a member is tried
 _MAX_TRIALS: Final = 1_000  # of false starts; by chance there is one in 16 MB
@@ -91,7 +91,7 @@ def _first_member(stream: BinaryIO, start: int, end: int) -> int | None:
                 return None
             trials += 1
             try:
-                if Member(window, at, _TRIAL_BYTES).peek(5) == b"WARC/":
+                if begins_record(Member(window, at, _TRIAL_BYTES).peek(5)):
                     return start + at
             except BrokenMemberError:
                 pass  # the magic number by chance

@@ -1,7 +1,10 @@
 """The results of reading a WARC: records and damages."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header
 from typing import Final, Literal
 
 import numpy as np
@@ -10,9 +13,14 @@ from numba import njit
 from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimmed
 
 MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real heads are below 4 kB
+HEAD_END: Final = re.compile(rb"\n\r*\n")
+_MAX_REASON_CHARS: Final = 64  # of WARC-Truncated
 _BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
 _FIELDS: Final = names("content-length", "warc-type", "content-type")
 _RESPONSE, _APPLICATION_HTTP, _ = names("response", "application/http", "")
+_HTTP: Final = re.compile(r"(?:application|message)/http(?![\w.+-])", re.IGNORECASE | re.ASCII)
+_YEAR_OR_MONTH: Final = re.compile(r"\d{4}(?:-\d\d)?", re.ASCII)
+_ENCODED_WORDS: Final = re.compile(r"=\?[^?\s]+\?[bq]\?[^?\s]*\?=(?:\s+=\?[^?\s]+\?[bq]\?[^?\s]*\?=)*", re.IGNORECASE)
 _UNPLAIN_RECORD, _UNSURE, _OTHER, _HTTP_RESPONSE = range(4)
 
 
@@ -45,7 +53,7 @@ class Record:
         and its block is copied on first use."""
         array = np.frombuffer(data, dtype=np.uint8)
         kind, start, end = _frame(array, max_block_bytes)
-        if kind == _UNPLAIN_RECORD or not data.startswith(b"WARC/"):
+        if kind == _UNPLAIN_RECORD or not begins_record(data):
             return None
         record = cls.__new__(cls)
         record.offset = offset
@@ -58,8 +66,7 @@ class Record:
         return record
 
     def _says_http_response(self) -> bool:
-        media_type = (self.content_type or "application/http").partition(";")[0].strip(_BLANKS).lower()
-        return self.record_type == "response" and media_type in ("application/http", "message/http")
+        return self.record_type == "response" and (not self.content_type or _HTTP.match(self.content_type) is not None)
 
     @property
     def record_type(self) -> str:
@@ -112,10 +119,20 @@ class Record:
         return url.removeprefix("<").removesuffix(">") if url else None
 
     @property
+    def truncated(self) -> str | None:
+        """WARC-Truncated, why the block isn't complete: `length`, `time`, `disconnect`, `unspecified`, another word."""
+        value = self.headers.get("warc-truncated")
+        return value and value.lower()[:_MAX_REASON_CHARS]
+
+    @property
     def date(self) -> datetime | None:
-        """WARC-Date in UTC; None if it is missing or not a date."""
+        """WARC-Date in UTC; None if it is missing or not a date. One of reduced precision is the first moment of its
+        year, month, day or minute."""
+        value = self.headers.get("warc-date", "").upper()
+        if _YEAR_OR_MONTH.fullmatch(value):
+            value = f"{value}-01-01"[:10]
         try:
-            date = datetime.fromisoformat(self.headers.get("warc-date", ""))
+            date = datetime.fromisoformat(value)
             return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             return None
@@ -167,17 +184,39 @@ def _frame(data: np.ndarray, max_block_bytes: int) -> tuple[int, int, int]:
     return (_HTTP_RESPONSE if is_http else _UNSURE), start, start + length
 
 
+def begins_record(data: bytes | bytearray) -> bool:
+    """Whether bytes begin as a record does. Some writers spell the version in lower case."""
+    return data[:5].upper() == b"WARC/"
+
+
 def parse_head(head: bytes) -> dict[str, str] | None:
-    """The headers of a head by lower-case name; None if WARC-Type or a valid Content-Length is missing."""
+    """The headers of a head by lower-case name; None if WARC-Type or a valid Content-Length is missing.
+
+    As ISO 28500 has them: values may go on in further lines, begin there, be UTF-8 or consist of encoded words (RFC
+    2047). Encoded words inside of a value are left as they are: a URL may contain what looks like one.
+    """
     headers: dict[str, str] = {}
     name = ""
     for line in head.decode("utf-8", "replace").split("\n")[1:]:
         if line[:1] in (" ", "\t") and name:  # folded
-            headers[name] += " " + line.strip(_BLANKS)
+            headers[name] = f"{headers[name]} {line.strip(_BLANKS)}".strip(_BLANKS)
         elif ":" in line:
             name, _, value = line.partition(":")
             name = name.strip(_BLANKS).lower()
             headers[name] = value.strip(_BLANKS)
+    for name, value in headers.items():
+        if value.startswith("=?") and _ENCODED_WORDS.fullmatch(value):
+            headers[name] = _decoded_words(value)
     length = headers.get("content-length", "")
-    usable = headers.get("warc-type") and length.isascii() and length.isdigit() and len(length) <= 18
-    return headers if usable else None
+    if not headers.get("warc-type") or not (length.isascii() and length.isdigit()):
+        return None
+    headers["content-length"] = length = length.lstrip("0") or "0"
+    return headers if len(length) <= 18 else None
+
+
+def _decoded_words(value: str) -> str:
+    try:
+        words = [(word, charset or "ascii") for word, charset in decode_header(value)]
+        return "".join(w.decode(charset) if isinstance(w, bytes) else w for w, charset in words).strip(_BLANKS)
+    except (HeaderParseError, LookupError, ValueError):  # not base 64, an unknown charset, bytes that it lacks
+        return value

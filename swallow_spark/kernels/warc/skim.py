@@ -31,6 +31,8 @@ def _skim(data: np.ndarray, start: int, end: int, max_bytes: int) -> int:
     )
     if head_end < 0:
         return UNSURE
+    if status < 200:  # another response may follow
+        return UNSURE
     if status != 200:
         return STATUS
     if type_from < 0 or encoding != ABSENT or transfer != ABSENT or end - body > max_bytes:
@@ -38,6 +40,9 @@ def _skim(data: np.ndarray, start: int, end: int, max_bytes: int) -> int:
     parameters = type_from
     while parameters < type_to and data[parameters] != 0x3B:
         parameters += 1
+    for k in range(parameters, type_to):
+        if data[k] == 0x2C:  # several types
+            return UNSURE
     type_from, type_to = trimmed(data, type_from, parameters)
     if not (equals(data, type_from, type_to, _HTML) or equals(data, type_from, type_to, _XHTML)):
         return UNSURE

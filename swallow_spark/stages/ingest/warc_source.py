@@ -116,6 +116,6 @@ def _payload(record: warc.Record, max_bytes: int) -> bytes | None:
     if record.record_type != "response":
         return None
     try:
-        return http.body(http.parse(record.block), max_bytes, max_bytes)
+        return http.body(http.parse(record.block), max_bytes, max_bytes).content
     except (http.BadHttpError, http.TooLargeError):
         return None

@@ -282,6 +282,7 @@ def test_columns_of_a_page(tmp_path: Path) -> None:
         "record_length": len(json_lines(VALUES[0])) - 1,
         "payload_sha1": hashlib.sha1("一つ目".encode()).hexdigest(),
         "robots": None,
+        "truncated": None,
     }
     assert ["doc_id", *columns] == tables.PAGES.names
 

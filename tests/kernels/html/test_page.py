@@ -68,6 +68,7 @@ def test_columns_of_a_page() -> None:
         record_length=1234,
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body).digest()).decode(),
         robots="noai; bot: nofollow; noarchive",
+        truncated=None,
     )
     assert ["doc_id", *Page._fields] == tables.PAGES.names
 
@@ -75,7 +76,7 @@ def test_columns_of_a_page() -> None:
 def test_page_without_url_date_and_robots() -> None:
     page = read_page(record(BODY.replace("noarchive", "").encode()), Limits())
     assert isinstance(page, Page)
-    assert (page.url, page.host, page.date, page.robots) == (None, None, None, None)
+    assert (page.url, page.host, page.date, page.robots, page.truncated) == (None,) * 5
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,10 @@ def test_page_without_url_date_and_robots() -> None:
         (record(BODY.encode(), "Content-Type: text/plain; charset=utf-8"), "not_html"),
         (record(b"\x89PNG"), "not_html"),
         (record("ただの文章です。".encode()), "not_html"),
+        (record(BODY.encode(), "Content-Type: application/octet-stream"), "not_html"),
+        (record(BODY.encode(), "Content-Type: text/html", "Content-Type: text/plain"), "not_html"),
+        (record(b"%PDF-1.4", "Content-Type: */*"), "not_html"),
+        (record(BODY.encode(), status="HTTP/1.1 100 Continue"), "status"),
         (record(b"", "Content-Type: text/html"), "no_text"),
         (record(b" \r\n "), "no_text"),
         (record("<html lang=ja><title>日本語</title></html>".encode(), "Content-Type: text/html"), "no_text"),
@@ -100,10 +105,31 @@ def test_records_that_are_passed_over(found: Record, reason: str) -> None:
     assert read_page(found, Limits()) == PassedOver(reason)
 
 
-@pytest.mark.parametrize("content_type", [None, "Text/HTML;charset=x", "application/xhtml+xml", "html"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(None, "Text/HTML;charset=x", "application/xhtml+xml", "html", "application/vnd.wap.xhtml+xml"),
+        *("text/html, charset=Shift_JIS", "text/html charset=Shift_JIS", "text/html:charset=Shift_JIS", '"text/html"'),
+        *("text/html,text/html;charset=Shift_JIS", "text/plain, text/html", "text/html, */*", ";;", "charset=utf-8"),
+        *("unknown/unknown", "application/unknown", "*/*", "UNKNOWN/Unknown; charset=utf-8"),
+    ],
+)
 def test_html_by_its_type_or_its_looks(content_type: str | None) -> None:
     headers = [f"Content-Type: {content_type}"] if content_type else []
-    assert isinstance(read_page(record(BODY.encode(), *headers), Limits()), Page)
+    page = read_page(record(BODY.encode("cp932"), *headers), Limits())
+    assert isinstance(page, Page)
+    assert (page.charset, page.text.count("吾輩は猫である")) == ("shift_jis", 5)
+
+
+@pytest.mark.parametrize("content_type", [None, "*/*", "application/octet-stream", "text", "text/plain"])
+def test_html_by_what_the_crawler_found(content_type: str | None) -> None:
+    body = BODY.partition("<body>")[2].replace("<p>", "<article>" + "の" * 1_024 + "<p>")  # no tag that tells
+    headers = [f"Content-Type: {content_type}"] if content_type else []
+    assert read_page(record(body.encode(), *headers), Limits()) == PassedOver("not_html")
+    found = read_page(record(body.encode(), *headers, warc_identified_payload_type="Text/HTML"), Limits())
+    assert isinstance(found, Page) == (content_type != "text/plain"), "text/plain is shown as text by browsers too"
+    other = record(body.encode(), *headers, warc_identified_payload_type="text/plain")
+    assert read_page(other, Limits()) == PassedOver("not_html")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +213,10 @@ def chunked(data: bytes) -> bytes:
     )
 
 
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if at >= 0 else flipped(data, len(data) + at)
+
+
 DRESSES: dict[str, Record] = {
     "chunked": record(chunked(BODY.encode()), "Content-Type: text/html", "Transfer-Encoding: chunked"),
     "gzip": record(gzip.compress(BODY.encode()), "Content-Type: text/html", "Content-Encoding: gzip"),
@@ -204,7 +234,37 @@ DRESSES: dict[str, Record] = {
     "HTTP/1.0": record(BODY.encode(), "Content-Type: text/html", status="HTTP/1.0 200 OK"),
     "HTTP/2": record(BODY.encode(), "content-type: text/html", status="HTTP/2 200"),
     "lower case": record(BODY.encode(), "content-type: text/html; charset=utf-8", status="http/1.1 200 ok"),
-    "truncated": record(BODY.encode()[:-40], "Content-Type: text/html", WARC_Truncated="length"),
+    "HTTP without a version": record(BODY.encode(), "Content-Type: text/html", status="HTTP 200 Document follows"),
+    "HTTP/1.x": record(BODY.encode(), "Content-Type: text/html", status="HTTP/1.x 200 OK"),
+    "100 before": record(
+        BODY.encode(), "", "HTTP/1.1 200 OK", "Content-Type: text/html", status="HTTP/1.1 100 Continue"
+    ),
+    "line ends written as text": record(
+        BODY.encode(), "X: y\r", "Content-Type: text/html\r", status="HTTP/1.1 200 OK\r"
+    ),
+    "gzip as transfer coding": record(
+        chunked(gzip.compress(BODY.encode())), "Content-Type: text/html", "Transfer-Encoding: gzip, chunked"
+    ),
+}
+TRUNCATED: dict[str, tuple[Record, str]] = {
+    "length": (record(BODY.encode()[:-40], "Content-Type: text/html", WARC_Truncated="length"), "length"),
+    "Time": (record(BODY.encode(), "Content-Type: text/html", WARC_Truncated="Time"), "time"),
+    "chunks": (record(chunked(BODY.encode())[:-3], "Transfer-Encoding: chunked"), "encoding"),
+    "both": (
+        record(gzip.compress(BODY.encode())[:-9], "Content-Encoding: gzip", WARC_Truncated="disconnect"),
+        "disconnect",
+    ),
+    "gzip, wrong CRC-32": (record(flipped(gzip.compress(BODY.encode()), -8), "Content-Encoding: gzip"), "encoding"),
+    "gzip, wrong size": (record(flipped(gzip.compress(BODY.encode()), -1), "Content-Encoding: gzip"), "encoding"),
+    "zlib, wrong Adler-32": (
+        record(flipped(zlib.compress(BODY.encode()), -1), "Content-Encoding: deflate"),
+        "encoding",
+    ),
+    "gzip, cut": (record(gzip.compress(BODY.encode())[:-20], "Content-Encoding: gzip"), "encoding"),
+    "gzip, behind": (record(gzip.compress(BODY.encode()) + b"\r\n", "Content-Encoding: gzip"), "encoding"),
+    "br, cut": (record(compressed("brotli", BODY.encode())[:-9], "Content-Encoding: br"), "encoding"),
+    "br, behind": (record(compressed("brotli", BODY.encode()) + b"\r\n", "Content-Encoding: br"), "encoding"),
+    "zstd, behind": (record(compressed("zstd", BODY.encode()) + b"\r\n", "Content-Encoding: zstd"), "encoding"),
 }
 
 
@@ -214,11 +274,33 @@ def test_a_page_is_the_same_in_whatever_dress(found: Record) -> None:
     dressed = read_page(found, Limits())
     assert isinstance(plain, Page)
     assert isinstance(dressed, Page)
-    assert dressed.text[:130] == plain.text[:130]
-    if len(dressed.text) == len(plain.text):
-        assert dressed == plain
-    else:
-        assert found.headers["warc-truncated"]
+    assert dressed == plain
+
+
+@pytest.mark.parametrize(("found", "why"), TRUNCATED.values(), ids=TRUNCATED)
+def test_pages_that_may_lack_text_are_marked(found: Record, why: str) -> None:
+    page = read_page(found, Limits())
+    assert isinstance(page, Page)
+    assert page.truncated == why
+    assert page.text.startswith("吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("headers", [["Content-Type: text/html"], []])
+def test_a_page_of_which_nothing_japanese_can_be_decoded_is_a_failure(encoding: str, headers: list[str]) -> None:
+    stored = {"gzip": gzip.compress(BODY.encode()), "deflate": zlib.compress(BODY.encode())}.get(encoding)
+    stored = stored or compressed({"br": "brotli"}.get(encoding, encoding), BODY.encode())
+    found = record(stored[:14], *headers, f"Content-Encoding: {encoding}")
+    result = read_page(found, Limits())
+    assert isinstance(result, Failure)
+    assert result.reason == "bad_encoding"
+    assert result.detail.startswith(encoding)
+
+
+def test_a_page_with_something_behind_it_that_is_not_japanese_is_passed_over() -> None:
+    for codec, encoding in (("gzip", "gzip"), ("brotli", "br"), ("zstd", "zstd")):
+        found = record(compressed(codec, ENGLISH) + b"\r\n", "Content-Type: text/html", f"Content-Encoding: {encoding}")
+        assert read_page(found, Limits()) == PassedOver("no_sign_of_japanese")
 
 
 def test_some_unreadable_bytes_are_borne() -> None:

@@ -27,7 +27,7 @@ LINES = st.lists(st.sampled_from([*PIECES, "\r\n", "\r\n", "Content-Type: a/b\r\
 
 
 def slowly(data: bytes) -> tuple[int, int, list[tuple[int, int]], bool]:
-    empty = re.compile(rb"\n(\r?\n)").search(data)
+    empty = re.compile(rb"\n(\r*\n)").search(data)
     end = empty.start(1) if empty else -1
     found: dict[str, list[tuple[int, int]]] = {name: [] for name in FIELDS}
     odd, last, at = False, None, data.find(b"\n") + 1 or len(data)

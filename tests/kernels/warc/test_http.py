@@ -7,13 +7,18 @@ import zlib
 import pyarrow as pa
 import pytest
 
-from swallow_spark.kernels.warc.http import BadHttpError, Response, TooLargeError, body, parse
+from swallow_spark.kernels.warc import http
+from swallow_spark.kernels.warc.http import BadHttpError, Body, Response, TooLargeError, parse
 
 HTML = "<html><title>題名</title><p>本文です。</p></html>".encode() * 50
 
 
 def response(body: bytes, *headers: str) -> Response:
     return parse("\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode("latin-1") + body)
+
+
+def body(response: Response, max_bytes: int, max_ratio: int) -> bytes:
+    return http.body(response, max_bytes, max_ratio).content
 
 
 def compressed(codec: str, data: bytes) -> bytes:
@@ -53,6 +58,12 @@ ENCODED = {
     [
         *((b"HTTP/1.1 200 OK", 200), (b"HTTP/1.0 404", 404), (b"HTTP/2 200", 200), (b"HTTP/2.0 301 \xe3\x81\x82", 301)),
         *((b"http/1.1 200 ok", 200), (b"ICY 200 OK", 200), (b"\r\nHTTP/1.1  503 x", 503)),
+        *(
+            (b"HTTP 200 Document follows", 200),
+            (b"HTTP/1.x 200 OK", 200),
+            (b"HTTP/ 1.1 404 x", 404),
+            (b"HTTPS/1.1 200", 200),
+        ),
     ],
 )
 def test_status_lines(line: bytes, status: int) -> None:
@@ -88,6 +99,20 @@ def test_odd_heads() -> None:
         (["Content-Type: text/html", "Content-Type: html"], "text/html"),
         (["Content-Type: text/html; charset=euc-jp", "Content-Type: text/html"], "text/html; charset=euc-jp"),
         (["Content-Type: text/plain; charset=euc-jp", "Content-Type: text/html"], "text/html"),
+        (["Content-Type: text/html, charset=Shift_JIS"], "text/html; charset=Shift_JIS"),
+        (["Content-Type: text/html charset=Shift_JIS"], "text/html; charset=Shift_JIS"),
+        (["Content-Type: text/html:charset=Shift_JIS"], "text/html; charset=Shift_JIS"),
+        (["Content-Type: text/html,text/html;charset=Shift_JIS"], "text/html; charset=Shift_JIS"),
+        (["Content-Type: text/html;charset=Shift_JIS,text/html"], "text/html; charset=Shift_JIS"),
+        (["Content-Type: Text/HTML;charset=utf-8, text/html;charset=euc-jp"], "text/html; charset=euc-jp"),
+        (["Content-Type: text/html;charset=utf-8, text/plain, text/html"], "text/html"),
+        (['Content-Type: text/html;x=",text/plain";charset=euc-jp, */*'], "text/html; charset=euc-jp"),
+        (['Content-Type: "text/html"'], "text/html"),
+        (["Content-Type: text/html, application/pdf"], "application/pdf"),
+        (["Content-Type: */*"], "*/*"),
+        (["Content-Type: text/html5"], "text/html5"),
+        (["Content-Type: text/html5 charset=utf-8"], None),
+        (["Content-Type: ,,"], None),
     ],
 )
 def test_content_type(headers: list[str], expected: str | None) -> None:
@@ -123,6 +148,98 @@ def test_cut_bodies_give_what_is_there(encoding: str) -> None:
     found = body(response(stored[: len(stored) * 9 // 10], f"Content-Encoding: {encoding}"), 1 << 21, 1000)
     assert text.startswith(found)
     assert len(found) > len(text) // 2
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"\0\0\0", b"junk"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_something_behind_the_end(encoding: str, behind: bytes) -> None:
+    found = http.body(response(ENCODED[encoding] + behind, f"Content-Encoding: {encoding}"), 1 << 20, 1000)
+    assert found.content == HTML
+    assert found.damage
+    assert found.is_undecodable == (behind == b"junk" and encoding in ("br", "zstd"))
+
+
+@pytest.mark.parametrize("size", [len(HTML), 300_000])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("at", [-1, -2])
+def test_wrong_checksums(encoding: str, at: int, size: int) -> None:
+    text = HTML + b"".join(b"%d" % (i * i) for i in range(size - len(HTML)))
+    stored = bytearray({"gzip": gzip.compress, "deflate": zlib.compress}[encoding](text))
+    stored[at if encoding == "deflate" else at * 4] ^= 1  # Adler-32; the size, CRC-32
+    found = http.body(response(bytes(stored), f"Content-Encoding: {encoding}"), 1 << 23, 1000)
+    assert found.content == text
+    assert found.is_undecodable
+    assert "incorrect" in (found.damage or "")
+
+
+def test_a_few_bytes_before_a_cut_are_kept() -> None:
+    """Though the decoders return nothing of a call that fails."""
+    text = "".join(f"<p>段落{i * i * 7919}</p>" for i in range(300)).encode()
+    for encoding, least in (("gzip", 1), ("deflate", 1), ("br", 1), ("zstd", 0)):
+        stored = {"gzip": gzip.compress(text), "deflate": zlib.compress(text)}.get(encoding)
+        stored = stored or compressed({"br": "brotli"}.get(encoding, encoding), text)
+        found = http.body(response(stored[: len(stored) // 2], f"Content-Encoding: {encoding}"), 1 << 20, 1000)
+        assert found.is_undecodable
+        if least:
+            assert text.startswith(found.content)
+            assert len(found.content) > len(text) // 4
+        else:  # a block is decoded as a whole
+            assert found.content == stored[: len(stored) // 2]
+
+
+def test_gzip_and_deflate_are_told_apart_by_their_bytes() -> None:
+    for encoding, stored in (("gzip", zlib.compress(HTML)), ("deflate", gzip.compress(HTML))):
+        assert http.body(response(stored, f"Content-Encoding: {encoding}"), 1 << 20, 1000) == Body(HTML)
+
+
+@pytest.mark.parametrize(
+    ("size", "is_chunked"),
+    [
+        *(("%016x", True), ("%X", True), ("%040x", True), ("%x ; name=value", True), ("\t%x", True)),
+        *(("g%x", False), ("-%x", False), ("0x%x", False)),
+    ],
+)
+def test_sizes_of_chunks(size: str, is_chunked: bool) -> None:
+    stored = b"".join(
+        b"%s\r\n%s\r\n" % ((size % len(piece)).encode(), piece) for piece in (HTML[:1_000], HTML[1_000:], b"")
+    )
+    expected = Body(HTML if is_chunked else stored)
+    assert http.body(response(stored, "Transfer-Encoding: chunked"), 1 << 20, 1000) == expected
+
+
+def test_a_size_beyond_the_body_is_a_cut_chunk() -> None:
+    found = http.body(response(b"ffffffffffffffff\r\n<p>", "Transfer-Encoding: chunked"), 1 << 20, 1000)
+    assert found == Body(b"<p>", "cut: no last chunk")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: x-gzip", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: gzip, chunked", "Content-Encoding: br"],
+        ["Transfer-Encoding: gzip, chunked", "Content-Encoding: gzip"],  # applied once
+    ],
+)
+def test_transfer_codings(headers: list[str]) -> None:
+    inner = compressed("brotli", HTML) if "Content-Encoding: br" in headers else HTML
+    assert http.body(response(chunked(gzip.compress(inner)), *headers), 1 << 20, 1000) == Body(HTML)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r\r\n"])
+def test_interim_responses(number: int, line_end: str) -> None:
+    interim = ["HTTP/1.1 100 Continue", "", "HTTP/1.1 103 Early Hints", "Link: </style.css>", ""] * number
+    block = line_end.join([*interim, "HTTP/1.1 200 OK", "Content-Type: text/html", "", ""]).encode() + HTML
+    found = parse(block)
+    assert (found.status, found.headers, found.stored_body) == (200, [("content-type", "text/html")], HTML)
+
+
+def test_interim_response_alone() -> None:
+    assert parse(b"HTTP/1.1 100 Continue\r\n\r\n").status == 100
+    assert parse(b"HTTP/1.1 101 Switching Protocols\r\n\r\nbytes").stored_body == b"bytes"
+    assert parse(b"HTTP/1.1 100 x\r\n\r\n" * 100_000).status == 100
+    assert parse(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 404 x\r\n\r\n").stored_body == b"HTTP/1.1 404 x\r\n\r\n"
 
 
 def test_cut_chunks() -> None:

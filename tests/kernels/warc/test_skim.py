@@ -53,6 +53,8 @@ def test_demo_records(slowly: None) -> None:
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html", "no_sign_of_japanese"),
         ("http/2 200\ncontent-type:application/XHTML+xml ; charset=x\nx", "no_sign_of_japanese"),
         ("HTTP/1.1 404 Not Found", "status"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/html", None),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/html;charset=x,text/plain", None),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip", None),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked", None),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Type: text/html", None),

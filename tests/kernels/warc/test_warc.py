@@ -14,6 +14,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 from warcs import carefully, everything, outline, record, zipped
 
+from swallow_spark.kernels.warc import members
 from swallow_spark.kernels.warc.warc import Damage, Record
 
 # fmt: off
@@ -127,6 +128,13 @@ def test_fields_of_a_record() -> None:
         (b"2025-08-12T03:11:00.123456789Z", datetime(2025, 8, 12, 3, 11, 0, 123456, tzinfo=UTC)),
         (b"2025-08-12T03:11:00+09:00", datetime(2025, 8, 11, 18, 11, tzinfo=UTC)),
         (b"2025-08-12T03:11:00", datetime(2025, 8, 12, 3, 11, tzinfo=UTC)),
+        (b"2025-08-12t03:11:00z", datetime(2025, 8, 12, 3, 11, tzinfo=UTC)),
+        (b"2025-08-12T03:11Z", datetime(2025, 8, 12, 3, 11, tzinfo=UTC)),
+        (b"2025-08-12T03Z", datetime(2025, 8, 12, 3, tzinfo=UTC)),
+        (b"2025-08-12", datetime(2025, 8, 12, tzinfo=UTC)),
+        (b"2025-08", datetime(2025, 8, 1, tzinfo=UTC)),
+        (b"2025", datetime(2025, 1, 1, tzinfo=UTC)),
+        (b"2025-13", None),
         (b"0001-01-01T00:00:00+23:00", None),
         (b"yesterday", None),
     ],
@@ -135,6 +143,45 @@ def test_dates(date: bytes, expected: datetime | None) -> None:
     (found,) = everything(record().replace(b"2025-08-12T03:11:00Z", date))
     assert isinstance(found, Record)
     assert found.date == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        (b"WARC-Target-URI:\r\n http://b.example/", "http://b.example/"),
+        (b"WARC-Target-URI:\r\n\r\n"[:-2] + b"\t \r\n   <http://b.example/>  ", "http://b.example/"),
+        (b"warc-TARGET-uri\t :http://b.example/", "http://b.example/"),
+        ("WARC-Target-URI: http://b.example/猫".encode(), "http://b.example/猫"),
+        (b"WARC-Target-URI: =?UTF-8?Q?http://b.example/=E7=8C=AB?=", "http://b.example/猫"),
+        (b"WARC-Target-URI: =?utf-8?b?aHR0cDovL2I=?=\r\n =?us-ascii?q?.example/?=", "http://b.example/"),
+        (b"WARC-Target-URI: http://b.example/=?iso-8859-1?q?=31?=", "http://b.example/=?iso-8859-1?q?=31?="),
+        (b"WARC-Target-URI: =?no-charset?q?a?=", "=?no-charset?q?a?="),
+        (b"WARC-Target-URI: =?utf-8?b?a?=", "=?utf-8?b?a?="),
+        (b"WARC-Target-URI: =?utf-8?q?=FF?=", "=?utf-8?q?=FF?="),
+    ],
+)
+def test_values_in_all_forms_of_the_standard(header: bytes, url: str) -> None:
+    data = record(extra=header + b"\r\n").replace(b"WARC-Target-URI: http://a.example/\r\n", b"")
+    for packed in (data, zipped(data)):
+        (found,) = everything(packed)
+        assert isinstance(found, Record)
+        assert found.url == url
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_http"),
+    [
+        *(("application/http;msgtype=response", True), ("Application/HTTP, msgtype=response", True)),
+        *(("application/http msgtype=response", True), ("message/http", True), ("", True)),
+        *(("application/http2", False), ("application/http+x", False), ("text/dns", False)),
+    ],
+)
+def test_responses_that_are_http(content_type: str, is_http: bool) -> None:
+    data = record(extra=b"Content-Type: %s\r\n" % content_type.encode())
+    for packed in (data, zipped(data)):
+        (found,) = everything(packed)
+        assert isinstance(found, Record)
+        assert found.holds_http_response == is_http
 
 
 @pytest.mark.parametrize(
@@ -165,7 +212,7 @@ def test_odd_headers_are_read_alike_wherever_they_stand(header: bytes) -> None:
         (record(b"x" * 100, length=50), "wrong_content_length"),
         (record(b"x" * 100, length=300), "wrong_content_length"),
         (record(b"x" * 100, length=3_999), "wrong_content_length"),
-        (record(tail=b"\r\n\r\njunk\r\n"), "wrong_content_length"),
+        (record(tail=b"\r\njunk\r\n"), "wrong_content_length"),
         (record().replace(b"Content-Length", b"Content-Len"), "bad_header"),
         (record().replace(b"WARC-Type", b"WARC-Typ"), "bad_header"),
         (record(length=-5), "bad_header"),
@@ -176,6 +223,12 @@ def test_odd_headers_are_read_alike_wherever_they_stand(header: bytes) -> None:
         (record(tail=b"\r\n" * 9), None),
         (record().replace(b"\r\n", b"\n"), None),
         (record().replace(b"WARC/1.0", b"WARC/0.18"), None),
+        (record().replace(b"WARC/1.0", b"warc/1.0"), None),
+        (record().replace(b"WARC/1.0", b"Warc/1.1"), None),
+        (record().replace(b"\r\n", b"\r\r\n"), None),
+        (record().replace(b"Content-Length: ", b"Content-Length:\r\n\t"), None),
+        (record().replace(b"WARC-Type: ", b"WARC-Type:\r\n   "), None),
+        (record().replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5_000), None),
     ],
 )
 def test_odd_record_among_sound_ones(pack: object, odd: bytes, reason: str | None) -> None:
@@ -197,6 +250,90 @@ def test_odd_record_among_sound_ones(pack: object, odd: bytes, reason: str | Non
 def test_plain_record_too_large_by_a_wrong_length_swallows_to_the_end_and_says_so() -> None:
     items = everything(record() + record(length=1 << 40) + record(), max_record_bytes=1_000)
     assert outline(items) == [(0, 5), (len(record()), "record", "truncated")]
+
+
+@pytest.mark.parametrize("pack", [zipped, lambda *records: b"".join(records)], ids=["gzip", "plain"])
+@pytest.mark.parametrize("behind", [b"\0" * 512, b"junk", b"<p>junk</p>\r\n", b"\0\nWARC/", b"\0" * 100_000])
+@pytest.mark.parametrize("at", [0, 2, 4])
+def test_bytes_behind_a_record_that_has_ended_cost_no_record(pack: object, behind: bytes, at: int) -> None:
+    """Such as the zeros with which a file is filled up, once or where files were put together."""
+    records = [record(b"%d" % i * 40) for i in range(5)]
+    start = len(pack(*records[:at])) + (len(records[at]) if pack is not zipped else 0)  # type: ignore[operator]
+    records[at] += behind
+    items = everything(pack(*records))  # type: ignore[operator]
+    assert [item.block for item in items if isinstance(item, Record)] == [b"%d" % i * 40 for i in range(5)]
+    gaps = [(item.offset, item.scope, item.reason) for item in items if isinstance(item, Damage)]
+    assert gaps == [(start, "gap", "garbage")]
+    assert items[at + 1].offset == start  # behind its record
+
+
+def blocks_of(sizes: list[int]) -> list[bytes]:
+    chance = random.Random(4)
+    return [b"%d:" % number + chance.randbytes(size) for number, size in enumerate(sizes)]
+
+
+SIZES = [0, 3_000, 1, 70_000, 5, 200, 200, 9_999, 40, 0]
+
+
+def members_of(content: bytes, size: int) -> bytes:
+    return zipped(*(content[at : at + size] for at in range(0, len(content), size)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 4_096, 65_280])
+def test_records_across_members(size: int) -> None:
+    """As BGZF: members are cut without regard to records."""
+    blocks = blocks_of(SIZES if size > 1 else [0, 3, 40, 1])
+    content = b"".join(map(record, blocks))
+    items = everything(members_of(content, size) + zipped(b""))
+    assert [item.block for item in items if isinstance(item, Record)] == blocks
+    damages = [item for item in items if isinstance(item, Damage)]
+    assert [(d.scope, d.reason) for d in damages] == [("file", "shared_gzip_member")] * (size > 7)
+    places = [len(members_of(content[: content.index(record(block)) // size * size], size)) for block in blocks]
+    offsets = [item.offset for item in items if isinstance(item, Record)]
+    assert offsets == [max(place, (offsets[i - 1] if i else -1) + 1) for i, place in enumerate(places)]
+
+
+@pytest.mark.parametrize("cut", [1, 4, 11, 60, 170, -5, -4, -1])
+def test_each_record_in_members_of_its_own(cut: int) -> None:
+    """Cut in the version, the head, the block and behind it: each is where its first member is, with its length."""
+    records = [record(b"%d" % i * 300) for i in range(5)]
+    parts = [zipped(one[:cut], b"", one[cut:]) for one in records]
+    items = everything(b"".join(parts))
+    offsets = [len(b"".join(parts[:i])) for i in range(5)]
+    assert outline(items) == [(offset, 300) for offset in offsets]
+    if cut not in (-4, -1):  # there a record is complete before its last member
+        assert [item.length for item in items if isinstance(item, Record)] == [len(part) for part in parts]
+
+
+@pytest.mark.parametrize("broken", [0, 3, 9, 17])
+@pytest.mark.parametrize("at", [-6, 30])
+def test_a_broken_member_costs_the_records_that_it_holds(broken: int, at: int) -> None:
+    blocks = [b"%02d" % i * 500 for i in range(20)]
+    content = b"".join(map(record, blocks))
+    parts = [bytearray(zipped(content[at : at + 1_024])) for at in range(0, len(content), 1_024)]
+    parts[broken][at] ^= 0x55
+    items = everything(b"".join(parts))
+    begins = [content.index(block) for block in blocks]
+    hit = {i for i in range(20) if begins[i] + 1_000 > broken * 1_024 and begins[i] - 120 < (broken + 1) * 1_024}
+    found = {blocks.index(item.block) for item in items if isinstance(item, Record)}
+    assert found >= set(range(20)) - hit
+    assert len(found) < 20
+    assert [item for item in items if isinstance(item, Damage) and item.scope in ("record", "gap")]
+    offsets = [item.offset for item in items if isinstance(item, Record)]
+    assert offsets == sorted(set(offsets))
+
+
+def test_a_record_in_too_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: where members begin is kept for a record. One that is too large is skipped without that."""
+    monkeypatch.setattr(members, "MAX_MEMBERS", 50)
+    data = members_of(record(b"x" * 1_000), 10) + zipped(record(b"behind"))
+    assert [outline([item])[0][1:] for item in everything(data)] == [
+        ("record", "wrong_content_length"),
+        ("gap", "garbage"),
+        (6,),
+    ]
+    (large, behind) = everything(data, max_record_bytes=500)
+    assert outline([large, behind]) == [(0, "record", "record_too_large"), (behind.offset, 6)]
 
 
 @pytest.mark.parametrize("at", range(8))

@@ -166,7 +166,7 @@ def test_decoys_are_tried_within_bounds(decoy: bytes, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(framing, "Member", Counted)
     assert everything(data) == items
-    assert len(tried) > 200
+    assert len(tried) >= 200
     tried.clear()
     monkeypatch.setattr(framing, "MAX_TRIED_BYTES", 1 << 20)
     given_up = everything(data)
