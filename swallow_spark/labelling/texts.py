@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.storage import replacing
+from swallow_spark.kernels.html.imported import plain
 from swallow_spark.kernels.text import jsonl
 from swallow_spark.tables import LABELS, TEXTS
 
@@ -43,7 +44,7 @@ def _parquet(path: Path, names: list[str]) -> Iterator[Rows]:
     with pq.ParquetFile(path) as file:
         columns = [name for name in names if name in file.schema_arrow.names]
         for batch in file.iter_batches(_ROWS, columns=columns):
-            yield batch.to_pylist()
+            yield pa.table({name: plain(batch[name]) for name in columns}).to_pylist()
 
 
 def _json_lines(path: Path) -> Iterator[Rows]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from swallow_spark.errors import InputError, UsageError
+from swallow_spark.kernels.html.imported import plain
 from swallow_spark.kernels.text import jsonl
 
 _COLUMNS: Final = ("text", "outcome", "source", "license", "model", "prompt")
@@ -79,7 +80,7 @@ def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
     if not inputs:
         raise InputError("no examples: name at least one Parquet or JSONL file")
     tables = [_read_file(task, Path(path)) for path in inputs]
-    texts = pa.concat_arrays([table["text"].cast(pa.large_string()).combine_chunks() for table in tables])
+    texts = pa.concat_arrays([table["text"].combine_chunks() for table in tables])
     classes = [_read_classes(task, table[task.column], Path(path)) for table, path in zip(tables, inputs, strict=True)]
     if not len(texts):
         raise InputError(f"no examples in {', '.join(map(str, inputs))}")
@@ -93,11 +94,15 @@ def read_examples(task: Task, inputs: Sequence[Path]) -> Examples:
 
 
 def _read_file(task: Task, path: Path) -> pa.Table:
+    wanted = (*_COLUMNS, task.column)
     try:
         if path.suffix == ".parquet" or path.is_dir():
-            table = pq.read_table(path)
+            file = pq.ParquetDataset(path)
+            names = file.schema.names
+            table = file.read([name for name in wanted if name in names])
+            table = pa.table({name: plain(table[name]) for name in table.column_names})
         elif path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-            table = _read_lines(task, path)
+            table, names = _read_lines(wanted, path)
         else:
             raise InputError(f"{path}: not a .parquet, .jsonl, .jsonl.gz or .jsonl.zst file")
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -106,20 +111,35 @@ def _read_file(task: Task, path: Path) -> pa.Table:
         table = table.filter(pc.equal(table["outcome"], SCORED))
     for column in ("text", task.column):
         if column not in table.column_names:
-            raise InputError(f"{path}: no column {column!r}; it has {', '.join(table.column_names)}")
+            raise InputError(f"{path}: no column {column!r}; it has {', '.join(names)}")
         if table[column].null_count:
             raise InputError(f"{path}: column {column!r} holds nulls")
-    if not (pa.types.is_string(table["text"].type) or pa.types.is_large_string(table["text"].type)):
+    if not pa.types.is_large_string(table["text"].type):
         raise InputError(f"{path}: column 'text' is {table['text'].type}, not text")
     return table
 
 
-def _read_lines(task: Task, path: Path) -> pa.Table:
-    """The needed columns that any line has."""
+def _read_lines(wanted: Sequence[str], path: Path) -> tuple[pa.Table, list[str]]:
+    """The wanted columns that any line has, as strings, and the names of all that there are. Lines may differ in the
+    types of their other values."""
+    names: dict[str, None] = {}
+    rows: list[dict[str, str | None]] = []
     with pa.OSFile(str(path)) as file:
-        rows = [{name: row[name] for name in (*_COLUMNS, task.column) if name in row} for row in jsonl.objects(file)]
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: [row.get(name) for row in rows] for name in names})
+        for row in jsonl.objects(file):
+            names |= dict.fromkeys(row)
+            if not isinstance(row.get("text"), str | None):
+                raise ValueError(f"the text of row {len(rows) + 1} is no string: {str(row['text'])[:100]}")
+            rows.append({name: _spelled(row[name]) for name in wanted if name in row})
+    columns = [name for name in wanted if name in names]
+    arrays = {name: pa.array([row.get(name) for row in rows], pa.large_string()) for name in columns}
+    return pa.table(arrays), list(names)
+
+
+def _spelled(value: Any) -> str | None:
+    """A value of JSON as a string: 2 and 2.0 are the same score."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _read_classes(task: Task, column: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:

@@ -32,6 +32,45 @@ def test_parquet_and_jsonl_give_the_same_examples(tmp_path: Path) -> None:
     assert len(read_examples(EDU, [tmp_path / "a.jsonl", tmp_path / "a.parquet"])) == 16
 
 
+def test_columns_that_are_not_used_may_have_any_types(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": "あ", "label": "positive", "id": 1, "source": "2024-01-01", "meta": {"a": [1]}},
+        {"text": "い", "label": "negative", "id": "a-2", "source": "2024-01-02", "meta": "none"},
+        {"text": "う", "label": "negative", "id": None, "source": 3, "license": None},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read_examples(WIKI, [tmp_path / "a.jsonl"])
+    assert found.texts.to_pylist() == ["あ", "い", "う"]
+    assert found.sources == ["2024-01-01", "2024-01-02", "3"]
+    assert found.licenses == ["unknown"] * 3
+    (tmp_path / "parts").mkdir()
+    for number, row in enumerate(rows):
+        used = {name: [row[name]] for name in ("text", "label", "id")}
+        pq.write_table(pa.table(used), tmp_path / f"parts/{number}.parquet")
+    assert read_examples(WIKI, [tmp_path / "parts"]).texts.to_pylist() == ["あ", "い", "う"]
+
+
+def test_scores_of_several_types(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("".join('{"text": "x", "score": %s}\n' % score for score in ("2", "2.0", '"2"')))
+    assert read_examples(EDU, [tmp_path / "a.jsonl"]).classes.tolist() == [2, 2, 2]
+    (tmp_path / "a.jsonl").write_text('{"text": "x", "score": true}\n')
+    with pytest.raises(InputError, match="holds True"):
+        read_examples(EDU, [tmp_path / "a.jsonl"])
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.string_view()], ids=str)
+def test_text_that_is_not_marked_as_such(kind: pa.DataType, tmp_path: Path) -> None:
+    texts, labels = pa.array(["あ", "い"]).cast(kind), pa.array(["positive", "negative"]).cast(kind)
+    for columns in ({"text": texts, "label": labels}, {"text": texts, "label": labels.cast(pa.binary()).dictionary_encode()}):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+        found = read_examples(WIKI, [tmp_path / "a.parquet"])
+        assert found.texts.to_pylist() == ["あ", "い"]
+        assert found.classes.tolist() == [1, 0]
+    pq.write_table(pa.table({"text": pa.array([b"\xff"]), "label": ["positive"]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="can't read"):
+        read_examples(WIKI, [tmp_path / "a.parquet"])
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -73,8 +73,23 @@ def _is_read(schema: pa.Schema, name: str) -> bool:
     kind = schema.field(index).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return is_string or (name == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
+    return _is_text(kind) or (name == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column of that type may hold text: many writers of Parquet don't mark strings as such, so that they can't
+    be told from other bytes."""
+    types = pa.types
+    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return is_string or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def plain(column: Any) -> Any:
+    """An Arrow array in its plainest type: without a dictionary, and large_string for whatever may hold text. Raises
+    pyarrow.ArrowInvalid if that isn't UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()) if _is_text(column.type) else column
 
 
 def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
@@ -86,7 +101,7 @@ def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
 
 
 def _of_scalars(number: int, scalars: dict[str, Any], max_record_bytes: int) -> Row:
-    buffers = {name: value.as_buffer() for name, value in scalars.items() if isinstance(value, pa.StringScalar)}
+    buffers = {name: value.as_buffer() for name, value in scalars.items() if isinstance(value, pa.BinaryScalar)}
     size = sum(buffer.size for buffer in buffers.values() if buffer is not None)
     if size > max_record_bytes:
         return Row(number, {}, size, ("record_too_large", f"over {max_record_bytes} bytes"))

@@ -1,14 +1,15 @@
 """JSON lines, plain or compressed with gzip or zstd, one at a time."""
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
-_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_CHUNK_BYTES: Final = 1 << 20
+from swallow_spark.kernels.text.packed import unpacked
+
+_MAX_LINE_BYTES: Final = 1 << 30
+_BLANK: Final = b"\0 \t\n\r\v\f"  # NULs: padding behind the last line
 
 
 class Line(NamedTuple):
@@ -20,17 +21,13 @@ class Line(NamedTuple):
     problem: tuple[str, str] | None = None
 
 
-def read(stream: Any, *, max_line_bytes: int = sys.maxsize) -> Iterator[Line]:
-    """The lines of a seekable PyArrow stream. Raises OSError or pyarrow.ArrowException if it is damaged."""
-    magic = stream.read(4)
-    stream.seek(0)
-    codec = next((name for start, name in _MAGIC.items() if magic.startswith(start)), None)
-    if codec:
-        stream = pa.CompressedInputStream(stream, codec)
-    for number, line in enumerate(_lines(stream, max_line_bytes), 1):
+def read(stream: Any, *, max_line_bytes: int = _MAX_LINE_BYTES) -> Iterator[Line]:
+    """The lines of a stream (with `read`). Raises OSError or pyarrow.ArrowException where it is cut or damaged, after all
+    whole lines before."""
+    for number, line in enumerate(_lines(unpacked(stream), max_line_bytes), 1):
         if line is None:
             yield Line(number, max_line_bytes, problem=("record_too_large", f"over {max_line_bytes} bytes"))
-        elif line.strip():
+        elif line.strip(_BLANK):
             try:
                 yield Line(number, len(line), json.loads(line))
             except (ValueError, RecursionError) as error:
@@ -38,7 +35,7 @@ def read(stream: Any, *, max_line_bytes: int = sys.maxsize) -> Iterator[Line]:
 
 
 def objects(stream: Any) -> Iterator[dict[str, Any]]:
-    """The objects of a seekable PyArrow stream. Raises ValueError for a line without one, and what `read` raises."""
+    """The objects of a stream (with `read`). Raises ValueError for a line without one, and what `read` raises."""
     for line in read(stream):
         if line.problem:
             raise ValueError(f"line {line.number}: {line.problem[1]}")
@@ -47,15 +44,30 @@ def objects(stream: Any) -> Iterator[dict[str, Any]]:
         yield line.value
 
 
-def _lines(stream: Any, limit: int) -> Iterator[bytes | None]:
-    """The lines of a stream; None for a line longer than `limit`."""
-    rest, skipping = b"", False
-    while chunk := stream.read(_CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield None if skipping or len(line) > limit else line
-            skipping = False
-        if len(rest) > limit:
-            rest, skipping = b"", True
-    if rest or skipping:
-        yield None if skipping or len(rest) > limit else rest
+def _lines(pieces: Iterator[bytes], limit: int) -> Iterator[bytes | None]:
+    """The lines of a stream that comes in pieces; None for a line longer than `limit`."""
+    parts: list[bytes] = []  # of the line that goes on in the next piece
+    size = 0
+    try:
+        for piece in pieces:
+            first, *lines = piece.split(b"\n")
+            parts.append(first if size <= limit else b"")
+            size += len(first)
+            for line in lines:
+                yield None if size > limit else b"".join(parts)
+                parts, size = [line], len(line)
+            if size > limit:
+                parts = []
+    except (OSError, pa.ArrowException):
+        if size <= limit and _is_object(line := b"".join(parts)):  # only its line end is missing
+            yield line
+        raise
+    if size:
+        yield None if size > limit else b"".join(parts)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -94,8 +94,16 @@ STRINGS = pa.array([b"a", b"\xff", None, b"", b"e"]).view(pa.string())
 CATEGORIES = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2, 3], pa.int32()), STRINGS.drop_null())
 
 
+BYTES = STRINGS.view(pa.binary())  # as of writers that don't mark strings
+
+
 @pytest.mark.parametrize(
-    "values", [STRINGS, STRINGS.cast(pa.large_string()), STRINGS.cast(pa.string_view()), CATEGORIES], ids=range(4)
+    "values",
+    [
+        *(STRINGS, STRINGS.cast(pa.large_string()), STRINGS.cast(pa.string_view()), CATEGORIES),
+        *(BYTES, BYTES.cast(pa.large_binary()), BYTES.cast(pa.binary_view()), BYTES.dictionary_encode()),
+    ],
+    ids=range(8),
 )
 def test_strings_of_parquet_files(values: pa.Array) -> None:
     """For every storage type; invalid UTF-8 costs its row, or is null."""
