@@ -1,7 +1,8 @@
 """Registered inputs to pages, failures and the ledger, batch by batch."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from threading import Lock
@@ -15,7 +16,7 @@ from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
 from swallow_spark.files.inputs import TEXT_FORMATS
-from swallow_spark.files.storage import can_seek
+from swallow_spark.files.storage import can_seek, is_uri
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import charset, html, imported, page
 from swallow_spark.kernels.warc import warc
@@ -28,6 +29,7 @@ from swallow_spark.stages.remove.step import ship_tombstones
 from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
 
+_MOST_LOOKED_AT: Final = 1_000  # files, by the driver: some seconds
 _MOST_NAMED: Final = 5  # files, in a message
 
 
@@ -51,6 +53,7 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     records = selected(run, crawl, crawl_no, selection) if selection else None
     details = {"selection": selection.meaning()} if selection else {}
     budget = _Budget(run.config.ingest.max_failed_fraction, len({*named, *(file.key for file in pending)}))
+    budget.check(_unsupported(pending) if records is None else {})
     batch = _Batch(crawl, crawl_no, records, details, budget, ship_tombstones(run))
     with run.progress.stage("ingest", total=len(pending)) as tick:
         in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
@@ -65,25 +68,56 @@ class _Budget:
         self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
         self._num_files = num_files
         self._failed: list[str] = []
+        self._all_formats = True
         self._lock = Lock()
 
-    def spend(self, files: Sequence[NumberedFile]) -> None:
-        """Raises SwallowSparkError when too many files can't be read."""
+    def check(self, formats: Mapping[str, str]) -> None:
+        """Raises SwallowSparkError if files, by path, with formats that aren't read are too many."""
+        self._compare([_with_format(path, format) for path, format in formats.items()], all_formats=True)
+
+    def spend(self, files: Sequence[NumberedFile], formats: Mapping[int, str] | None = None) -> None:
+        """Raises SwallowSparkError when too many files can't be read. formats: of those of another format."""
+        formats = formats or {}
         with self._lock:
-            self._failed += [file.path for file in files]
-            if files and len(self._failed) > self._allowed:
-                files_ = f"{_listed(self._failed)}; the same command retries them"
-                if len(self._failed) == self._num_files:
-                    raise SwallowSparkError(f"none of the files can be read (can the workers reach them?): {files_}")
-                raise SwallowSparkError(
-                    f"{len(self._failed)} of {self._num_files} files can't be read, and {self._allowed} may "
-                    f"(ingest.max_failed_fraction): {files_}"
-                )
+            self._failed += [_with_format(file.path, formats.get(file.file_no)) for file in files]
+            self._all_formats = self._all_formats and all(file.file_no in formats for file in files)
+            if files:
+                self._compare(self._failed, self._all_formats)
+
+    def _compare(self, failed: Sequence[str], all_formats: bool) -> None:
+        if len(failed) <= self._allowed or not failed:
+            return
+        what = f"{_listed(failed)}; the same command retries them"
+        if all_formats:
+            what = f"{_listed(failed)}; name other files, or unpack or convert these"
+        if len(failed) == self._num_files:
+            why = "" if all_formats else " (can the workers reach them?)"
+            raise SwallowSparkError(f"none of the files can be read{why}: {what}")
+        raise SwallowSparkError(
+            f"{len(failed)} of {self._num_files} files can't be read, and {self._allowed} may "
+            f"(ingest.max_failed_fraction): {what}"
+        )
+
+
+def _with_format(path: str, format: str | None) -> str:
+    return f"{shown(path)} ({format})" if format else shown(path)
+
+
+def _unsupported(files: Sequence[NumberedFile]) -> dict[str, str]:
+    """path -> format, of local files in which no page can be, by their first bytes."""
+    found: dict[str, str] = {}
+    for file in files[:_MOST_LOOKED_AT]:
+        if file.format != "warc" or is_uri(file.path):
+            continue
+        with suppress(OSError), open(file.path, "rb") as stream:  # the task that reads it will say what is wrong
+            if what := warc.unsupported(stream):
+                found[file.path] = what.partition(";")[0]
+    return found
 
 
 def _listed(paths: Sequence[str]) -> str:
     more = len(paths) - _MOST_NAMED
-    return ", ".join(map(shown, paths[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(paths[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
@@ -91,7 +125,7 @@ def _check_any_record(run: Run, crawl: str) -> None:
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
     if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
-        paths = [file.path for file in run.corpus.inputs(crawl)]
+        paths = [shown(file.path) for file in run.corpus.inputs(crawl)]
         raise SwallowSparkError(
             f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
             f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
@@ -123,14 +157,18 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         num_tasks = _num_tasks(len(files), cores, run.config.execution.files_per_task)
         rows = stage.ingest_selected(wanted, sources, num_tasks, into).collect()
     written = [row.asDict() if isinstance(row, Row) else row for row in rows]
-    not_read = _take_not_read(written)
+    not_read, formats = _take_not_read(written)
     _check_ledger(due.unit, written)
     if batch.records is not None:  # files without wanted records are done too
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
-    details = {**batch.details, **({"not_read": not_read} if not_read else {})}
+    details = {
+        **batch.details,
+        **({"not_read": not_read} if not_read else {}),
+        **({"formats": formats} if formats else {}),
+    }
     due.commit(run.corpus, written, covers=_merged(covers), details=details)
-    batch.budget.spend([file for file in files if file.file_no in not_read])
+    batch.budget.spend([file for file in files if file.file_no in not_read], formats)
 
 
 def _read_files(run: Run, files: Sequence[NumberedFile], into: stage.Into) -> list[Any]:
@@ -162,16 +200,20 @@ def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str
     return name
 
 
-def _take_not_read(written: list[dict[str, Any]]) -> dict[int, str]:
-    """Takes the marks of files that could not be read out of the rows: file_no -> reason. They stay pending."""
+def _take_not_read(written: list[dict[str, Any]]) -> tuple[dict[int, str], dict[int, str]]:
+    """Takes the marks of files that could not be read out of the rows: file_no -> reason, and file_no -> format
+    of those of another format. They stay pending."""
     reasons: dict[int, str] = {}
+    formats: dict[int, str] = {}
     for row in written:
         row["sums"] = sums = dict(row["sums"])
         for name in [name for name in sums if name.startswith(stage.NOT_READ)]:
-            reason, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
-            reasons[int(number)] = reason
+            what, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
+            reasons[int(number)], _, format = what.partition("/")
+            if format:
+                formats[int(number)] = format
             del sums[name]
-    return reasons
+    return reasons, formats
 
 
 def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
@@ -187,7 +229,8 @@ def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
 
 def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
     """The ranges in which several cores read a file; a single one if it can't be cut."""
-    can_be_cut = file.format == "warc" and file.path.endswith(".gz") and can_seek(file.path)
+    is_warc_gz = file.format == "warc" and file.path.endswith(".gz") and not file.path.endswith(".arc.gz")
+    can_be_cut = is_warc_gz and can_seek(file.path)
     return cut(file.bytes, min_bytes, max_ranges) if can_be_cut else [(0, file.bytes)]
 
 
