@@ -58,9 +58,10 @@ def read(stream: BinaryIO, read_warc: Callable[[BinaryIO], Iterator[Record | Dam
 
 
 def _of_entry(damage: Damage, name: str) -> Damage:
-    # The zip is read; only this entry holds something else.
-    reason = "not_a_warc" if damage.reason == "unsupported_format" else damage.reason
-    return replace(damage, reason=reason, detail=f"{name}: {damage.detail}")
+    detail = f"{name}: {damage.detail}"
+    if damage.reason in ("unsupported_format", "not_a_warc"):  # the zip is read; only this entry holds something else
+        return replace(damage, scope="gap", reason="garbage", detail=detail)
+    return replace(damage, detail=detail)
 
 
 def _begin(stream: BinaryIO, entry: zipfile.ZipInfo, min_start: int) -> tuple[int, str]:

@@ -60,12 +60,16 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     _check_any_record(run, crawl)
 
 
+def _allowed(fraction: float, num_files: int) -> int:
+    return min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
+
+
 class _Budget:
     """How many files of a call may be unreadable: a share, and never all. Files that an earlier call has read count, so
     that a few unreadable ones don't fail every later call."""
 
     def __init__(self, fraction: float, num_files: int) -> None:
-        self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
+        self._allowed = _allowed(fraction, num_files)
         self._num_files = num_files
         self._failed: list[str] = []
         self._all_formats = True
@@ -121,7 +125,8 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
-    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing but damage."""
+    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing but damage, or more are no WARC than may
+    be unreadable."""
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
     if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
@@ -129,6 +134,13 @@ def _check_any_record(run: Run, crawl: str) -> None:
         raise SwallowSparkError(
             f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
             f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
+        )
+    number = sum(batch.counts.get("file_failure:not_a_warc", 0) for batch in batches)
+    num_files = sum(last - first + 1 for batch in batches for first, last in batch.covers)
+    if number > (allowed := _allowed(run.config.ingest.max_failed_fraction, num_files)):
+        raise SwallowSparkError(
+            f"{number} of {num_files} files of crawl {crawl} are no WARC, and {allowed} may (ingest.max_failed_fraction): "
+            "the table `failures` names them (reason not_a_warc)"
         )
 
 

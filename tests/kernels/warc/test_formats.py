@@ -252,7 +252,7 @@ def test_damage_in_a_wacz() -> None:
     assert all("archive/a.warc.gz" in i.detail for i in items if isinstance(i, Damage))
 
     junk = everything(zipped_files({**FILES, "archive/e.warc.gz": lzma.compress(b"x")}))
-    assert [(i.scope, i.reason) for i in junk if isinstance(i, Damage)] == [("file", "not_a_warc")]
+    assert [(i.scope, i.reason) for i in junk if isinstance(i, Damage)] == [("gap", "garbage")]
     assert len(junk) == 13
 
     packed = everything(zipped_files(FILES, zipfile.ZIP_BZIP2))
