@@ -8,12 +8,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from warcio.archiveiterator import ArchiveIterator
+from warcio.exceptions import ArchiveLoadFailed
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.files.ranges import open_parts
+from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
 
@@ -32,12 +34,20 @@ class Explained:
         """The page's WARC record, inflated. Raises UsageError if there is none at its offset."""
         with open_parts(self.path) as stream:
             stream.seek(self.offset)
-            found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
-            if found is None or found.rec_headers.get_header("WARC-Target-URI") != self.values["url"]:
-                raise UsageError(f"{self.path}: no WARC record of this page at offset {self.offset}")
-            buffer = io.BytesIO()
-            WARCWriter(buffer, gzip=False).write_record(found)
-            return buffer.getvalue()
+            try:
+                found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
+            except ArchiveLoadFailed:
+                found = None
+            if found and found.rec_headers.get_header("WARC-Target-URI") == self.values["url"]:
+                buffer = io.BytesIO()
+                WARCWriter(buffer, gzip=False).write_record(found)
+                return buffer.getvalue()
+            stream.seek(0)  # zstd needs the dictionary at the start, ARC and WACZ other readers
+            for item in warc.read(stream):
+                if isinstance(item, warc.Record) and item.offset == self.offset and item.url == self.values["url"]:
+                    headers = "".join(f"{name}: {value}\r\n" for name, value in item.headers.items())
+                    return f"WARC/1.0\r\n{headers}\r\n".encode() + item.block + b"\r\n\r\n"
+            raise UsageError(f"{self.path}: no WARC record of this page at offset {self.offset}")
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:

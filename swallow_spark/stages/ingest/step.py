@@ -139,8 +139,8 @@ def _check_any_record(run: Run, crawl: str) -> None:
     num_files = sum(last - first + 1 for batch in batches for first, last in batch.covers)
     if number > (allowed := _allowed(run.config.ingest.max_failed_fraction, num_files)):
         raise SwallowSparkError(
-            f"{number} of {num_files} files of crawl {crawl} are no WARC, and {allowed} may (ingest.max_failed_fraction): "
-            "the table `failures` names them (reason not_a_warc)"
+            f"{number} of {num_files} files of crawl {crawl} are no WARC, and {allowed} may "
+            "(ingest.max_failed_fraction): the table `failures` names them (reason not_a_warc)"
         )
 
 

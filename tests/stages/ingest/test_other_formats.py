@@ -15,6 +15,7 @@ from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import SwallowSparkError
 from swallow_spark.files.inputs import expand
 from swallow_spark.kernels.warc.warc import Record, read
+from swallow_spark.report.explain import Explained
 from swallow_spark.stages.ingest.step import ingest
 from swallow_spark.tables import unpack_doc_id
 
@@ -67,6 +68,14 @@ def test_each_format_gives_the_same_pages(files: dict[str, bytes], make_run: Mak
         texts[unpack_doc_id(page["doc_id"]).file_no].append((page["url"], str(page["date"]), page["text"]))
     assert len(texts[0]) > 1
     assert all(sorted(found) == sorted(texts[0]) for found in texts)
+
+    blocks = {item.url: item.block for item in read(io.BytesIO(files["c.arc"])) if isinstance(item, Record)}
+    paths = [file.path for file in run.corpus.inputs("c")]
+    for page in table(run, "pages", "ingest"):  # each has an address that leads back to it
+        where = unpack_doc_id(page["doc_id"])
+        raw = Explained({"url": page["url"]}, paths[where.file_no], where.offset).raw_record()
+        assert raw.startswith(b"WARC/1.")
+        assert raw.endswith(b"\r\n\r\n" + blocks[page["url"]] + b"\r\n\r\n")
 
     failures = table(run, "failures", "ingest")
     assert [(row["file_no"], row["scope"], row["reason"]) for row in failures] == [
