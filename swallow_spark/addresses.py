@@ -1,11 +1,15 @@
-"""Addresses of files: the part that names a file, and credentials, which are neither shown nor stored."""
+"""Addresses of files: the part that names a file, and credentials, which are neither shown nor stored; the proxies that
+the environment names for them."""
 
 import os
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
-from swallow_spark.errors import printable
+import urllib3
+
+from swallow_spark.errors import UsageError, printable
 
 _SECRET: Final = re.compile(r"sig|token|secret|pass|cred|auth|api.?key|access.?key|^key$|policy", re.IGNORECASE)
 
@@ -51,3 +55,25 @@ def without_access(location: str) -> str:
 def _is_signed(parts: SplitResult) -> bool:
     names = [parameter.partition("=")[0] for parameter in parts.query.split("&")]
     return any(_SECRET.search(unquote(name)) for name in names)
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that `http_proxy`, `https_proxy` or `all_proxy` names for a URL, unless `no_proxy` has its host."""
+    proxies = getproxies_environment()
+    parts = urlsplit(url)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def pool_of(proxy: str | None, **options: Any) -> urllib3.PoolManager:
+    """A pool of connections, through a proxy if there is one. Raises UsageError if that is none for HTTP."""
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    try:
+        login = urllib3.util.parse_url(proxy).auth
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise UsageError(f"{shown(proxy)}: named as a proxy by the environment, but not of HTTP") from None

@@ -107,10 +107,10 @@ PAGES: Final = _table(
     ),
     _nullable(
         "truncated",
-        pa.string(),
-        "Why text may be missing: the value of WARC-Truncated (`length`, `time`, `disconnect`, `unspecified`), or "
-        "`encoding`: the HTTP encoding of the page is cut, has a wrong checksum or something behind its end. Null for "
-        "whole pages and imported text, and where the column is missing: older files lack it.",
+        pa.bool_(),
+        "Whether text may be missing: the crawler cut the record (WARC-Truncated), or the HTTP encoding of the page is "
+        "cut, has a wrong checksum or something behind its end. Null for imported text, and where the column is "
+        "missing: older files lack it.",
     ),
 )
 

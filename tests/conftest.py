@@ -3,6 +3,7 @@
 Tests of kernels use none of it and import no pyspark: nothing here does before a test asks for it.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,10 @@ _NO_CLOCK: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthC
 settings.register_profile("same", derandomize=True, **_NO_CLOCK)
 settings.register_profile("search", print_blob=True, **_NO_CLOCK)
 settings.load_profile("same")
+
+# Servers of tests are on the loopback address, which a machine's proxy would look for on its own.
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[_name]
 
 
 # Files are handed out in this order, so that no long one is left to one process at the end.

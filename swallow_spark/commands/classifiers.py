@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option
-from swallow_spark.commands.tables import print_result, show_measures, show_values
+from swallow_spark.commands.tables import print_result, show_measures, show_trained
 from swallow_spark.config.load import load
 from swallow_spark.training.evaluate import evaluate as evaluate_model
 from swallow_spark.training.train import train as train_model
@@ -30,7 +30,7 @@ def train(
     """Train a fastText classifier and write its model card."""
     section = load(config, set_ or ()).training
     trained = train_model(task, inputs, model, section, demonstration=demonstration)
-    print_result(trained, as_json, show_values)
+    print_result(trained, as_json, show_trained)
 
 
 @command("evaluate")

@@ -261,6 +261,13 @@ _MEASURES: Final = {  # with the names of Swallow Corpus v2's Table 1
 }
 
 
+def show_trained(console: Console, trained: Mapping[str, Any]) -> None:
+    """What `train` made, and its measures on the held-out examples."""
+    show_values(console, {name: value for name, value in trained.items() if name not in ("metrics", "cards")})
+    show_measures(console, trained["metrics"])
+    print_line(console, f"Model card: {' and '.join(trained['cards'])}")
+
+
 def show_measures(console: Console, found: Mapping[str, Any]) -> None:
     """The measures of `evaluate`."""
     values = {

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,7 @@ class Lookup:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.identity = _identity(path)
         self.doc_ids: npt.NDArray[np.int64] = _map(path / f"{_KEY}.npy")
         self.columns: dict[str, npt.NDArray[Any]] = {
             file.stem: _map(file) for file in sorted(path.glob("*.npy")) if file.stem != _KEY
@@ -63,17 +65,23 @@ class Lookup:
         return mask, rows[mask]
 
 
-_open_lookups: dict[Path, tuple[tuple[int, int], Lookup]] = {}
+# Those in use. A mapped file keeps its place on the disk and its addresses, also when it is deleted.
+_open_lookups: WeakValueDictionary[Path, Lookup] = WeakValueDictionary()
 
 
 def open_lookup(path: str | Path) -> Lookup:
-    """The lookup at `path`. A process opens it once, and again if it was replaced. Raises FileNotFoundError."""
+    """The lookup at `path`. A process has it open once, as long as it is referred to; one that was replaced is opened
+    anew. Raises FileNotFoundError."""
     path = Path(path)
+    found = _open_lookups.get(path)
+    if found is None or found.identity != _identity(path):
+        found = _open_lookups[path] = Lookup(path)
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
     status = os.stat(path / f"{_KEY}.npy")
-    identity = status.st_ino, status.st_mtime_ns
-    if path not in _open_lookups or _open_lookups[path][0] != identity:
-        _open_lookups[path] = identity, Lookup(path)
-    return _open_lookups[path][1]
+    return status.st_ino, status.st_mtime_ns
 
 
 def write(path: str | Path, batches: Iterator[pa.RecordBatch]) -> int:

@@ -7,7 +7,7 @@ bytes per page, and its columns).
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,12 +27,17 @@ _PIECE: Final = pa.schema([("first", pa.int64()), ("path", pa.string())])
 
 @dataclass(frozen=True)
 class Lookups:
-    """Sorted doc_ids with numeric columns; `pieces` are (first doc_id, path), ascending."""
+    """Sorted doc_ids with numeric columns; `pieces` are (first doc_id, path), ascending. A task keeps the pieces open
+    that it has used, and its end lets go of them."""
 
     root: Root
     directory: str
     pieces: tuple[tuple[int, str], ...]
     columns: tuple[str, ...]
+    _opened: dict[str, lookup.Lookup] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": {}}
 
     def find(self, doc_ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], dict[str, NDArray[Any]]]:
         """Which of the doc_ids are present (bool mask), and each column's values for those, in their order."""
@@ -41,13 +46,18 @@ class Lookups:
         piece_of = np.searchsorted([first for first, _ in self.pieces], doc_ids, side="right") - 1
         for piece in np.unique(piece_of[piece_of >= 0]):
             here = np.flatnonzero(piece_of == piece)
-            table = lookup.open_lookup(self.root.local_copy(self.pieces[piece][1]))
+            table = self._open(self.pieces[piece][1])
             found, rows = table.find(doc_ids[here])
             present[here] = found
             for name in self.columns:
                 column = table.columns[name]
                 values.setdefault(name, np.zeros(len(doc_ids), column.dtype))[here[found]] = column[rows]
         return present, {name: column[present] for name, column in values.items()}
+
+    def _open(self, path: str) -> lookup.Lookup:
+        if path not in self._opened:
+            self._opened[path] = lookup.open_lookup(self.root.local_copy(path))
+        return self._opened[path]
 
     def among(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of a batch whose doc_id is present."""

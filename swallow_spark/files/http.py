@@ -3,7 +3,7 @@
 Requests are retried after a broken connection, a time-out, a short body or an answer that asks to retry later (RFC
 9110: 429, 503, Retry-After), with exponential back-off and jitter, so that a thousand tasks don't retry at once. A
 download resumes by Range with If-Range; if the server doesn't support ranges, it sends the whole file, and the bytes
-that were read before are skipped. A file that changed meanwhile is an error.
+that were read before are skipped. A file that changed meanwhile is an error. Proxies are those of the environment.
 """
 
 import base64
@@ -23,7 +23,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from swallow_spark.addresses import shown
+from swallow_spark.addresses import pool_of, proxy_of, shown
 from swallow_spark.config.access import Access
 from swallow_spark.errors import ChangedError, InputError, printable
 
@@ -93,15 +93,32 @@ class _PrivateAddressError(Exception):
     """A redirect to an address that isn't public."""
 
 
+def _refuse_private(numeric: str) -> None:
+    address = ipaddress.ip_address(numeric.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if not (mapped or address).is_global:
+        raise _PrivateAddressError(str(address))
+
+
+def _refuse_private_name(name: str) -> None:
+    """Before a proxy connects: to what a name leads from here. One that is known only to the proxy passes."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return
+    for *_, address in found:
+        _refuse_private(str(address[0]))
+
+
 class _PublicConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Checks the address after connecting and before anything is sent: a name can resolve to any address."""
         connected = super()._new_conn()
-        address = ipaddress.ip_address(connected.getpeername()[0].partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        if not (mapped or address).is_global:
+        try:
+            _refuse_private(connected.getpeername()[0])
+        except _PrivateAddressError:
             connected.close()
-            raise _PrivateAddressError(str(address))
+            raise
         return connected
 
 
@@ -124,8 +141,7 @@ class HttpClient:
         self.access = access or Access()
         self._requests = _Pace(self.access.requests_per_second)
         self.bytes = _Pace(self.access.bytes_per_second)
-        self._any, self._public = (urllib3.PoolManager(16, maxsize=16, retries=False) for _ in range(2))
-        self._public.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicSecurePool}
+        self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
 
     def open(self, url: str, start: int = 0, end: int | None = None, expected: Version | None = None) -> "Body":
         """The bytes of a file from `start` up to `end`. Raises InputError if it can't be read, ChangedError if it isn't
@@ -140,8 +156,8 @@ class HttpClient:
             self._requests.take(1)
             parts = urlsplit(at)
             here = (parts.scheme, _host(parts)) == (asked.scheme, _host(asked))
-            pool = self._any if here or self.access.to_private_addresses else self._public
             try:
+                pool = self._pool(at, public=not here and not self.access.to_private_addresses)
                 response = pool.request(
                     "GET",
                     urlunsplit(parts._replace(netloc=_host(parts), fragment="")),
@@ -166,6 +182,18 @@ class HttpClient:
             if urlsplit(at).scheme not in ("http", "https") or not target:
                 raise InputError(f"{shown(url)}: redirected to {shown(at)!r}, which is not an HTTP address")
         raise InputError(f"{shown(url)}: more than {_MAX_REDIRECTS} redirects")
+
+    def _pool(self, url: str, public: bool) -> urllib3.PoolManager:
+        """Connections for a URL, to public addresses only if it must be `public`."""
+        proxy = proxy_of(url)
+        if proxy and public:
+            _refuse_private_name(urlsplit(url).hostname or "")
+        if (pool := self._pools.get((proxy, public))) is None:
+            pool = pool_of(proxy, num_pools=16, maxsize=16, retries=False)
+            if public and not proxy:
+                pool.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicSecurePool}
+            self._pools[proxy, public] = pool
+        return pool
 
 
 def _host(parts: SplitResult) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import urllib3
 
+from swallow_spark.addresses import pool_of, proxy_of
 from swallow_spark.errors import SwallowSparkError, UsageError
 from swallow_spark.files.http import retry_after
 
@@ -63,7 +64,7 @@ class Endpoint:
                 raise UsageError(f"the key in {key_variable} has characters that a header can't hold")
             self._headers["Authorization"] = f"Bearer {key}"
         self._key = key
-        self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False)
+        self._pool = pool_of(proxy_of(self.url), maxsize=connections, block=True, retries=False)
 
     def models(self) -> list[dict[str, Any]]:
         """The models that the server lists, if it does. Raises EndpointError, PassingError."""

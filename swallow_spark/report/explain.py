@@ -31,23 +31,25 @@ class Explained:
     offset: int
 
     def raw_record(self) -> bytes:
-        """The page's WARC record, inflated. Raises UsageError if there is none at its offset."""
+        """The page's WARC record, inflated. Raises UsageError if there is none at its offset. Where no member at the
+        offset holds it alone, as in zstd, ARC and WACZ files, the file is read up to it."""
         with open_parts(self.path) as stream:
             stream.seek(self.offset)
             try:
                 found = next(iter(ArchiveIterator(stream, no_record_parse=True)), None)
             except ArchiveLoadFailed:
                 found = None
+            buffer = io.BytesIO()
             if found and found.rec_headers.get_header("WARC-Target-URI") == self.values["url"]:
-                buffer = io.BytesIO()
                 WARCWriter(buffer, gzip=False).write_record(found)
-                return buffer.getvalue()
+                if not found.raw_stream.limit:  # the rest of the record, behind the end of the member
+                    return buffer.getvalue()
             stream.seek(0)  # zstd needs the dictionary at the start, ARC and WACZ other readers
             for item in warc.read(stream):
                 if isinstance(item, warc.Record) and item.offset == self.offset and item.url == self.values["url"]:
                     headers = "".join(f"{name}: {value}\r\n" for name, value in item.headers.items())
                     return f"WARC/1.0\r\n{headers}\r\n".encode() + item.block + b"\r\n\r\n"
-            raise UsageError(f"{self.path}: no WARC record of this page at offset {self.offset}")
+            raise UsageError(f"{self.path}: no whole WARC record of this page at offset {self.offset}")
 
 
 def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:

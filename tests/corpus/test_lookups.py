@@ -2,9 +2,12 @@
 
 import pickle
 import random
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -48,3 +51,31 @@ def test_double_doc_ids_are_an_error(spark: SparkSession, tmp_path: Path) -> Non
     frame = spark.createDataFrame([(10,), (10,)], "doc_id long")
     with pytest.raises(Exception, match="doc_ids do not ascend"):
         lookups.ship(frame, Root(str(tmp_path)), "accepted", 2)
+
+
+def test_the_end_of_a_task_lets_go_of_its_lookups(spark: SparkSession, tmp_path: Path) -> None:
+    def mapped(batches: Iterator[pa.RecordBatch], shipped: lookups.Lookups | None) -> Iterator[pa.RecordBatch]:
+        """The lookup files that the process has mapped, also deleted ones, after looking for what it is given."""
+        for batch in batches:
+            if shipped:
+                assert shipped.find(batch.column(0).to_numpy())[0].all()
+            maps = Path("/proc/self/maps").read_text().splitlines()
+            yield pa.RecordBatch.from_pydict({"line": [line for line in maps if "/lookups/" in line]})
+
+    root = Root(str(tmp_path))
+    pages = spark.range(0, 1000, 1, 4)
+    for _ in range(3):
+        shipped = lookups.ship(pages.withColumnRenamed("id", "doc_id"), root, "accepted", 1000)
+        assert pages.mapInArrow(partial(mapped, shipped=shipped), "line string").count(), "a file is mapped, not read"
+        root.delete(shipped.directory)
+    left = pages.mapInArrow(partial(mapped, shipped=None), "line string").collect()
+    assert [row.line for row in left] == []
+
+
+def test_the_driver_lets_go_of_them(spark: SparkSession, tmp_path: Path) -> None:
+    shipped = lookups.ship(spark.createDataFrame([(10,)], "doc_id long"), Root(str(tmp_path)), "accepted", 1)
+    assert shipped.find(np.array([10]))[0].all()
+    assert not pickle.loads(pickle.dumps(shipped))._opened
+    assert str(tmp_path) in Path("/proc/self/maps").read_text()
+    del shipped
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()

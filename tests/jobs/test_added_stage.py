@@ -43,7 +43,7 @@ class Marking:
 
     section: Marks
     failing: Path
-    table = "marks"
+    table = "counts"
     schema = SCHEMA
 
     def start(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
@@ -118,7 +118,7 @@ def test_it_runs_goes_on_where_it_stopped_and_is_told_of(corpus: Path, failing: 
     assert state(corpus) == "done"
     assert state(corpus, mark="、") == "out of date"
     assert "count_marks" not in {one["stage"] for one in not_done(corpus)}
-    counted = rows(corpus, "marks")
+    counted = rows(corpus, "counts")
     assert [row["num_marks"] for row in sorted(counted, key=lambda row: row["doc_id"])] == [400, 200, 0, 200]
 
     # Its section is its own: another value makes only its rows out of date.
@@ -133,17 +133,17 @@ def not_done(corpus: Path) -> list[dict[str, str]]:
 
 def test_it_is_checked_mended_and_discarded(corpus: Path) -> None:
     assert call("annotate", "--corpus", corpus).status == 0
-    lost = next((corpus / "marks").rglob("*.parquet"))
+    lost = next((corpus / "counts").rglob("*.parquet"))
     lost.unlink()
     found = json.loads(call("check", "--corpus", corpus, "--json").out)["damaged"]
     assert [(one["stage"], one["problem"]) for one in found] == [("count_marks", "missing")]
     mended = call("annotate", "--corpus", corpus)
     assert "`swallow-spark count_marks` (or `build`)" in mended.err
-    assert len(rows(corpus, "marks")) == 4
+    assert len(rows(corpus, "counts")) == 4
 
     assert call("discard", "--corpus", corpus, "--stage", "count_marks").status == 0
     assert ids(corpus, "count_marks") == {}
-    assert not list((corpus / "marks").rglob("*.parquet"))
+    assert not list((corpus / "counts").rglob("*.parquet"))
     assert len(ids(corpus, "sketch")) == 2
     assert call("annotate", "--corpus", corpus).status == 0
     assert call("discard", "--corpus", corpus, "--crawl", "b").status == 0

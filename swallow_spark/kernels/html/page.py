@@ -20,7 +20,8 @@ from swallow_spark.kernels.warc.records import Record
 VERSION: Final = 3  # raise it when the same record may give another result
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
 _UNKNOWN_TYPES: Final = frozenset({"unknown/unknown", "application/unknown", "*/*"})  # MIME Sniffing Standard, 7
-_VAGUE_TYPES: Final = _UNKNOWN_TYPES | {"application/octet-stream"}  # what servers say if they don't know
+# What servers say if they don't know; the last two are S3's and Java's word for it.
+_VAGUE_TYPES: Final = _UNKNOWN_TYPES | {"application/octet-stream", "binary/octet-stream", "content/unknown"}
 _SNIFF_BYTES: Final = 1024
 _HTML_START: Final = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|meta|frameset|h1|p|div|table|a|br|b|script|style|!--)[\s>/-]",
@@ -69,8 +70,8 @@ class Page(NamedTuple):
     """In the form of WARC-Payload-Digest, `sha1:` and base 32, but always of the body without HTTP encodings."""
     robots: str | None
     """X-Robots-Tag headers and meta robots, joined by `; `."""
-    truncated: str | None
-    """Why text may be missing: the value of WARC-Truncated, or `encoding` if the HTTP encoding is damaged."""
+    truncated: bool
+    """Whether text may be missing: the crawler cut the record, or the HTTP encoding is damaged."""
 
 
 class PassedOver(NamedTuple):
@@ -178,7 +179,7 @@ def _japanese_page(
         record_length=record.length,
         payload_sha1="sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii"),
         robots="; ".join(robots) or None,
-        truncated=record.truncated or ("encoding" if stored.damage else None),
+        truncated="warc-truncated" in record.headers or stored.damage is not None,
     )
 
 

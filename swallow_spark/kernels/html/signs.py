@@ -187,18 +187,19 @@ def _is_kana_reference(data: np.ndarray, i: int, end: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _legacy_kana(data: np.ndarray, start: int, end: int) -> tuple[int, int, bool]:
-    """(number of kana as Shift_JIS, or if none, as EUC-JP; place of the first; whether this is certain).
+    """(number of kana as Shift_JIS, or if they are too few, as EUC-JP; place of the first; whether this is certain).
 
     Pairs of bytes are delimited from the first byte of a run. If many don't fit a charset, the page isn't in it: Big5
     has second bytes that EUC-JP lacks, and no charset like EUC has the lead bytes of Shift_JIS's kana.
     """
+    found = 0, start, False
     if _any_between(data, start, end, _SJIS_FIRST, _SJIS_LAST):
         found = _shift_jis_kana(data, start, end)
-        if found[0] > 0:
-            return found
-    if _any_between(data, start, end, _EUC_FIRST, _EUC_LAST):
-        return _euc_jp_kana(data, start, end)
-    return 0, start, False
+    if found[0] < _MIN_LEGACY_KANA and _any_between(data, start, end, _EUC_FIRST, _EUC_LAST):
+        euc = _euc_jp_kana(data, start, end)
+        if euc[0] > found[0]:
+            return euc
+    return found
 
 
 @njit(cache=True, nogil=True)

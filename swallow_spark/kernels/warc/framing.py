@@ -161,7 +161,10 @@ class CarefulReader:
                 block = source.take(length)
                 num_read = len(block)
             source.in_record = False
-            is_ended = _RECORD_END.match(source.peek(6)) is not None
+            tail = source.peek(6)
+            # Zeros right behind a block are those that a file was filled up with, unless it was filled up from within.
+            is_filled = tail.lstrip(b"\r\n").startswith(b"\0") and not block.endswith(b"\0")
+            is_ended = is_filled or _RECORD_END.match(tail) is not None
             line_ends = source.skip_line_ends()
             size, behind = source.tell - begin, source.place
             is_followed = self._layout.may_begin(self._layout.peek_first(source))

@@ -28,11 +28,12 @@ _STATUS_LINE: Final = re.compile(rb"\s*(?:HTTP\S{0,16}(?:[ \t]+\d\.\d)?|ICY)[ \t
 _CHUNK_SIZE: Final = re.compile(rb"[ \t]*0*([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]{0,4096})?\r*\n")
 _LOOKS_LIKE_HTML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-zA-Z]")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _BINARY: Final = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MEDIA_TYPE: Final = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+)\s*(?:;|\Z)", re.ASCII)
 _BEGINS_WITH_HTML: Final = re.compile(r"""[\s"']*(text/html|application/xhtml\+xml)(?![\w.+-])""", re.I | re.A)
 _CHARSET: Final = re.compile(r"""charset[ \t]*+=[ \t]*+["']?[ \t]*+([^\s"';,]+)""", re.IGNORECASE)
-_VALUE: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*+\\?"?|[^,"])+', re.DOTALL)  # one of several in a header
+_VALUE: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*+\\?"?|[^,"])++', re.DOTALL)  # one of several in a header
 
 
 class BadHttpError(Exception):
@@ -267,7 +268,10 @@ def _by_arrow(data: bytes, codec: str) -> Iterator[bytes]:
                 size += len(part)
                 yield part
     except (OSError, pa.ArrowInvalid):
-        with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
+        again = data
+        if data.startswith(_ZSTD_MAGIC) and len(data) > 4:  # without a checksum (RFC 8878, 3.1.1.1.1): it may be wrong
+            again = data[:4] + bytes([data[4] & 0xFB]) + data[5:]
+        with pa.CompressedInputStream(pa.BufferReader(again), codec) as stream:
             for skipped in range(0, size, _CHUNK_BYTES):
                 stream.read(min(size - skipped, _CHUNK_BYTES))
             try:

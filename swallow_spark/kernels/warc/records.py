@@ -14,7 +14,6 @@ from swallow_spark.kernels.warc.heads import ABSENT, equals, names, scan, trimme
 
 MAX_HEAD_BYTES: Final = 64 << 10  # of a record; real heads are below 4 kB
 HEAD_END: Final = re.compile(rb"\n\r*\n")
-_MAX_REASON_CHARS: Final = 64  # of WARC-Truncated
 _BLANKS: Final = " \t\r\n\x0c"  # ASCII ones only, as FastWARC
 _FIELDS: Final = names("content-length", "warc-type", "content-type")
 _RESPONSE, _APPLICATION_HTTP, _ = names("response", "application/http", "")
@@ -117,12 +116,6 @@ class Record:
         """WARC-Target-URI, without the angle brackets of some writers."""
         url = self.headers.get("warc-target-uri")
         return url.removeprefix("<").removesuffix(">") if url else None
-
-    @property
-    def truncated(self) -> str | None:
-        """WARC-Truncated, why the block isn't complete: `length`, `time`, `disconnect`, `unspecified`, another word."""
-        value = self.headers.get("warc-truncated")
-        return value and value.lower()[:_MAX_REASON_CHARS]
 
     @property
     def date(self) -> datetime | None:

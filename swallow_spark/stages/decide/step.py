@@ -4,6 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.config.decide import Rules
 from swallow_spark.corpus.write import write
@@ -16,6 +17,7 @@ from swallow_spark.stages.run import Run, of_crawl
 from swallow_spark.stages.stage import Source, Stage
 from swallow_spark.tables import CONTAMINATION, GROUPS, PAGES, VERDICTS
 
+_MOST_BROADCAST: Final = 200_000  # blocked hosts: some 20 MB, which the driver and each executor hold
 _URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host", "url")])
 
 
@@ -34,7 +36,7 @@ def decide(run: Run) -> None:
         for due in pending:
             rows = corpus.read(run.spark, "features", _compared(config.rules), due.sources["measure"])
             survivors = corpus.read(run.spark, "groups", GROUPS, [of_crawl(kept, due.crawl)])
-            hosts = tasks.blocked_hosts(rows.select("host").distinct(), listed.domains) if listed.domains else None
+            hosts = _blocked_hosts(run, rows, listed.domains) if listed.domains else None
             urls = _blocked_urls(run, due.crawl, listed.prefixes) if listed.prefixes else None
             contaminated = due.sources.get("decontaminate")
             shares = corpus.read(run.spark, "contamination", CONTAMINATION, contaminated) if contaminated else None
@@ -49,6 +51,15 @@ def _compared(rules: Rules) -> pa.Schema:
     """The columns of `features` that the rules use: a third to a half of them in Swallow's presets."""
     wanted = {"doc_id", "host", "num_chars", *rules.bounds}
     return pa.schema([field for field in FEATURES if field.name in wanted])
+
+
+def _blocked_hosts(run: Run, rows: DataFrame, domains: DataFrame) -> DataFrame:
+    """The blocked ones of the rows' hosts, broadcast if they are not too many."""
+    hosts = tasks.blocked_hosts(rows.select("host").distinct(), domains)
+    first = hosts.limit(_MOST_BROADCAST + 1).toArrow()
+    if first.num_rows > _MOST_BROADCAST:
+        return hosts
+    return F.broadcast(run.spark.createDataFrame(first))
 
 
 def _blocked_urls(run: Run, crawl: str, prefixes: DataFrame) -> DataFrame:

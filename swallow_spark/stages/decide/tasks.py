@@ -33,18 +33,22 @@ def decide(
 
     features: doc_id, host, num_chars and a column for each rule's feature; null (not measured) rejects nothing. kept:
     doc_id. domains: a few, as in `lists.DOMAINS`, that get the reason `host:blocked`, with the hosts below them. hosts,
-    urls: results of `blocked_hosts` and `blocked_urls`. contaminated: doc_id of pages that hold a question.
+    urls: results of `blocked_hosts` and `blocked_urls`, to be broadcast only if they say so. contaminated: doc_id of
+    pages that hold a question.
 
     Reasons are in the order of the rules, then those of hosts and URLs, then `contaminated`.
     """
     none = F.array().cast("array<string>")
     of_host = F.when(_is_below(domains), F.array(F.lit(BLOCKED))).otherwise(none)
-    if hosts is not None:
-        features = features.join(F.broadcast(hosts.withColumnRenamed("reasons", "_of_host")), "host", "left")
-        of_host = F.sort_array(F.array_union(of_host, F.coalesce("_of_host", none)))
     broken = F.array_compact(F.array(*(F.when(broken, F.lit(reason)) for reason, broken in _rules(rules))))
     # No features from here on: only reasons are joined, and perhaps shuffled.
-    marked = features.select("doc_id", "num_chars", F.concat(broken, of_host).alias("reasons"))
+    marked = features.select("doc_id", "num_chars", "host", broken.alias("reasons"), of_host.alias("_own"))
+    if hosts is not None:
+        marked = marked.join(hosts.withColumnRenamed("reasons", "_of_host"), "host", "left")
+        of_host = F.sort_array(F.array_union("_own", F.coalesce("_of_host", none)))
+    else:
+        of_host = F.col("_own")
+    marked = marked.select("doc_id", "num_chars", F.concat("reasons", of_host).alias("reasons"))
     if contaminated is not None:
         contaminated = contaminated.select("doc_id", F.array(F.lit(CONTAMINATED)).alias("reasons"))
     for more in (urls, contaminated):

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,7 +58,6 @@ def _measure(batches: Iterator[pa.RecordBatch], kept: Lookups, questions: Questi
             yield Rows("contamination", rows)
 
 
-@lru_cache(maxsize=2)
 def _load(directory: Path) -> kernel.Index:
     arrays: dict[str, NDArray[Any]] = {
         name: np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in kernel.Index._fields

@@ -10,7 +10,7 @@ from swallow_spark.corpus.corpus import NumberedFile, Unit
 from swallow_spark.corpus.write import write
 from swallow_spark.errors import UsageError
 from swallow_spark.files.inputs import Places
-from swallow_spark.stages.ingest.index import Selection, japanese, read_index
+from swallow_spark.stages.ingest.index import Selection, japanese, put_back, read_index
 from swallow_spark.stages.run import Run
 from swallow_spark.stages.stage import Due, Source, Stage
 from swallow_spark.tables import SELECTIONS
@@ -43,7 +43,7 @@ def selected(run: Run, crawl: str, crawl_no: int, selection: Selection) -> DataF
     unit = Unit(stage.directory, f"crawl={crawl}/records")
     due = Due(stage, unit, fingerprint(meaning, stage.versions(run.config, "")), meaning, registered)
     if not due.is_done(corpus):
-        with run.progress.stage("selection"):
+        with run.progress.stage("selection"), put_back(run.spark):
             section, cores = run.config.ingest, run.spark.sparkContext.defaultParallelism
             index = read_index(run.spark, selection.index, Places(section.base_url, section.access(cores)))
             rows = _numbered(run, japanese(index, selection), files)

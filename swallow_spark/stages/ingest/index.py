@@ -20,6 +20,7 @@ Common Crawl's files; `access`, the limits of requests, as JSON (`config.access.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any, Final
@@ -64,6 +65,7 @@ SCHEMA: Final = pa.schema(
         pa.field("warc_record_length", pa.int64()),
     ]
 )
+_PUSHDOWN: Final = "spark.sql.python.filterPushdown.enabled"
 _LANGUAGE: Final = "jpn"
 _MIME_TYPES: Final = ("text/html", "application/xhtml+xml")
 _HOST: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?([^/?#:]*)"
@@ -84,13 +86,24 @@ class Selection:
 
 
 def read_index(spark: SparkSession, location: str, places: Places | None = None) -> DataFrame:
-    """The rows of an index (`SCHEMA`). Raises InputError if there is none."""
+    """The rows of an index (`SCHEMA`). Raises InputError if there is none. Changes a setting of the session, which the
+    query needs until it has run: see `put_back`."""
     places = places or Places()
     files = "\n".join(index_files(location, places))
     access = json.dumps(asdict(places.access))
     spark.dataSource.register(CommonCrawlIndex)
-    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    spark.conf.set(_PUSHDOWN, "true")
     return spark.read.format("commoncrawl-index").option("access", access).load(files)
+
+
+@contextmanager
+def put_back(spark: SparkSession) -> Iterator[None]:
+    """At the end of this block the session is as it was before `read_index`: it may be the caller's."""
+    before = spark.conf.get(_PUSHDOWN) or "false"
+    try:
+        yield
+    finally:
+        spark.conf.set(_PUSHDOWN, before)
 
 
 def japanese(index: DataFrame, selection: Selection) -> DataFrame:

@@ -2,14 +2,17 @@
 
 import io
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.text.tombstones import Keys, Tombstones
+
+_opened: Final[WeakValueDictionary[Path, Tombstones]] = WeakValueDictionary()  # a mapped file keeps its place on disk
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,12 @@ class Shipped:
     directory: str
 
     def open(self) -> Tombstones:
-        """The removal requests, opened once a process; the processes of a machine share their memory."""
-        return _open(self.root.local_copy(self.directory))
-
-
-@lru_cache(maxsize=4)
-def _open(directory: Path) -> Tombstones:
-    return Tombstones(*(_map(directory / f"{name}.npy") for name in ("hosts", "urls")))
+        """The removal requests, opened once as long as they are in use; the processes of a machine share their
+        memory."""
+        directory = self.root.local_copy(self.directory)
+        if (found := _opened.get(directory)) is None:
+            found = _opened[directory] = Tombstones(*(_map(directory / f"{name}.npy") for name in ("hosts", "urls")))
+        return found
 
 
 def _map(file: Path) -> Keys:

@@ -22,8 +22,26 @@ _ESCAPED: Final = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\
 _APPENDIX: Final = re.compile(
     r"^==\s*(?:脚注|出典|注釈|参考文献|関連文献|関連項目|外部リンク|注|註|参照)[^=]*==\s*$", re.MULTILINE
 )
-_NAMESPACE: Final = re.compile(
-    r"^\s*:?(?:ファイル|画像|File|Image|Category|カテゴリ|[a-z]{2,3}(?:-[a-z]+)*)\s*:", re.IGNORECASE
+# The codes of other Wikipedias (2026, with closed ones and aliases): links with one lead out of the text, to the same
+# article in another language. Other titles have colons too (`Re:...`, `CSI:...`).
+_LANGUAGES: Final = (
+    "aa ab ace ady af ak als alt am ami an ang ann anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar "
+    "bat-smg bbc bcl bdr be be-tarask be-x-old bew bg bh bi bjn blk bm bn bo bol bpy br bs btm bug bxr ca cbk-zam "
+    "cdo ce ceb ch cho chr chy ckb cmn co cr crh cs csb cu cv cy cz da dag de dga din diq dk dsb dtp dty dv dz ee "
+    "egl el eml en eo es et eu ext fa fat ff fi fiu-vro fj fo fon fr frp frr fur fy ga gag gan gcr gd gl glk gn gom "
+    "gor got gpe gsw gu guc gur guw gv ha hak haw he hi hif ho hr hsb ht hu hy hyw hz ia iba id ie ig igl ii ik ilo "
+    "inh io is isv it iu jam jbo jp jv ka kaa kab kai kaj kbd kbp kcg kg kge ki kj kk kl km kn knc ko koi kr krc ks "
+    "ksh ku kus kv kw ky la lad lb lbe lez lfn lg li lij lld lmo ln lo lrc lt ltg lv lzh mad mag mai map-bms mdf mg "
+    "mh mhr mi min mk ml mn mni mnw mo mos mr mrj ms mt mus mwl my myv mzn na nah nan nap nb nds nds-nl ne new ng "
+    "nia nl nn no nov nqo nr nrm nso nup nv ny oc olo om or os pa pag pam pap pcd pcm pdc pfl pi pih pl pms pnb pnt "
+    "ppl ps pt pwn qu rki rm rmy rn ro roa-rup roa-tara rsk ru rue rup rw sa sah sat sc scn sco sd se sg sgs sh shi "
+    "shn si simple sk skr sl sm smn sn so sq sr srn ss st stq su sv sw syl szl szy ta tay tcy tdd te tet tg th ti "
+    "tig tk tl tly tn to tok tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo vro wa war wo wuu "
+    "xal xh xmf yi yo yue za zea zgh zh zh-classical zh-cn zh-min-nan zh-tw zh-yue zu"
+)
+# Capital letters are allowed there, but hardly written.
+_UNSHOWN: Final = re.compile(
+    rf"\s*(?:(?i:ファイル|画像|File|Image|Category|カテゴリ)|{'|'.join(_LANGUAGES.split())})\s*:"
 )
 _NOWIKI: Final = r"(<nowiki\b[^<>]*>.*?</nowiki>)"  # there, braces and comments are text
 _COMMENT: Final = re.compile(rf"{_NOWIKI}|<!--.*?-->", re.DOTALL | re.IGNORECASE)
@@ -133,8 +151,9 @@ def _readable(code: Any) -> str:
     found = []
     for node in code.nodes:
         if isinstance(node, Wikilink):
-            if not _NAMESPACE.match(str(node.title)):
-                found.append(_readable(node.title if node.text is None else node.text))
+            if not _UNSHOWN.match(str(node.title)):
+                # A colon in front makes a visible link to a file, a category or another Wikipedia.
+                found.append(_readable(node.title).removeprefix(":") if node.text is None else _readable(node.text))
         elif isinstance(node, Tag):
             name = str(node.tag)
             if node.contents and name.strip().lower() not in _UNREAD and is_visible(name):

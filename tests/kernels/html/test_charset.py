@@ -189,6 +189,55 @@ def test_a_few_broken_bytes_are_replaced_and_counted() -> None:
     assert charset.decode(euc)[1:] == ("euc-jp", 1)
 
 
+def test_pairs_in_no_table_leave_what_is_behind_them() -> None:
+    page = b"<meta charset=shift_jis>" + PAGE.encode("cp932")
+    for pair, text in ((b"\x81\xe9", "\ufffd"), (b"\xeb\x9f", "\ufffd"), (b"\x81\x2e", "\ufffd."), (b"\xa0", "\ufffd")):
+        html = page + "「".encode("cp932") + pair + "漢字」と<b>書く</b>".encode("cp932")
+        assert charset.decode(html) == (f"<meta charset=shift_jis>{PAGE}「{text}漢字」と<b>書く</b>", "shift_jis", 1)
+
+
+def test_a_stray_byte_costs_that_byte() -> None:
+    for declared in ("", "<meta charset=euc-jp>"):
+        for stray in (b"\xff", b"\x80", b"\xa0"):
+            html = (declared + PAGE).encode("euc_jp") + stray + PROSE.encode("euc_jp")
+            assert charset.decode(html) == (f"{declared}{PAGE}\ufffd{PROSE}", "euc-jp", 1), stray
+
+
+@pytest.mark.parametrize(
+    ("codec", "of_line"),  # what is UTF-8 or EUC-JP is most often valid in Shift_JIS too
+    [("utf-8", "cp932"), ("utf-8", "euc_jp"), ("euc_jp", "utf-8"), ("euc_jp", "cp932"), ("iso2022_jp", "utf-8")],
+)
+@pytest.mark.parametrize("declared", ["", "<meta charset=utf-8>", "<meta charset=iso-8859-1>", "<meta charset=x-none>"])
+def test_a_line_in_another_charset(codec: str, of_line: str, declared: str) -> None:
+    line = "他の文字コードの広告です。"
+    html = f"{declared}{PAGE}<p>".encode(codec)
+    text, name, num_replaced = charset.decode(html + line.encode(of_line) + "</p>\n終わり".encode(codec))
+    assert (text, name, num_replaced) == (f"{declared}{PAGE}<p>{line}</p>\n終わり", ENCODINGS[codec], 0)
+
+
+def test_a_few_broken_bytes_behind_a_long_head() -> None:
+    head = "<script>" + "var a = 1;\n" * 10_000 + "</script>"
+    text, name, num_replaced = charset.decode((head + PAGE).encode("euc_jp") + b"\xff")
+    assert (text, name, num_replaced) == (head + PAGE, "euc-jp", 0)
+    assert charset.decode((head + PAGE).encode("euc_jp") + b"\xff.") == (f"{head}{PAGE}\ufffd.", "euc-jp", 1)
+
+
+@pytest.mark.parametrize(
+    "metas",
+    [
+        "<meta charset=none><meta charset=windows-1251>",
+        "<meta charset='x'>\n<META http-equiv=content-type content='text/html; charset=cp1251'>",
+        "<meta content='text/html; charset=unknown' charset=windows-1251>",
+        "<?xml version='1.0' encoding='none'?><meta charset=windows-1251>",
+        "<meta name=description content='charset = what'><meta charset=windows-1251>",
+    ],
+)
+def test_an_unknown_charset_hides_no_other(metas: str) -> None:
+    html = metas.encode() + "Сегодня".encode("cp1251")
+    assert charset.decode(html, "text/html; charset=none") == (f"{metas}Сегодня", "windows-1251", 0)
+    assert charset.declared_charsets(b"", "text/html; charset=none; charset=koi8-r") == ["koi8-r"]
+
+
 def test_a_replacement_character_of_the_author_is_not_counted() -> None:
     assert charset.decode("あ\ufffdい".encode()) == ("あ\ufffdい", "utf-8", 0)
 

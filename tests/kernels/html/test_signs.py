@@ -90,8 +90,8 @@ def slowly(html: bytes) -> bool:
     legacy, first, certain = 0, 0, False
     if malformed(html):
         legacy, first, certain = legacy_kana(html, "shift_jis")
-        if not legacy:
-            legacy, first, certain = legacy_kana(html, "euc-jp")
+        if legacy < 3 and (euc := legacy_kana(html, "euc-jp"))[0] > legacy:
+            legacy, first, certain = euc
     if certain:
         return True
     if legacy >= 3:
@@ -133,3 +133,12 @@ def test_a_sign_is_seen_wherever_it_stands(at: int, sign: str) -> None:
     assert may_be_japanese(b"." * at + sign.encode() + b"." * 200)
     data = np.frombuffer(b"." * at + sign.encode(), dtype=np.uint8)
     assert not has_no_sign(data, 0, data.size)
+
+
+@pytest.mark.parametrize("line", ["広告の字", "ア", "字コ字コ文字広告"])
+@pytest.mark.parametrize("codec", ["utf-8", "cp932"])
+def test_a_line_in_another_charset_hides_no_kana_of_euc_jp(line: str, codec: str) -> None:
+    prose = "昨日は朝から雨が降っていたので、駅前の喫茶店でコーヒーを飲みながら本を読みました。とても面白かった。" * 3
+    for html in (prose.encode("euc_jp") + line.encode(codec), line.encode(codec) + b"<p>" + prose.encode("euc_jp")):
+        assert may_be_japanese(html)
+        assert not has_no_sign(np.frombuffer(html, np.uint8), 0, len(html))

@@ -42,8 +42,22 @@ def test_mail(text: str, expected: str) -> None:
         "+81-3-1234-5678",
         "+81 90-1234-5678",
         "+81(0)3-1234-5678",
+        "+819012345678",
+        "＋８１９０１２３４５６７８",
+        "+81312345678",
+        "+81 3 1234 5678",
+        "+81 90 1234 5678",
+        "+81-90-1234-5678",
+        "+81 (0)90-1234-5678",
+        "+81-090-1234-5678",
+        "+81 (3) 1234-5678",
+        "+81-120-123-456",
         "03ー1234ー5678",
         "03‐1234−5678",
+        "03ｰ1234ｰ5678",
+        "０３―１２３４―５６７８",
+        "03─1234─5678",
+        "090﹣1234﹣5678",
     ],
 )
 def test_phone_numbers(number: str) -> None:
@@ -53,8 +67,48 @@ def test_phone_numbers(number: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("TEL03-1234-5678", "TEL<PHONE>"),
+        ("FAX03-1234-5678", "FAX<PHONE>"),
+        ("Tel045-123-4567", "Tel<PHONE>"),
+        ("TEL０３－１２３４－５６７８", "TEL<PHONE>"),
+        ("ＴＥＬ03-1234-5678　ｆａｘ．03-1234-5679", "ＴＥＬ<PHONE>　ｆａｘ．<PHONE>"),
+        ("TEL(03)1234-5678", "TEL<PHONE>"),
+        ("TEL.03-1234-5678", "TEL.<PHONE>"),
+        ("TEL&FAX03-1234-5678", "TEL&FAX<PHONE>"),
+        ("TELFAX03-1234-5678", "TELFAX<PHONE>"),
+        ("TEL03-1234-5678FAX03-1234-5679", "TEL<PHONE>FAX<PHONE>"),
+        ("お電話03-1234-5678e-mail", "お電話<PHONE>e-mail"),
+        ("TEL09012345678", "TEL<PHONE>"),
+        ("Mobile：09012345678Tel0312345678", "Mobile：<PHONE>Tel<PHONE>"),
+        ("TEL+81-3-1234-5678", "TEL<PHONE>"),
+        ("tel:+819012345678", "tel:<PHONE>"),
+        ("電話は+81 3 1234 5678 2階です", "電話は<PHONE> 2階です"),
+    ],
+)
+def test_phone_numbers_right_behind_letters(text: str, expected: str) -> None:
+    assert mask_phone(text) == (expected, expected.count("<PHONE>"))
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "MODEL03-1234-5678",
+        "HOTEL-TEL24-1234-5678",
+        "型番TELX03-1234-5678",
+        "TEL03-1234-5678-9012",
+        "TEL03123456789",
+        "TEL2024-01-02",
+        "FAX100-1234-5678",
+        "telecom0312345678",
+        "https://example.jp/tel/03-1234-5678",
+        "12+81 3 1234 5678",
+        "x+819012345678",
+        "+81点、+810円",
+        "+8190123456789",
+        "+8131234567",
+        "+82 2 1234 5678",
         "2024-01-02",
         "01-02-2024",
         "2011-03-11 14:46",
@@ -106,7 +160,9 @@ def test_counts_and_lengths_are_by_kind_and_text() -> None:
     assert only.counts.sum() == 2
 
 
-@pytest.mark.parametrize("piece", ["a", "0", "0-", "03-1234-", "a@", "a.", "@", "〒", "090", "(0"])
+@pytest.mark.parametrize(
+    "piece", ["a", "0", "0-", "03-1234-", "a@", "a.", "@", "〒", "090", "(0", "+81", "+81 (", "tel", "TEL0"]
+)
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     text = piece * (400_000 // len(piece))  # with a pattern of quadratic time, this would not end
     assert mask(pa.array([text]), KINDS).texts.to_pylist() == [text]

@@ -172,6 +172,16 @@ def test_wrong_checksums(encoding: str, at: int, size: int) -> None:
     assert "incorrect" in (found.damage or "")
 
 
+@pytest.mark.parametrize("size", [len(HTML), 400_000])
+def test_wrong_checksum_of_zstd(size: int) -> None:
+    text = HTML + b"".join(b"%d" % (i * i) for i in range(size - len(HTML)))
+    stored = bytearray(compressed("zstd", text) + b"1234")
+    stored[4] |= 4  # says that there is a checksum
+    found = http.body(response(bytes(stored), "Content-Encoding: zstd"), 1 << 23, 1000)
+    assert found.content == text
+    assert found.is_undecodable
+
+
 def test_a_few_bytes_before_a_cut_are_kept() -> None:
     """Though the decoders return nothing of a call that fails."""
     text = "".join(f"<p>段落{i * i * 7919}</p>" for i in range(300)).encode()

@@ -267,6 +267,14 @@ def test_bytes_behind_a_record_that_has_ended_cost_no_record(pack: object, behin
     assert items[at + 1].offset == start  # behind its record
 
 
+@pytest.mark.parametrize("tail", [b"", b"\r", b"\r\n"])
+def test_zeros_instead_of_the_line_ends_behind_a_record(tail: bytes) -> None:
+    data = record() + record(tail=tail)
+    assert outline(everything(data + b"\0" * 600))[1:] == [(len(record()), 5), (len(data), "gap", "garbage")]
+    cut = record() + record(b"hello" * 9)[:-20] + b"\0" * 600  # from within the block
+    assert outline(everything(cut))[1:] == [(len(record()), "record", "wrong_content_length")]
+
+
 def blocks_of(sizes: list[int]) -> list[bytes]:
     chance = random.Random(4)
     return [b"%d:" % number + chance.randbytes(size) for number, size in enumerate(sizes)]

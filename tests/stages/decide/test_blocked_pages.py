@@ -1,13 +1,19 @@
 """Hosts and URLs against blocklists in Catalyst: what the kernel finds page by page."""
 
 import itertools
+import re
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
+import pytest
 from pyspark.sql import SparkSession
+from runs import settings
 
+from swallow_spark.config.load import load
 from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.text import blocklists
-from swallow_spark.stages.decide import lists
+from swallow_spark.stages.decide import lists, step
 from swallow_spark.stages.decide import tasks as stage
 from swallow_spark.stages.decide.lists import Source
 
@@ -85,3 +91,24 @@ def test_no_url_is_read_but_of_listed_hosts(spark: SparkSession) -> None:
     empty = spark.createDataFrame(lists.PREFIXES.empty_table())
     pages = spark.createDataFrame(pa.table({"doc_id": [1], "host": ["a.jp"], "url": ["http://a.jp/"]}))
     assert stage.blocked_urls(pages, empty).collect() == []
+
+
+def test_only_so_many_hosts_are_broadcast(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Any = SimpleNamespace(spark=spark)
+    domains = spark.createDataFrame(lists.domains(DOMAINS))
+    rules = load("swallow-v2", ["rules.bounds={}"]).rules
+    rows = spark.createDataFrame(
+        [(n, host, 9) for n, host in enumerate(HOSTS)], "doc_id long, host string, num_chars int"
+    )
+    found = []
+    with settings(spark, {"spark.sql.autoBroadcastJoinThreshold": "-1"}):
+        for most, joins in ((7, "BroadcastHashJoin"), (6, "SortMergeJoin")):
+            monkeypatch.setattr(step, "_MOST_BROADCAST", most)
+            hosts = step._blocked_hosts(run, rows, domains)
+            assert hosts.count() == 7
+            verdicts = stage.decide(rows, rows.select("doc_id"), rules, hosts=hosts)
+            plan = verdicts._jdf.queryExecution().toString().partition("== Physical Plan ==")[2]  # type: ignore[operator]
+            assert re.findall(r"\w+Join \[host", plan)[:1] == [f"{joins} [host"], plan
+            found.append(sorted(verdicts.collect()))
+    assert found[0] == found[1]
+    assert sum(row.reasons == ["host:adult", "host:blocked"] for row in found[0]) == 2

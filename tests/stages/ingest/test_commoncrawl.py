@@ -1,6 +1,7 @@
 """The data source `commoncrawl-index`, and which of its rows are Japanese pages."""
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from places import DEMO_WARCS
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import EqualTo, GreaterThan, In, IsNotNull, StringContains
 from pyspark.sql.pandas.types import from_arrow_schema
+from runs import new_run, settings
 
 from swallow_spark.errors import InputError
+from swallow_spark.stages.ingest import by_index
 from swallow_spark.stages.ingest.index import SCHEMA, CommonCrawlIndex, Selection, japanese, read_index
 
 DEMO = DEMO_WARCS[:2]
@@ -143,3 +146,26 @@ def test_japanese_pages_of_hosts_and_urls(
     found = japanese(read_index(spark, str(tmp_path)), Selection(str(tmp_path), hosts, urls))
     assert sorted(row.warc_record_offset for row in found.collect()) == expected
     assert pq.ParquetFile(io.BytesIO(parquet(captures))).num_row_groups > 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_session_is_as_it_was_after_a_selection(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    setting = "spark.sql.python.filterPushdown.enabled"
+    (tmp_path / "x.parquet").write_bytes(parquet([]))
+    (tmp_path / "a.warc.gz").write_bytes(b"")
+    run = new_run(spark, tmp_path / "corpus", [tmp_path / "a.warc.gz"])
+    seen = []
+
+    def write(*_: object) -> list[dict[str, Any]]:
+        seen.append(spark.conf.get(setting))
+        if fails:
+            raise InputError("broken")
+        return []
+
+    monkeypatch.setattr(by_index, "write", write)
+    with settings(spark, {setting: "false"}):
+        with pytest.raises(InputError) if fails else nullcontext():
+            by_index.selected(run, "c", 1, Selection(str(tmp_path)))
+        assert (seen, spark.conf.get(setting)) == (["true"], "false")

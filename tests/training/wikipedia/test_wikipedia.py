@@ -27,6 +27,26 @@ def test_an_article_becomes_text() -> None:
         plain_text("壊", broken)
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("[[Re:ゼロから始める異世界生活]]は小説", "Re:ゼロから始める異世界生活は小説"),
+        ("[[CSI:科学捜査班]]はドラマ", "CSI:科学捜査班はドラマ"),
+        ("[[ID:INVADED]]と[[IS：学園]]と[[re:PLAY|再演]]", "ID:INVADEDとIS：学園と再演"),
+        (
+            "[[Wikipedia:井戸端]]、[[Help:目次|目次]]、[[プロジェクト:鉄道]]",
+            "Wikipedia:井戸端、目次、プロジェクト:鉄道",
+        ),
+        ("猫[[en:Cat]][[zh-min-nan:Niau]][[simple:Cat]][[ko :고양이]][[be-x-old:Кот]]", "猫"),
+        ("猫[[category:猫]][[ カテゴリ : 猫]][[FILE:a.jpg|thumb|図]][[画像:a.jpg]]", "猫"),
+        ("[[:en:Cat|猫]]と[[:Category:猫]]と[[:ファイル:a.jpg]]", "猫とCategory:猫とファイル:a.jpg"),
+        ("[[2001:宇宙の旅]]と[[時刻|12:30]]と[[a:b:c]]", "2001:宇宙の旅と12:30とa:b:c"),
+    ],
+)
+def test_links_with_a_colon(wikitext: str, text: str) -> None:
+    assert plain_text("題", wikitext) == f"題\n{text}"
+
+
 def stripped(wikitext: str) -> list[str]:
     """The lines that mwparserfromhell itself leaves, when what nobody reads was taken out node by node."""
     code = mwparserfromhell.parse(wikitext, skip_style_tags=True)
