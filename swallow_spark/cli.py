@@ -16,7 +16,7 @@ import typer
 from swallow_spark import __version__, commands
 from swallow_spark.commands.options import app
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
-from swallow_spark.session.session import stopped_by_signals
+from swallow_spark.session.session import check_arguments, stopped_by_signals
 
 
 def load_commands() -> None:
@@ -65,6 +65,7 @@ def _run(arguments: list[str], stopped: Event) -> int:
 
 
 def _call(arguments: list[str], stopped: Event) -> int | None:
+    check_arguments(arguments)
     try:
         status: int | None = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
     except Exception as error:

@@ -134,7 +134,7 @@ FAILURES: Final = _table(
         "undecodable, parse_error, crashed, timed_out. Imported text: not_json, not_utf8, no_text_column, "
         "record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip. Files: unreadable, "
         "changed (since it was registered, or while it was read), empty, not_a_warc, shared_gzip_member (a note: its "
-        "records are read).",
+        "records are read); of imported text without any usable row, the first row's reason.",
     ),
     _nullable("detail", pa.string(), "Description, at most 1,000 characters."),
 )

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus
 from swallow_spark.commands.tables import print_json, show_summary
-from swallow_spark.config.load import Config, load
+from swallow_spark.config.load import Config, load, remembered
 from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.corpus.integrity import repair
 from swallow_spark.corpus.summary import summarise
@@ -147,10 +147,14 @@ def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -
 
 def configuration(corpus: Corpus | None, name: str | None, overrides: Sequence[str] | None) -> Config:
     """The named configuration, or that of the corpus's last run, or the default."""
-    source: str | dict[str, Any] = name or DEFAULT_CONFIG
-    if not name and corpus and (runs := corpus.root.files("runs", ".json")):
-        source = json.loads(corpus.root.read_bytes(runs[-1]))["config"]  # the highest number: clocks may step back
-    return load(source, overrides or (), fetch)
+    if name or not corpus or not (runs := corpus.root.files("runs", ".json")):
+        return load(name or DEFAULT_CONFIG, overrides or (), fetch)
+    last = json.loads(corpus.root.read_bytes(runs[-1]))  # the highest number: clocks may step back
+    return load(remembered(last, _place(corpus)), overrides or (), fetch)
+
+
+def _place(corpus: Corpus) -> str:
+    return str(corpus.root.local_path("")) if corpus.root.is_local else corpus.root.location
 
 
 def _next_number(corpus: Corpus) -> int:
@@ -190,6 +194,8 @@ def _record(
         "resources": progress.resources,
         "python_cpu_seconds": python,
         "written": written,
+        "corpus": _place(corpus),
+        "models": {name: classifier.content for name, classifier in standing.classifiers.items()},
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # may hold secret addresses
         "summary": summary,
     }

@@ -9,6 +9,7 @@ from pydantic import Field
 from swallow_spark.config.section import Listing, ReadListing, Section
 from swallow_spark.errors import ConfigError
 from swallow_spark.kernels.text import jsonl
+from swallow_spark.kernels.text.packed import text_of
 
 
 class Decontamination(Section):
@@ -36,8 +37,7 @@ class Decontamination(Section):
         return [question for listing in self.against for question in self._of_list(listing)]
 
     def _of_list(self, listing: Listing) -> Iterator[str]:
-        utf8 = listing.content.decode("utf-8-sig", errors="replace").encode()
-        for line in jsonl.read(pa.BufferReader(utf8)):
+        for line in jsonl.read(pa.BufferReader(text_of(listing.content).encode())):
             if line.problem:
                 raise ConfigError(f"{listing.location}, line {line.number}: not JSON: {line.problem[1]}")
             row = line.value if isinstance(line.value, dict) else {}

@@ -6,8 +6,10 @@ Unknown keys and bad values are errors.
 import difflib
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -108,23 +110,50 @@ def packaged_names() -> list[str]:
 def load(
     source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), fetch: Callable[[str], bytes] | None = None
 ) -> Config:
-    """A configuration with `section.key=value` overrides. source: a file, the name of a packaged configuration, or the
-    values of an earlier run.
+    """A configuration with `section.key=value` overrides. source: a file, the name of a packaged configuration, or what
+    `remembered` gives.
 
     `fetch` reads lists that are named by a URL; without it URLs are refused. Raises ConfigError with the file, the key
     and what is allowed, in one line; and what `fetch` raises.
     """
+    is_remembered = isinstance(source, Mapping)
     if isinstance(source, Mapping):
-        path, values = Path("the last run's configuration"), dict(source)
+        path, values = Path("the configuration of the last run (--config FILE gives another)"), dict(source)
     else:
         path = _find(source, relative_to=None)
         values = _read(path)
     for override in overrides:
         _override(values, override)
     try:
-        return Config.model_validate(values, context={"directory": Path.cwd(), "fetch": fetch})
+        context = {"directory": Path.cwd(), "fetch": fetch, "is_remembered": is_remembered}
+        return Config.model_validate(values, context=context)
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+
+
+def remembered(run: Mapping[str, Any], corpus: str) -> dict[str, Any]:
+    """The values of the configuration in the record of an earlier run, for the corpus's present location.
+
+    The corpus, or this program, may have been moved since. So a file that is gone is looked for at the same place
+    relative to the corpus, then among the packaged files. A model that is nowhere is known by its sha256.
+    """
+    values: dict[str, Any] = run["config"]
+    _change_paths(values, partial(_found_again, before=run.get("corpus"), now=corpus))
+    for name, sha256 in run.get("models", {}).items():
+        model = values["classifiers"][name]
+        if "://" not in model["path"] and not Path(model["path"]).is_file():
+            model["sha256"] = sha256
+    return values
+
+
+def _found_again(name: str, before: str | None, now: str) -> str:
+    places = [name]
+    if before and "://" not in before and "://" not in now:
+        places.append(os.path.normpath(os.path.join(now, os.path.relpath(name, before))))
+    _, is_packaged, tail = name.rpartition("/conf/")
+    if is_packaged:
+        places.append(str(packaged_directory() / tail))
+    return next(filter(os.path.exists, places), name)
 
 
 def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
@@ -146,19 +175,22 @@ def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
-    _resolve_paths(values, path.resolve().parent)
+    directory = path.resolve().parent
+    _change_paths(values, lambda name: str(directory / name))
     base = values.pop("extends", None)
     return _merge(_read(_find(base, path.parent), (*extended_by, path.resolve())), values) if base else values
 
 
-def _resolve_paths(values: dict[str, Any], directory: Path) -> None:
-    def absolute(name: Any) -> Any:
-        return str(directory / name) if isinstance(name, str) and "://" not in name else name
+def _change_paths(values: dict[str, Any], change: Callable[[str], str]) -> None:
+    """Changes all paths in a configuration's values."""
+
+    def changed(name: Any) -> Any:
+        return change(name) if isinstance(name, str) and "://" not in name else name
 
     def resolve(part: Any, *keys: str) -> None:
         for key in keys if isinstance(part, dict) else ():
             if (found := part.get(key)) is not None:
-                part[key] = [absolute(name) for name in found] if isinstance(found, list) else absolute(found)
+                part[key] = [changed(name) for name in found] if isinstance(found, list) else changed(found)
 
     rules = values.get("rules")
     resolve(values.get("features"), *LISTS)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from swallow_spark.config.section import NAME_PATTERN, Section, existing_file, public_address, sha256_of
+from swallow_spark.config.section import NAME_PATTERN, Section, absolute, existing_file, public_address, sha256_of
 from swallow_spark.kernels.classifiers import KINDS
 
 # Part of a column's name, in which a dot would mean a field of a struct.
@@ -15,6 +15,8 @@ ClassifierName = Annotated[str, Field(pattern=NAME_PATTERN.replace(".", ""))]
 def _file_or_url(place: Path | str, info: ValidationInfo) -> Path | str:
     if "://" in str(place):
         return public_address(str(place))
+    if info.context and info.context.get("is_remembered"):  # only scoring needs it: `_content` checks that it is known
+        return absolute(Path(place), info)
     return existing_file(Path(place), info)
 
 
@@ -54,6 +56,9 @@ class Classifier(Section):
         if isinstance(self.path, str):
             if not self.sha256:
                 raise ValueError(f"{self.path}: a URL needs the model's sha256 too")
+        elif not self.path.is_file():
+            if not self.sha256:
+                raise ValueError(f"no such file: {self.path}")
         elif self.sha256 and self.content != self.sha256:
             raise ValueError(f"{self.path} has sha256 {self.content}, not {self.sha256}")
         return self
@@ -61,9 +66,10 @@ class Classifier(Section):
     @property
     def content(self) -> str:
         """The SHA-256 of the model."""
-        return sha256_of(self.path) if isinstance(self.path, Path) else str(self.sha256)
+        return sha256_of(self.path) if isinstance(self.path, Path) and self.path.is_file() else str(self.sha256)
 
     def meaning(self) -> dict[str, Any]:
-        values = super().meaning() | {"path": {"sha256": self.content}}
+        known = self.model_copy(update={"path": ""})  # its file may be gone
+        values = super(Classifier, known).meaning() | {"path": {"sha256": self.content}}
         del values["kind"]  # it has its own part in the fingerprint, with its version
         return values

@@ -11,20 +11,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from swallow_spark.addresses import masked
 
 
-def _absolute(path: Path, info: ValidationInfo) -> Path:
+def absolute(path: Path, info: ValidationInfo) -> Path:
     """Relative paths are relative to the file that names them."""
     return info.context["directory"] / path if info.context else path
 
 
 def existing_file(path: Path, info: ValidationInfo) -> Path:
-    path = _absolute(path, info)
+    path = absolute(path, info)
     if not path.is_file():
         raise ValueError(f"no such file: {path}")
     return path
 
 
 def _existing_directory(path: Path, info: ValidationInfo) -> Path:
-    path = _absolute(path, info)
+    path = absolute(path, info)
     if not path.is_dir():
         raise ValueError(f"no such directory: {path}")
     return path
@@ -64,7 +64,7 @@ def _listing(value: Any, info: ValidationInfo) -> Listing:
             raise ValueError(f"{value}: must be a file, not a URL")
         public_address(value)
         return Listing(value, fetch(value))
-    path = _absolute(Path(value), info)
+    path = absolute(Path(value), info)
     try:
         return Listing(str(path), path.read_bytes())
     except OSError as error:

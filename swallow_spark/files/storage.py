@@ -31,6 +31,7 @@ _HTTP: Final = ("http://", "https://")
 _ZIP: Final = b"PK\x03\x04"
 _S3_ATTEMPTS: Final = 8
 _SPARK_READS: Final = ("hdfs://", "viewfs://")
+_GLOB: Final = re.compile(r"[\\{}\[\]*?]")  # what Spark's readers expand
 
 
 def can_seek(location: str) -> bool:
@@ -118,13 +119,16 @@ class Root:
 
     @property
     def spark_reads(self) -> bool:
-        """Whether Spark's own readers reach it with the packages that come with PySpark."""
-        return self.location.startswith(_SPARK_READS) or self.is_local
+        """Whether Spark's own readers reach it with the packages that come with PySpark. They can't expand globs in a
+        path with a colon, even if the glob's characters are escaped."""
+        if self.is_local:
+            return not (":" in self._path("") and _GLOB.search(self._path("")))
+        return self.location.startswith(_SPARK_READS)
 
     def spark_path(self, relative: str) -> str:
         """The path for Spark's own readers, which expand globs, but don't decode percent-encoding."""
         path = f"file://{self._path(relative)}" if self.is_local else f"{self.location.rstrip('/')}/{relative}"
-        return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
+        return _GLOB.sub(r"\\\g<0>", path)
 
     def local_path(self, relative: str) -> Path:
         """The local path; only for display if the root is remote."""

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -71,7 +72,8 @@ class Answer:
 class AnswerLog:
     """All answers so far in a file of JSON lines, synced to disk before they count; memory holds their offsets.
 
-    An incomplete line of a killed run is dropped. Raises UsageError if another run has the file open.
+    An incomplete last line of a killed run is dropped; damaged lines before it are no answers. Raises UsageError if
+    another run has the file open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,13 +91,10 @@ class AnswerLog:
         self._end = 0
         self._file.seek(0)
         for line in self._file:
-            try:
-                key = Answer(**json.loads(line)).key
-            except (ValueError, TypeError):
-                break
             if not line.endswith(b"\n"):
                 break
-            self._places[key] = self._end
+            with suppress(ValueError, TypeError, RecursionError):
+                self._places[Answer(**json.loads(line)).key] = self._end
             self._end += len(line)
         self._file.truncate(self._end)
         return self

@@ -1,5 +1,7 @@
 """Opens a Spark session: spark-submit's, else a local one, with a bundled Java if the machine has none."""
 
+import codecs
+import locale
 import os
 import re
 import shutil
@@ -8,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from swallow_spark.errors import UsageError
 from swallow_spark.session import warm_up as class_archive
 
 MINIMUM_JAVA: Final = 17
+UTF8_LOCALE: Final = "C.UTF-8"
 LOCAL_MASTER: Final = "local[*,4]"
 _WORKER_GIBIBYTES: Final = 2  # of address space: a retried task reads its pages in a child, which needs 1.61
 _LAST_SECONDS: Final = 60  # spark-submit's JVM waits for this program at most so long, since a scheduler waits for it
@@ -52,6 +55,8 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
     if not submitted:
         choose_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take the first python3 on the PATH
+        if is_ascii() and sys.getfilesystemencoding() == "utf-8":
+            os.environ["LC_ALL"] = UTF8_LOCALE  # as Python does for itself; else Java can't open a file named 山
         if (master or LOCAL_MASTER).startswith("local"):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         for key, value in own_settings(master or LOCAL_MASTER, settings or {}).items():
@@ -65,6 +70,21 @@ def open_session(name: str, master: str | None = None, settings: Mapping[str, st
         signal.signal(signal.SIGINT, interrupted)  # Spark has set its own handler
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def is_ascii() -> bool:
+    """Whether the locale of this program has only ASCII: C, POSIX, and any that isn't installed."""
+    return codecs.lookup(locale.nl_langinfo(locale.CODESET)).name == "ascii"
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises UsageError if spark-submit's JVM has replaced characters that its locale lacks by question marks."""
+    lost = [argument for argument in arguments if "??" in argument]  # in UTF-8, such characters have several bytes
+    if lost and is_ascii() and "PYSPARK_GATEWAY_PORT" in os.environ:
+        raise UsageError(
+            f"{lost[0]}: spark-submit replaces all characters beyond ASCII in this locale (LC_ALL, LC_CTYPE or LANG is "
+            f"C, POSIX or not installed): set LC_ALL={UTF8_LOCALE}"
+        )
 
 
 @contextmanager
@@ -111,12 +131,13 @@ def _stop_before(jvm: Any) -> None:
 
 def check_cluster(spark: SparkSession, directory: str | None) -> list[str]:
     """Finds settings that would make a job on a cluster fail late. Returns warnings (too little memory for Python
-    workers). Raises UsageError if executors don't see `directory`, the corpus root if that is a local path, or if the
-    limit of Python's memory is too low for workers to retry a task.
+    workers). Raises UsageError if executors don't see `directory`, the corpus root if that is a local path, if Java
+    can't open it in this locale, or if the limit of Python's memory is too low for workers to retry a task.
     """
     context = spark.sparkContext
     conf = context.getConf()
     _check_limit(conf)
+    _check_names(context, directory or "")
     if str(context.master).startswith("local"):
         return []
     if directory:
@@ -138,6 +159,23 @@ def _check_limit(conf: SparkConf) -> None:
             f"spark.executor.pyspark.memory is {limit}, which the workers of {cores} cores share: each needs "
             f"{_WORKER_GIBIBYTES}g of address space to start and to retry a task; raise it, or leave it out"
         )
+
+
+def _check_names(context: SparkContext, directory: str) -> None:
+    """Java and Python must agree on the bytes of a name."""
+    encoding = context._jvm.java.lang.System.getProperty("sun.jnu.encoding") if context._jvm else None
+    if encoding and not directory.isascii() and not _is_encoding(encoding, sys.getfilesystemencoding()):
+        raise UsageError(
+            f"{directory}: Java can't open it in this locale, whose encoding is {encoding}: set LC_ALL={UTF8_LOCALE} "
+            "or another locale with UTF-8 that this machine has (`locale -a`)"
+        )
+
+
+def _is_encoding(name: str, wanted: str) -> bool:
+    try:
+        return codecs.lookup(name) == codecs.lookup(wanted)
+    except LookupError:
+        return False
 
 
 def _check_shared(spark: SparkSession, directory: Path) -> None:

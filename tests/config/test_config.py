@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from swallow_spark.config.load import Config, load, packaged_directory, packaged_names
+from swallow_spark.config.load import Config, load, packaged_directory, packaged_names, remembered
 from swallow_spark.config.section import sha256_of
-from swallow_spark.errors import ConfigError
+from swallow_spark.errors import ConfigError, InputError
 from swallow_spark.pipeline import STAGES
 from swallow_spark.stages.run import check_config
+from swallow_spark.stages.score.models import model_file
 from swallow_spark.stages.stage import Lineage
 
 MODEL = packaged_directory() / "models" / "demo-wiki.ftz"
@@ -175,6 +176,37 @@ def test_file_that_extends_itself(tmp_path: Path) -> None:
 def test_earlier_run_gives_its_configuration_again() -> None:
     config = load("demo", ["rules.bounds.hiragana_fraction=false", "spark.spark.ui.port=0"])
     assert load(config.model_dump(mode="json")) == config
+
+
+def test_an_earlier_run_finds_files_that_were_moved(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    (before / "lists").mkdir(parents=True)
+    (before / "lists/hosts.txt").write_text("a.example\n")
+    config = load("demo", [f"rules.host_lists=['{before}/lists/hosts.txt']"])
+    run = {"config": config.model_dump(mode="json"), "corpus": str(before / "corpus")}
+    for classifier in run["config"]["classifiers"].values():  # as of a program that was installed elsewhere
+        classifier["path"] = f"/gone/site-packages/swallow_spark/conf/models/{Path(classifier['path']).name}"
+    before.rename(now)
+    found = load(remembered(run, str(now / "corpus")))
+    assert found.rules.host_lists == (now / "lists/hosts.txt",)
+    assert found.classifiers == config.classifiers
+    with pytest.raises(ConfigError, match=r"last run \(--config FILE gives another\): rules.host_lists.*no such file"):
+        load(remembered({"config": {**run["config"], "rules": config.rules.model_dump(mode="json")}}, str(now)))
+
+
+def test_a_model_that_is_gone_is_known_by_its_content(tmp_path: Path) -> None:
+    model = tmp_path / "model.ftz"
+    shutil.copy(MODEL, model)
+    config = load("demo", [f"classifiers.wiki.path={model}"])
+    meaning, values = config.classifiers["wiki"].meaning(), config.model_dump(mode="json")
+    models = {"wiki": config.classifiers["wiki"].content}
+    model.unlink()
+    with pytest.raises(ConfigError, match="no such file"):
+        load(remembered({"config": values}, str(tmp_path)))
+    found = load(remembered({"config": values, "models": models}, str(tmp_path)))
+    assert found.classifiers["wiki"].meaning() == meaning
+    with pytest.raises(InputError, match=r"model.ftz: no such file: .*--config"):
+        model_file(found.classifiers["wiki"])
 
 
 # ---- fingerprints

@@ -69,6 +69,8 @@ def test_relative_location_is_below_the_working_directory(tmp_path: Path, monkey
 def test_spark_takes_no_name_for_a_glob(tmp_path: Path) -> None:
     assert Root("/data/[a]{b}*?\\").spark_path("x") == "file:///data/\\[a\\]\\{b\\}\\*\\?\\\\/x"
     assert Root("/data/あ %20").spark_path("x") == "file:///data/あ %20/x"
+    for name, is_read in (("a:b", True), ("a[b]", True), ("a[1] 12:00", False), ("a\\:", False), ("あ", True)):
+        assert Root(f"/data/{name}").spark_reads == is_read
 
 
 def test_inputs_are_read_as_they_are_stored(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import call, own_environment
+from commands import call, command_line, own_environment
 from corpora import ids, rows, tables
 from places import SUPPORT
 from pyspark.sql import SparkSession
@@ -109,3 +109,26 @@ def test_workers_that_are_killed_for_want_of_memory(copy: Path, built: Path, spa
     ran = call("measure", "--corpus", copy)
     assert ran.status == 0, ran.err
     assert rows(copy, "features") == rows(built, "features")
+
+
+def test_a_japanese_path_with_a_colon_and_a_glob_character_in_the_posix_locale(tmp_path: Path) -> None:
+    place = tmp_path / "本[1] 12:00"
+    place.mkdir()
+    lines = (
+        json.dumps({"text": f"{number}番目の文章です。" * 9, "url": f"http://{number}.example/"}) for number in range(9)
+    )
+    (place / "文.jsonl").write_text("\n".join(lines))
+    arguments = ["--corpus", place / "集", "--crawl", "a", "--config", "demo", "--until", "deduplicate", "--json"]
+    command = command_line("import", *arguments, place / "文.jsonl")
+    environment = own_environment() | {"LC_ALL": "C"}
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["pages"] == 9
+
+
+def test_spark_submit_refuses_arguments_that_its_locale_has_lost() -> None:
+    environment = own_environment() | {"LC_ALL": "C", "PYSPARK_GATEWAY_PORT": "1"}
+    command = command_line("check", "--corpus", "/tmp/??????")
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert b"set LC_ALL=C.UTF-8" in done.stderr

@@ -62,6 +62,20 @@ def test_a_log_keeps_answers_and_drops_a_torn_line(tmp_path: Path) -> None:
             assert log["a"].score == 2
 
 
+def test_a_damaged_line_takes_no_answer_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with AnswerLog(path) as log:
+        for key in "abc":
+            log.add(answer(key))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"\0" * 30 + b"\n" + lines[1][:40] + b"\n" + lines[2])
+    with AnswerLog(path) as log:
+        assert [key in log for key in "abc"] == [True, False, True]
+        assert log["c"].key == "c"
+        log.add(answer("b"))
+        assert log["b"].key == "b"
+
+
 def test_a_prompt_is_named_by_its_content(tmp_path: Path) -> None:
     packaged = read_prompt(None)
     assert packaged.version.startswith("edu-1-")

@@ -75,7 +75,7 @@ def _captures(line: str, content: bytes) -> list[dict[str, Any]]:
     for record in warc.read(io.BytesIO(content)):
         if isinstance(record, warc.Record) and record.record_type == "response":
             response = http.parse(record.block)
-            text = http.body(response, 1 << 26, 1 << 26).decode(errors="replace")
+            text = http.body(response, 1 << 26, 1 << 26).content.decode(errors="replace")
             kana = sum("ぁ" <= c <= "ヿ" for c in text)
             rows.append(
                 {

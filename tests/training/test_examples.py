@@ -51,7 +51,7 @@ def test_columns_that_are_not_used_may_have_any_types(tmp_path: Path) -> None:
 
 
 def test_scores_of_several_types(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("".join('{"text": "x", "score": %s}\n' % score for score in ("2", "2.0", '"2"')))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": "x", "score": s}) + "\n" for s in (2, 2.0, "2")))
     assert read_examples(EDU, [tmp_path / "a.jsonl"]).classes.tolist() == [2, 2, 2]
     (tmp_path / "a.jsonl").write_text('{"text": "x", "score": true}\n')
     with pytest.raises(InputError, match="holds True"):
@@ -61,7 +61,10 @@ def test_scores_of_several_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.string_view()], ids=str)
 def test_text_that_is_not_marked_as_such(kind: pa.DataType, tmp_path: Path) -> None:
     texts, labels = pa.array(["あ", "い"]).cast(kind), pa.array(["positive", "negative"]).cast(kind)
-    for columns in ({"text": texts, "label": labels}, {"text": texts, "label": labels.cast(pa.binary()).dictionary_encode()}):
+    for columns in (
+        {"text": texts, "label": labels},
+        {"text": texts, "label": labels.cast(pa.binary()).dictionary_encode()},
+    ):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet")
         found = read_examples(WIKI, [tmp_path / "a.parquet"])
         assert found.texts.to_pylist() == ["あ", "い"]

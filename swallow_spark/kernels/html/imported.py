@@ -77,11 +77,11 @@ def _is_read(schema: pa.Schema, name: str) -> bool:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    """Whether a column of that type may hold text: many writers of Parquet don't mark strings as such, so that they can't
-    be told from other bytes."""
+    """Whether a column of that type may hold text: many writers of Parquet don't mark strings as such, so that they
+    can't be told from other bytes."""
     types = pa.types
     is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    return is_string or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    return bool(is_string or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def plain(column: Any) -> Any:

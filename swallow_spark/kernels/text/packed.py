@@ -4,6 +4,7 @@ A stream may hold several gzip members and zstd frames (RFC 1952, RFC 8878), ski
 writes), and NUL bytes behind them (as tapes and disk images leave).
 """
 
+import io
 import os
 import zlib
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from typing import Any, Final, Protocol
 
 import zstandard
 
+from swallow_spark.errors import InputError
+
 GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE: Final = b"\x2a\x4d\x18"  # behind a byte from 0x50 to 0x5f
 _READ_BYTES: Final = 1 << 20
 _GZIP_BYTES: Final = 64 << 10
 _PIECE_BYTES: Final = 1 << 20
+_MAX_TEXT_BYTES: Final = 1 << 30
 
 WINDOW_VARIABLE: Final = "SWALLOW_SPARK_ZSTD_LONG"
 _WINDOW_LOG: Final = 27  # 128 MiB: the most that the zstd program takes without --long
@@ -49,6 +53,20 @@ def unpacked(stream: Any) -> Iterator[bytes]:
             source.skip(int.from_bytes(source.exactly(8)[4:], "little"))
         else:
             raise OSError(f"neither gzip nor zstd behind the last member: {start!r}")
+
+
+def text_of(content: bytes) -> str:
+    """The text of a list, packed or plain, of at most a gibibyte; U+FFFD where it isn't UTF-8. Raises InputError."""
+    parts, size = [], 0
+    try:
+        for piece in unpacked(io.BytesIO(content)):
+            parts.append(piece)
+            size += len(piece)
+            if size > _MAX_TEXT_BYTES:
+                raise OSError(f"over {_MAX_TEXT_BYTES:,} bytes")
+    except OSError as error:
+        raise InputError(f"can't read a list: {error}") from None
+    return b"".join(parts).decode("utf-8-sig", errors="replace")
 
 
 def _is_skippable(start: bytes) -> bool:
@@ -120,8 +138,8 @@ def _member(source: _Source) -> Iterator[bytes]:
 
 
 def _until_error(before: Any, data: bytes) -> bytes:
-    """The bytes that `before`, an inflater, gives for `data` before it fails. Its output is lost with the error, but not
-    if it is asked for so few bytes that it stops before."""
+    """The bytes that `before`, an inflater, gives for `data` before it fails. Its output is lost with the error, but
+    not if it is asked for so few bytes that it stops before."""
     low, high = 0, _PIECE_BYTES
     while high - low > 1:
         size = (low + high) // 2
@@ -132,11 +150,12 @@ def _until_error(before: Any, data: bytes) -> bytes:
             high = size
     piece: bytes = before.decompress(data, low) if low else b""
     rest = before.unconsumed_tail if low else data
-    with suppress(zlib.error):  # at the last byte it goes on as far as it can without writing
+    last = b""
+    with suppress(zlib.error):  # without room it went on to the error, which later input than the last byte brings
         for at in range(len(rest)):
             if last := before.decompress(rest[at : at + 1], 1):
-                return piece + last
-    return piece
+                break
+    return piece + last
 
 
 class DamagedError(OSError):

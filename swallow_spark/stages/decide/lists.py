@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from swallow_spark.kernels.text.blocklists import BEHIND_HOST, FRAGMENT, SCHEME_AND_USER, TRAILING_DOTS, WWW
+from swallow_spark.kernels.text.packed import text_of
 
 DOMAINS: Final = pa.schema([pa.field("domain", pa.string()), pa.field("reason", pa.string())])
 PREFIXES: Final = pa.schema(
@@ -54,7 +55,7 @@ def _with_reason(columns: dict[str, pa.Array], reason: str) -> pa.Table:
 
 
 def _lines(content: bytes) -> pa.Array:
-    lines = pa.array(content.decode("utf-8-sig", errors="replace").splitlines(), pa.string())
+    lines = pa.array(text_of(content).splitlines(), pa.string())
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lines, r"(^|\s)#.*$", ""))
 
 

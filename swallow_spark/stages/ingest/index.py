@@ -53,6 +53,7 @@ from swallow_spark.files.inputs import Places, locations_of
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.files.storage import filesystem, is_http
 from swallow_spark.files.unchanged import unchanged
+from swallow_spark.kernels.html.imported import plain
 
 SCHEMA: Final = pa.schema(
     [
@@ -183,18 +184,23 @@ class IndexReader(DataSourceReader):
             if missing:
                 raise InputError(f"{shown(path)}: not an index of Common Crawl: no column {', '.join(missing)}")
             for group in range(file.num_row_groups):
-                mask = self._mask(file.read_row_group(group, columns=tried)) if tried else None
+                mask = self._mask(_as_declared(file.read_row_group(group, columns=tried))) if tried else None
                 if mask is not None and not pc.any(mask).as_py():
                     continue
-                rows = file.read_row_group(group, columns=self._schema.names).select(self._schema.names)
+                rows = _as_declared(file.read_row_group(group, columns=self._schema.names))
                 rows = rows if mask is None else rows.filter(mask)
-                yield from rows.cast(self._schema).to_batches(max_chunksize=10_000)
+                yield from rows.select(self._schema.names).cast(self._schema).to_batches(max_chunksize=10_000)
 
     def _mask(self, columns: pa.Table) -> pa.ChunkedArray:
         """Where all filters hold; null nowhere."""
         return reduce(
             pc.and_, (_TESTS[kind](columns[name], value).fill_null(False) for name, kind, value in self._filters)
         )
+
+
+def _as_declared(rows: pa.Table) -> pa.Table:
+    """An index's columns in the types of SCHEMA: some programs write dictionaries, or other kinds of strings."""
+    return pa.table({name: plain(rows[name]).cast(SCHEMA.field(name).type) for name in rows.column_names})
 
 
 def index_files(location: str, places: Places) -> list[str]:

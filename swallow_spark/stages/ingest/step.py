@@ -8,6 +8,8 @@ from functools import partial
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -28,9 +30,18 @@ from swallow_spark.stages.remove.shipped import Shipped
 from swallow_spark.stages.remove.step import ship_tombstones
 from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
+from swallow_spark.tables import FAILURES
 
 _MOST_LOOKED_AT: Final = 1_000  # files, by the driver: some seconds
 _MOST_NAMED: Final = 5  # files, in a message
+_ADVICE: Final = {
+    "not_json": "not_json: write each row as one JSON object on a line of its own, in UTF-8",
+    "not_utf8": "not_utf8: write the texts in UTF-8",
+    "no_text_column": "no_text_column: give each row its text as a string named `text`",
+    stage.UNSUPPORTED: "name other files, or unpack or convert these",
+    "record_too_large": "record_too_large: raise ingest.max_record_bytes, or write one row per line",
+}
+"""For files of which no row can be used, by the reason of their first row."""
 
 
 def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
@@ -72,34 +83,39 @@ class _Budget:
         self._allowed = _allowed(fraction, num_files)
         self._num_files = num_files
         self._failed: list[str] = []
-        self._all_formats = True
+        self._reasons: set[str] = set()
+        self._detail = ""
         self._lock = Lock()
 
     def check(self, formats: Mapping[str, str]) -> None:
         """Raises SwallowSparkError if files, by path, with formats that aren't read are too many."""
-        self._compare([_with_format(path, format) for path, format in formats.items()], all_formats=True)
+        self._compare([_with_format(path, format) for path, format in formats.items()], {stage.UNSUPPORTED}, "")
 
-    def spend(self, files: Sequence[NumberedFile], formats: Mapping[int, str] | None = None) -> None:
-        """Raises SwallowSparkError when too many files can't be read. formats: of those of another format."""
-        formats = formats or {}
+    def spend(
+        self, files: Sequence[NumberedFile], reasons: set[str], detail: str, formats: Mapping[int, str] | None = None
+    ) -> None:
+        """Raises SwallowSparkError when too many files can't be read. detail: of the first of these files; formats: of
+        those of another format."""
         with self._lock:
-            self._failed += [_with_format(file.path, formats.get(file.file_no)) for file in files]
-            self._all_formats = self._all_formats and all(file.file_no in formats for file in files)
+            self._failed += [_with_format(file.path, (formats or {}).get(file.file_no)) for file in files]
+            self._reasons |= reasons
+            self._detail = self._detail or detail
             if files:
-                self._compare(self._failed, self._all_formats)
+                self._compare(self._failed, self._reasons, self._detail)
 
-    def _compare(self, failed: Sequence[str], all_formats: bool) -> None:
-        if len(failed) <= self._allowed or not failed:
+    def _compare(self, failed: Sequence[str], reasons: set[str], detail: str) -> None:
+        if not failed or len(failed) <= self._allowed:
             return
-        what = f"{_listed(failed)}; the same command retries them"
-        if all_formats:
-            what = f"{_listed(failed)}; name other files, or unpack or convert these"
+        advice = [text for reason, text in _ADVICE.items() if reason in reasons]
+        first = [f"the first: {detail}"] if detail else []
+        retry = [] if reasons == {stage.UNSUPPORTED} else ["the same command retries them"]
+        files = "; ".join([_listed(failed), *first, *advice, *retry])
         if len(failed) == self._num_files:
-            why = "" if all_formats else " (can the workers reach them?)"
-            raise SwallowSparkError(f"none of the files can be read{why}: {what}")
+            question = " (can the workers reach them?)" if "unreadable" in reasons else ""
+            raise SwallowSparkError(f"none of the files can be read{question}: {files}")
         raise SwallowSparkError(
             f"{len(failed)} of {self._num_files} files can't be read, and {self._allowed} may "
-            f"(ingest.max_failed_fraction): {what}"
+            f"(ingest.max_failed_fraction): {files}"
         )
 
 
@@ -125,14 +141,14 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
-    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing but damage, or more are no WARC than may
-    be unreadable."""
+    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing, or nothing but damage, or more of them
+    are no WARC than may be unreadable."""
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
-    if reasons and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
+    if batches and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
         paths = [shown(file.path) for file in run.corpus.inputs(crawl)]
         raise SwallowSparkError(
-            f"not one record in the files of crawl {crawl} ({', '.join(reasons)}): {_listed(paths)}; "
+            f"not one record in the files of crawl {crawl} ({', '.join(reasons) or 'no rows'}): {_listed(paths)}; "
             f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
         )
     number = sum(batch.counts.get("file_failure:not_a_warc", 0) for batch in batches)
@@ -180,7 +196,17 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         **({"formats": formats} if formats else {}),
     }
     due.commit(run.corpus, written, covers=_merged(covers), details=details)
-    batch.budget.spend([file for file in files if file.file_no in not_read], formats)
+    failed = [file for file in files if file.file_no in not_read]
+    batch.budget.spend(failed, set(not_read.values()), _why(run.corpus, written, failed[0]) if failed else "", formats)
+
+
+def _why(corpus: Corpus, written: Sequence[dict[str, Any]], file: NumberedFile) -> str:
+    """Why a file could not be read, as its row of failures says."""
+    for path in (row["path"] for row in written if row["table"] == "failures"):
+        for row in pq.read_table(pa.BufferReader(corpus.root.read_bytes(path)), schema=FAILURES).to_pylist():
+            if (row["file_no"], row["scope"]) == (file.file_no, "file"):
+                return str(row["detail"])
+    return ""
 
 
 def _read_files(run: Run, files: Sequence[NumberedFile], into: stage.Into) -> list[Any]:

@@ -42,6 +42,7 @@ Item = TypeVar("Item")
 NOT_READ: Final = "not_read:"
 """Before `REASON:file_no`, or `REASON/FORMAT:file_no`, in the ledger's sums: that file could not be read, and a later
 call retries it."""
+UNSUPPORTED: Final = "unsupported_format"
 _LOOKED_AT: Final = 8  # records that are no response, to tell a WET or WAT
 _READING_ATTEMPTS: Final = 3  # of a task, before it skips a file; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
@@ -80,7 +81,8 @@ def ingest(spark: SparkSession, tasks: Sequence[Sequence[Source]], into: Into) -
     count only if `whole` accepts them.
 
     A file that can't be read to its end fails the task. The task's last attempt skips it: all that it leaves are a row
-    of failures and the mark NOT_READ. What could be read of damaged text (not WARC) stays.
+    of failures and the mark NOT_READ. So does text (not WARC) of which no row can be used; but what could be read of
+    damaged text stays.
     """
 
     def work(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -204,9 +206,9 @@ def _page_reader(limits: Limits) -> Iterator[PageReader]:
 class _UnreadableError(Exception):
     """An input that can't be opened or read to its end. Never an error of writing the outputs."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, reason: str = "") -> None:
         super().__init__(str(error))
-        self.reason = "changed" if isinstance(error, ChangedError) else "unreadable"
+        self.reason = reason or ("changed" if isinstance(error, ChangedError) else "unreadable")
         self.format = ""
         """The format, if another attempt has the same result. Such a file has written no page."""
 
@@ -216,7 +218,7 @@ class _UnsupportedError(_UnreadableError):
 
     def __init__(self, what: str) -> None:
         super().__init__(InputError(what))
-        self.reason = "unsupported_format"
+        self.reason = UNSUPPORTED
         self.format = what.partition(";")[0]
 
 
@@ -277,7 +279,7 @@ class _Ingested:
             try:
                 self._read_rows(self._source.format)
             except _UnreadableError as error:
-                if not self._records or error.reason == "changed" or not _is_last_attempt():
+                if self._holds_failures_alone() or error.reason != "unreadable" or not _is_last_attempt():
                     raise  # a slow server, or a file system that isn't mounted yet, may be there at the next attempt
                 self._fail(0, "file", error.reason, str(error))
         self._check_responses()
@@ -327,7 +329,7 @@ class _Ingested:
     def _read_items(self, items: Iterable[warc.Record | warc.Damage], read: PageReader) -> None:
         for item in items:
             if isinstance(item, warc.Damage):
-                if item.reason == "unsupported_format":
+                if item.reason == UNSUPPORTED:
                     raise _UnsupportedError(item.detail)
                 self._records += item.scope == "record"
                 self._fail(item.offset, item.scope, item.reason, item.detail)
@@ -344,6 +346,7 @@ class _Ingested:
                 self._fail(item.offset, "record", result.reason, result.detail)
 
     def _read_rows(self, format: Format) -> None:
+        problem: tuple[str, str] | None = None
         with _opened(open_random_access, self._source, self._web) as (stream, _):
             for row in _reading(format.rows(stream, self._limits.max_record_bytes)):
                 self._records += 1
@@ -353,6 +356,12 @@ class _Ingested:
                     self._keep(row.number, columns)
                 else:
                     self._count(row.number, "passed_over:no_text")
+                problem = problem or row.problem
+            if problem and self._holds_failures_alone():
+                raise _UnreadableError(InputError(f"none of its rows can be used; the first: {problem[1]}"), problem[0])
+
+    def _holds_failures_alone(self) -> bool:
+        return all(outcome.startswith("failure:") for _, outcome in self._outcomes)
 
     def _file_no(self, offset: int) -> int:
         file_no, last = self._source.file_no + offset // BYTES_PER_FILE_NO, self._source.last_file_no

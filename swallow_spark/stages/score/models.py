@@ -20,6 +20,11 @@ def model_file(classifier: Classifier, web: HttpClient | None = None) -> Path:
     """The model as a local file. A URL's is cached for the machine under its sha256, which is checked at each use.
     Raises InputError if it can't be fetched, or has another sha256."""
     if isinstance(classifier.path, Path):
+        if not classifier.path.is_file():
+            raise InputError(
+                f"{classifier.path}: no such file: the configuration of the corpus's last run names it; give --config "
+                "FILE, or --set classifiers.NAME.path=FILE, with its place now"
+            )
         return classifier.path
     target = machine_cache() / "models" / classifier.content
     if target.is_file() and sha256_of(target) == classifier.content:

@@ -79,7 +79,7 @@ def write_positives(
 
 
 def _from_parquet(spark: SparkSession, path: Path, roots: DataFrame) -> DataFrame:
-    articles = spark.read.parquet(str(path.absolute()))
+    articles = spark.read.parquet(_spark_path(path))
     if missing := {"text", "title", "categories"} - set(articles.columns):
         raise InputError(f"{path}: no column {', '.join(sorted(missing))}")
     page_id = F.col("page_id").cast("long") if "page_id" in articles.columns else F.xxhash64("title")
@@ -98,15 +98,15 @@ def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, ro
         outputs = Outputs(root, {"kept": schema}, {"kept": {0: f"{_UNFINISHED}/{uuid4().hex[:12]}"}})
         return read_files(spark, root, [row["path"] for row in write(found, "kept", outputs)], schema)
 
-    elements = spark.read.text(str(dump.pages.absolute()), lineSep="</page>")
+    elements = spark.read.text(_spark_path(dump.pages), lineSep="</page>")
     columns = _columns(dump.categorylinks)
     target = "cl_to" if "cl_to" in columns else "cl_target_id"
-    lines = spark.read.text(str(dump.categorylinks.absolute()))
+    lines = spark.read.text(_spark_path(dump.categorylinks))
     links = stage.links(lines, columns, ["cl_from", target, "cl_type"])
     links = links.toDF("page_id", "category", "type").withColumn("page_id", F.col("page_id").cast("long"))
     if target != "cl_to":
         assert dump.linktarget
-        lines = spark.read.text(str(dump.linktarget.absolute()))
+        lines = spark.read.text(_spark_path(dump.linktarget))
         targets = stage.links(lines, _columns(dump.linktarget), ["lt_id", "lt_namespace", "lt_title"])
         targets = targets.where(F.col("lt_namespace") == str(wikipedia.CATEGORY)).select("lt_id", "lt_title")
         links = links.join(targets, F.col("category") == F.col("lt_id"))
@@ -120,6 +120,13 @@ def _from_dump(spark: SparkSession, dump: Dump, roots: DataFrame, depth: int, ro
     chosen = articles.join(F.broadcast(stage.members(links, wanted)), "page_id", "left_semi")
     found = stage.pages(chosen, with_text=True).where(~F.col("redirect"))
     return found.withColumn("text", F.lit("")), wanted.count()
+
+
+def _spark_path(path: Path) -> str:
+    directory = Root(str(path.parent))
+    if not directory.spark_reads:
+        raise InputError(f"{path}: Spark can't read below a directory with a colon and one of \\{{}}[]*? in its name")
+    return directory.spark_path(path.name)
 
 
 def _columns(path: Path) -> list[str]:

@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swallow_spark.errors import InputError
 from swallow_spark.kernels.text import packed
 
 CONTENT = "".join(f"{number}行目の文。{number * 7919 % 104729}\n" for number in range(30_000)).encode()
@@ -116,6 +117,13 @@ def test_a_wrong_checksum_is_told_behind_the_content() -> None:
         found, error = unpack(bytes(content))
         assert found == CONTENT
         assert error.startswith("damaged ")
+
+
+def test_the_text_of_a_list() -> None:
+    for pack in (bytes, *PACKS):
+        assert packed.text_of(pack(b"\xef\xbb\xbfa\xff\n")) == "a\ufffd\n"
+    with pytest.raises(InputError, match="can't read a list: cut"):
+        packed.text_of(gzip.compress(CONTENT)[:-9])
 
 
 def test_a_large_window_by_option(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,35 @@ def test_filters(crawl: Crawl, tmp_path: Path, filters: list[Any], holds: Any) -
     ]
 
 
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.binary(), pa.string_view(), "dictionary"], ids=str)
+def test_other_types_of_the_same_columns(crawl: Crawl, tmp_path: Path, kind: Any) -> None:
+    """As other programs write an index that they have filtered."""
+    table = pa.Table.from_pylist(crawl.captures)
+    for at, name in enumerate(table.column_names):
+        strings = pa.types.is_string(table[name].type)
+        if strings or name == "fetch_status":
+            as_kind = (
+                table[name].dictionary_encode() if kind == "dictionary" else table[name].cast(kind) if strings else None
+            )
+            table = table.set_column(at, name, as_kind if as_kind is not None else table[name])
+    pq.write_table(table, tmp_path / "x.parquet")
+    filters = [
+        EqualTo(("fetch_status",), 200),
+        StringContains(("content_languages",), "jpn"),
+        In(("content_mime_detected",), ("text/html",)),
+        IsNotNull(("warc_filename",)),
+    ]
+    found = rows(str(tmp_path / "x.parquet"), None, *filters)
+    assert found
+    assert found == [
+        {name: row[name] for name in SCHEMA.names}
+        for row in crawl.captures
+        if row["fetch_status"] == 200
+        and "jpn" in (row["content_languages"] or "")
+        and row["content_mime_detected"] == "text/html"
+    ]
+
+
 def test_what_is_no_index(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no path"):
         rows("")

@@ -1,5 +1,6 @@
 """Inputs that can't be read to their end: nothing of them stays, they are tried again, and a run bears some of them."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,19 +117,19 @@ def test_the_budget() -> None:
     for fraction, number, borne in ((0.0, 100, 0), (0.01, 10, 1), (0.01, 100, 1), (0.05, 100, 5), (1.0, 3, 2)):
         budget = _Budget(fraction, number)
         for _ in range(borne):
-            budget.spend(files)
-        budget.spend([])
+            budget.spend(files, {"unreadable"}, "")
+        budget.spend([], set(), "")
         told = (
             rf"{borne + 1} of {number} files can't be read, and {borne} may" if borne < 2 or number > 3 else "none of"
         )
         with pytest.raises(SwallowSparkError, match=rf"{told} .*: x(, x)*( and 1 more)?; the same command"):
-            budget.spend(files)
+            budget.spend(files, {"unreadable"}, "")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.01, 1.0])
 def test_all_files_are_never_borne(fraction: float) -> None:
     with pytest.raises(SwallowSparkError, match=r"none of the files can be read .*: x;") as raised:
-        _Budget(fraction, 1).spend([NumberedFile(0, "x", -1, "warc")])
+        _Budget(fraction, 1).spend([NumberedFile(0, "x", -1, "warc")], {"unreadable"}, "")
     assert raised.value.exit_status == 1
 
 
@@ -140,3 +141,62 @@ def test_a_crawl_of_nothing_but_damage_is_an_error_each_time(make_run: MakeRun, 
         with pytest.raises(SwallowSparkError, match=r"not one record .* crawl c \(not_a_warc\): .*/page.warc.gz;"):
             ingest(run, "c")
     assert run.corpus.pending("c") == []
+
+
+LONG31 = bytes.fromhex("28b52ffd 04a8 090000 78")  # zstd with a window of 2 GiB
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "said"),
+    [
+        ("a.jsonl", b"<html>\n" * 300, "not_json", "Expecting value.*one JSON object on a line"),
+        ("a.jsonl", b'{"body": "x"}\n', "no_text_column", "a string named `text`"),
+        ("a.jsonl.gz", gzip.compress(b"\x28\xb5") + b"junk", "unreadable", "behind the last member"),
+        ("a.jsonl.zst", LONG31, "unreadable", "--long=31.*SWALLOW_SPARK_ZSTD_LONG=31"),
+    ],
+)
+def test_text_without_a_usable_row_is_an_error(
+    make_run: MakeRun, tmp_path: Path, name: str, content: bytes, reason: str, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    run = make_run([tmp_path / name], text=True)
+    for _ in range(2):
+        with pytest.raises(
+            SwallowSparkError, match=rf"none of the files can be read.*: .*/{name}; .*retries"
+        ) as raised:
+            ingest(run, "c")
+        assert raised.value.exit_status == 1
+    assert told(run) == {reason: 1}
+    assert len(run.corpus.pending("c")) == 1
+
+
+def test_text_without_a_usable_row_costs_itself_alone(make_run: MakeRun, tmp_path: Path) -> None:
+    good = b'{"text": "\xe4\xb8\x80"}\n'
+    for name, content in (("a", b"no\n"), ("b", good), ("c", good + b"no\n"), ("d", b""), ("e", b'{"text": ""}')):
+        (tmp_path / f"{name}.jsonl").write_bytes(content)
+    run = make_run(sorted(tmp_path.glob("*.jsonl")), text=True)
+    ingest(run, "c")
+    assert told(run) == {"not_json": 1}
+    assert [row["num_records"] for row in table(run, "ledger", "ingest")] == [1, 1, 1, 1]
+    failures = [(row["file_no"], row["scope"], row["reason"]) for row in table(run, "failures", "ingest")]
+    assert failures == [(0, "file", "not_json"), (2, "record", "not_json")]
+    assert [file.file_no for file in run.corpus.pending("c")] == [0]
+
+
+def test_empty_text_files_are_an_error(make_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"\n")
+    run = make_run([tmp_path / "a.jsonl"], text=True)
+    with pytest.raises(SwallowSparkError, match=r"not one record .* \(no rows\)"):
+        ingest(run, "c")
+
+
+def test_damaged_text_keeps_its_rows(make_run: MakeRun, tmp_path: Path) -> None:
+    lines = "".join(f'{{"text": "{number}行目の文です。"}}\n' for number in range(300)).encode()
+    for name, content in (("a", gzip.compress(lines) + b"junk"), ("b", gzip.compress(lines) + bytes(999))):
+        (tmp_path / f"{name}.jsonl.gz").write_bytes(content)
+    run = make_run(sorted(tmp_path.glob("*.jsonl.gz")), text=True)
+    ingest(run, "c")
+    assert by_file(table(run, "pages", "ingest"))[:2] == [300, 300]
+    (failure,) = table(run, "failures", "ingest")
+    assert (failure["file_no"], failure["scope"], failure["reason"]) == (0, "file", "unreadable")
+    assert "behind the last member" in failure["detail"]
