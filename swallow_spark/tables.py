@@ -129,11 +129,13 @@ FAILURES: Final = _table(
         "reason",
         pa.string(),
         "Records, in the WARC: truncated, bad_crc, bad_gzip, wrong_content_length, bad_header, record_too_large, "
-        "no_record (at the index's offset). Records, in the page: bad_http, bad_encoding (the HTTP encoding is damaged "
+        "bad_zstd, no_record (at the index's offset). Records, in the page: bad_http, bad_encoding (the HTTP encoding "
+        "is damaged "
         "and nothing Japanese can be decoded), inflated_size, inflated_ratio, too_large, too_many_tags, too_deep, "
         "undecodable, parse_error, crashed, timed_out. Imported text: not_json, not_utf8, no_text_column, "
-        "record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip. Files: unreadable, "
-        "changed (since it was registered, or while it was read), empty, not_a_warc, shared_gzip_member (a note: its "
+        "record_too_large. Gaps: garbage, truncated, bad_crc, bad_gzip, bad_zstd, bad_zip. Files: unreadable, "
+        "changed (since it was registered, or while it was read), empty, not_a_warc, "
+        "unsupported_format (named in the detail), shared_gzip_member (a note: its "
         "records are read); of imported text without any usable row, the first row's reason.",
     ),
     _nullable("detail", pa.string(), "Description, at most 1,000 characters."),

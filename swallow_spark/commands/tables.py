@@ -95,6 +95,9 @@ def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
     print_line(console, _ledger(summary))
     if summary["file_failures"]:
         print_line(console, f"Damage outside of records: {_listed(summary['file_failures'])}")
+    if "files_not_read" in summary:
+        files = (f"{path} ({reason})" for path, reason in summary["files_not_read"].items())
+        print_line(console, f"Files that are not read: {', '.join(files)}")
     if "bytes_fetched" in summary:
         fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
         print_line(console, f"Fetched by index: {fetched:,} of the files' {of_files:,} bytes")

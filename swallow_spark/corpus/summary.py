@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from swallow_spark.addresses import shown
 from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.kernels.text.personal import KINDS
 
+MOST_NAMED = 20
+"""Files in `files_not_read`."""
 CLEANED = ("host_lines", *(f"masked_{kind}" for kind in KINDS))
 """Counts of a subset's dropped lines and masked personal data, present if above 0."""
 
@@ -28,6 +31,8 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         "file_failures": _by_reason(sums - _read_since(ingested), "file_failure:"),
         "files": sum(last - first + 1 for manifest in ingested for first, last in manifest.covers),
     }
+    if not_read := _not_read(corpus, ingested):
+        summary["files_not_read"] = not_read
     if sums["bytes_fetched"]:  # selected by an index
         summary["bytes_fetched"] = sums["bytes_fetched"]
         summary["bytes_of_files_fetched_from"] = sums["bytes_of_files"]
@@ -70,6 +75,20 @@ def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
                 stale[f"file_failure:{reason}"] += 1
             tried.add((crawl, number))
     return stale
+
+
+def _not_read(corpus: Corpus, ingested: Sequence[Manifest]) -> dict[str, str]:
+    """The path of each file that no batch has read, MOST_NAMED at most, and its format, or the reason."""
+    found: dict[str, str] = {}
+    for manifest in ingested:
+        reasons = manifest.details.get("not_read") or {}
+        formats = manifest.details.get("formats", {})
+        crawl = manifest.unit.partition("/")[0].removeprefix("crawl=")
+        pending = {str(file.file_no): file.path for file in corpus.pending(crawl)} if reasons else {}
+        for number, reason in reasons.items():
+            if number in pending and len(found) < MOST_NAMED:
+                found[shown(pending[number])] = formats.get(number, reason)
+    return found
 
 
 def removal(corpus: Corpus) -> dict[str, int]:

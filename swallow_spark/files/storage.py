@@ -28,6 +28,7 @@ from swallow_spark.errors import ChangedError, InputError, filling, is_shortage
 from swallow_spark.files.http import HttpClient, Version
 
 _HTTP: Final = ("http://", "https://")
+_ZIP: Final = b"PK\x03\x04"
 _S3_ATTEMPTS: Final = 8
 _SPARK_READS: Final = ("hdfs://", "viewfs://")
 _GLOB: Final = re.compile(r"[\\{}\[\]*?]")  # what Spark's readers expand
@@ -311,6 +312,15 @@ def open_input(location: str, *, web: HttpClient | None = None, expected: Versio
         return open(location, "rb", buffering=1 << 20)
     except OSError as error:
         raise _unreadable(location, error) from None
+
+
+def open_warc(location: str, *, web: HttpClient | None = None, expected: Version | None = None) -> Any:
+    """As `open_input`; but a WACZ file, whose list of entries is at its end, can seek: over HTTP it is a local copy."""
+    stream: Any = open_input(location, web=web, expected=expected)
+    if not can_seek(location) and stream.peek(len(_ZIP)).startswith(_ZIP):
+        stream.close()
+        return open_random_access(location, web=web, expected=expected)
+    return stream
 
 
 def fetch(location: str, web: HttpClient | None = None) -> bytes:

@@ -15,6 +15,7 @@ from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import UsageError
 from swallow_spark.files.ranges import open_parts
+from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
 
@@ -30,8 +31,8 @@ class Explained:
     offset: int
 
     def raw_record(self) -> bytes:
-        """The page's WARC record, inflated. Raises UsageError if there is none at its offset, as where gzip members
-        hold several records, or parts of one."""
+        """The page's WARC record, inflated. Raises UsageError if there is none at its offset. Where no member at the
+        offset holds it alone, as in zstd, ARC and WACZ files, the file is read up to it."""
         with open_parts(self.path) as stream:
             stream.seek(self.offset)
             try:
@@ -43,6 +44,11 @@ class Explained:
                 WARCWriter(buffer, gzip=False).write_record(found)
                 if not found.raw_stream.limit:  # the rest of the record, behind the end of the member
                     return buffer.getvalue()
+            stream.seek(0)  # zstd needs the dictionary at the start, ARC and WACZ other readers
+            for item in warc.read(stream):
+                if isinstance(item, warc.Record) and item.offset == self.offset and item.url == self.values["url"]:
+                    headers = "".join(f"{name}: {value}\r\n" for name, value in item.headers.items())
+                    return f"WARC/1.0\r\n{headers}\r\n".encode() + item.block + b"\r\n\r\n"
             raise UsageError(f"{self.path}: no whole WARC record of this page at offset {self.offset}")
 
 

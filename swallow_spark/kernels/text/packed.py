@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import zstandard
 
@@ -43,12 +43,12 @@ def unpacked(stream: Any) -> Iterator[bytes]:
         while piece := source.take(_PIECE_BYTES):
             yield piece
         return
-    frames = zstandard.ZstdDecompressor(max_window_size=1 << _window_log())
+    frames = zstandard.ZstdDecompressor(max_window_size=1 << window_log())
     while start := source.skip_nuls():
         if start.startswith(GZIP):
             yield from _member(source)
         elif start.startswith(_ZSTD):
-            yield from _frame(source, frames)
+            yield from zstd_frame(source, frames)
         elif _is_skippable(start):
             source.skip(int.from_bytes(source.exactly(8)[4:], "little"))
         else:
@@ -73,7 +73,8 @@ def _is_skippable(start: bytes) -> bool:
     return start[1:4] == _SKIPPABLE and start[0] & 0xF0 == 0x50
 
 
-def _window_log() -> int:
+def window_log() -> int:
+    """The base-2 logarithm of the largest window of zstd, in bytes, that is read."""
     value = os.environ.get(WINDOW_VARIABLE, "")
     return min(max(int(value), 10), 31) if value.isascii() and value.isdigit() else _WINDOW_LOG
 
@@ -157,13 +158,25 @@ def _until_error(before: Any, data: bytes) -> bytes:
     return piece + last
 
 
-def _frame(source: _Source, frames: zstandard.ZstdDecompressor) -> Iterator[bytes]:
-    """The content of a zstd frame, block by block: the error of a block takes nothing with it of those before."""
+class DamagedError(OSError):
+    """What a frame holds, not reading it, is at fault."""
+
+
+class Exact(Protocol):
+    """Bytes to take from."""
+
+    def exactly(self, size: int) -> bytes:
+        """The next `size` bytes; raises an error if there are fewer."""
+
+
+def zstd_frame(source: Exact, frames: zstandard.ZstdDecompressor) -> Iterator[bytes]:
+    """The content of a zstd frame, block by block: the error of a block takes nothing with it of those before. Raises
+    DamagedError where it is damaged, or over the limit of `window_log`."""
     head, window, has_checksum = _head(source)
-    if window > 1 << _window_log():
+    if window > 1 << window_log():
         log = (window - 1).bit_length()
-        raise OSError(
-            f"zstd with a window of {window:,} bytes (zstd --long={log}), over the limit of {1 << _window_log():,}: "
+        raise DamagedError(
+            f"zstd with a window of {window:,} bytes (zstd --long={log}), over the limit of {1 << window_log():,}: "
             f"set the environment variable {WINDOW_VARIABLE}={log} (on a cluster also "
             f"spark.executorEnv.{WINDOW_VARIABLE}); each task may then need as much memory"
         )
@@ -179,10 +192,10 @@ def _frame(source: _Source, frames: zstandard.ZstdDecompressor) -> Iterator[byte
         if has_checksum:
             yield frame.decompress(source.exactly(4))
     except zstandard.ZstdError as error:
-        raise OSError(f"damaged zstd: {error}") from None
+        raise DamagedError(f"damaged zstd: {error}") from None
 
 
-def _head(source: _Source) -> tuple[bytes, int, bool]:
+def _head(source: Exact) -> tuple[bytes, int, bool]:
     """A zstd frame's header, its window in bytes, and whether a checksum follows its blocks."""
     head = source.exactly(5)
     flags = head[4]

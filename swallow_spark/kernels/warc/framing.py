@@ -11,30 +11,28 @@ from typing import Final
 
 from swallow_spark.kernels.warc.members import (
     CHUNK_BYTES,
-    GZIP_MAGIC,
     MAX_GZIP_HEAD_BYTES,
+    WARC,
     BrokenMemberError,
-    Member,
+    Layout,
     Members,
     Plain,
     Source,
     Window,
 )
-from swallow_spark.kernels.warc.records import HEAD_END, MAX_HEAD_BYTES, Damage, Record, begins_record, parse_head
+from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record
 
 MAX_TRIED_BYTES: Final = 4 << 30  # read in vain at false starts of members; by chance there is one in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # searched at once for the head of a record
 _RECORD_END: Final = re.compile(rb"\r{0,2}\n\r{0,2}\n")
-_START: Final = re.compile(rb"\x1f\x8b\x08|[Ww][Aa][Rr][Cc]/")
-_HEAD_LINE: Final = re.compile(rb"[Ww][Aa][Rr][Cc]/\d+\.\d+[ \t]*\r*\n")
 
 
-def _skip_to_record(source: Source) -> bool:
+def _skip_to_record(source: Source, layout: Layout) -> bool:
     """Skip to the next valid head of a record; False at the end of the source."""
     while data := source.peek(SCAN_BYTES):
-        for line in _HEAD_LINE.finditer(data):
-            end = HEAD_END.search(data, line.start(), line.start() + MAX_HEAD_BYTES)
-            if end and parse_head(data[line.start() : end.end()]):
+        for line in layout.head_line.finditer(data):
+            end = layout.head_end.search(data, line.start(), line.start() + MAX_HEAD_BYTES)
+            if end and layout.parse(data[line.start() : end.end()]):
                 source.skip(line.start())
                 return True
         at_end = len(data) < SCAN_BYTES
@@ -46,30 +44,33 @@ def _skip_to_record(source: Source) -> bool:
 
 class CarefulReader:
     """Reads everything from `window.start` on. `items` yields records and damages; offsets count from the window's
-    position 0.
+    position 0. `any_record`: whether there are records before `window.start`.
 
     A record is yielded only after what follows it was read: the end of its member with the right checksum, or the next
     record. So no yielded record turns out to be broken later, except records that share members.
     """
 
-    def __init__(self, window: Window, max_record_bytes: int) -> None:
+    def __init__(
+        self, window: Window, max_record_bytes: int, layout: Layout = WARC, *, any_record: bool | None = None
+    ) -> None:
         self._window = window
         self._limit = max_record_bytes
+        self._layout = layout
         self._last_offset = window.start - 1
-        self._any_record = window.start > 0
-        self._compressed: bool | None = True if window.start else None  # the file; None: no record found yet
+        self._any_record = window.start > 0 if any_record is None else any_record
+        self._compressed: bool | None = True if self._any_record else None  # the file; None: no record found yet
         self._shared_member_reported = False
         # Whether records go through several members, and so may begin anywhere in one; None: not known yet.
-        self._is_joined: bool | None = False if window.start else None
+        self._is_joined: bool | None = False if self._any_record else None
         self._gap: Damage | None = None  # bytes without a record, until the next one is found
         self._tried_bytes = 0  # in vain: in a hostile file every byte can seem to begin a long member
 
     def items(self) -> Iterator[Record | Damage]:
-        window, position = self._window, self._window.start
-        while head := window.at(position, 5):
-            if head.startswith(GZIP_MAGIC) and self._compressed is not False:
+        window, position, layout = self._window, self._window.start, self._layout
+        while head := window.at(position, layout.num_first):
+            if head.startswith(layout.magic) and self._compressed is not False:
                 try:
-                    members = Members(window, position, self._limit + SCAN_BYTES)
+                    members = Members(window, position, self._limit + SCAN_BYTES, layout)
                     yield from self._frame(members)
                     self._is_joined = bool(self._is_joined)
                     resume = members.end
@@ -78,7 +79,7 @@ class CarefulReader:
                         self._open_gap(broken.start, broken.reason)
                     self._tried_bytes += max(broken.num_read, MAX_GZIP_HEAD_BYTES)
                     resume = self._resume_after(broken)
-            elif begins_record(head) and not self._compressed:
+            elif layout.begins(head) and not self._compressed:
                 yield from self._frame(Plain(window, position))
                 resume = None
             else:
@@ -97,21 +98,21 @@ class CarefulReader:
 
     def _frame(self, source: Plain | Members) -> Iterator[Record | Damage]:
         """The records of members or of a plain file."""
-        num_records = 0
+        num_records, layout = 0, self._layout
         while True:
             source.in_record = False
             source.skip_line_ends()
             if not source.peek(1):
                 return
             source.in_record = True
-            start = source.peek(5)
+            start = layout.peek_first(source)
             begin, place = source.tell, source.place
-            is_record = begins_record(start)
-            head = source.peek_through(HEAD_END, MAX_HEAD_BYTES) if is_record else None
+            is_record = layout.begins(start)
+            head = source.peek_through(layout.head_end, MAX_HEAD_BYTES) if is_record else None
             if head is None and (not is_record or len(source.peek(MAX_HEAD_BYTES)) < MAX_HEAD_BYTES):
-                cut = b"WARC/".startswith(start.upper())
+                cut = layout.may_begin(start)
                 source.skip(1)
-                if not _skip_to_record(source):
+                if not _skip_to_record(source, self._layout):
                     self._open_gap(place, "truncated" if cut else "garbage")
                     return
                 self._open_gap(place, "garbage")
@@ -120,16 +121,16 @@ class CarefulReader:
             num_records += 1
             if num_records == 2 and isinstance(source, Members) and not self._shared_member_reported:
                 self._shared_member_reported = True
-                detail = "a gzip member holds several records; those behind its first have made-up offsets"
+                detail = "a member holds several records; those behind its first have made-up offsets"
                 yield Damage(place, "file", "shared_gzip_member", detail)
             self._any_record = True
             self._compressed = isinstance(source, Members)
             self._last_offset = offset = max(place, self._last_offset + 1)
-            headers = parse_head(head) if head else None
+            headers = layout.parse(head) if head else None
             if head is None or headers is None:
                 source.skip(5)
                 try:
-                    _skip_to_record(source)
+                    _skip_to_record(source, self._layout)
                 except BrokenMemberError as broken:
                     broken.reported = True
                     yield Damage(offset, "record", broken.reason, broken.detail)
@@ -138,6 +139,10 @@ class CarefulReader:
                 yield Damage(offset, "record", "bad_header", detail)
                 continue
             source.skip(len(head))
+            if "content-length" not in headers:
+                _skip_to_record(source, layout)
+                yield Record(offset, source.tell - begin, headers, b"")
+                continue
             yield from self._read_block(source, headers, begin, offset, alone=num_records == 1)
             if isinstance(source, Members) and source.is_joined:
                 self._is_joined = True
@@ -162,15 +167,15 @@ class CarefulReader:
             is_ended = is_filled or _RECORD_END.match(tail) is not None
             line_ends = source.skip_line_ends()
             size, behind = source.tell - begin, source.place
-            is_followed = b"WARC/".startswith(source.peek(5).upper())
+            is_followed = self._layout.may_begin(self._layout.peek_first(source))
             sound = num_read == length and (is_followed or is_ended)
             if not sound:
                 source.in_record = True
                 source.put_back(block + b"\n" * line_ends)
-                found = _skip_to_record(source)
+                found = _skip_to_record(source, self._layout)
             elif not is_followed:  # such as zeros, with which a file was filled up
                 self._open_gap(behind, "garbage")
-                _skip_to_record(source)
+                _skip_to_record(source, self._layout)
         except BrokenMemberError as broken:
             broken.reported = True
             yield Damage(offset, "record", broken.reason, broken.detail)
@@ -200,7 +205,7 @@ class CarefulReader:
         compressed or only plain ones count: a WARC stored in a compressed one is not part of it."""
         window = self._window
         while data := window.at(position, CHUNK_BYTES):
-            for start in _START.finditer(data):
+            for start in self._layout.start.finditer(data):
                 if self._is_start(position + start.start()):
                     return position + start.start()
             if len(data) < CHUNK_BYTES:
@@ -210,19 +215,19 @@ class CarefulReader:
         return None
 
     def _is_start(self, position: int) -> bool:
-        window = self._window
-        if begins_record(window.at(position, 5)):
+        window, layout = self._window, self._layout
+        if layout.begins(window.at(position, layout.num_first)):
             head = window.at(position, MAX_HEAD_BYTES) if not self._compressed else b""
-            end = HEAD_END.search(head)
-            return end is not None and parse_head(head[: end.end()]) is not None
+            end = layout.head_end.search(head)
+            return end is not None and layout.parse(head[: end.end()]) is not None
         if self._compressed is False:
             return False
         if self._tried_bytes > MAX_TRIED_BYTES:  # the rest of the file is a gap
             return False
         try:
-            member = Member(window, position, self._limit + SCAN_BYTES)
-            start = member.peek(5)
-            if begins_record(start) or (start and self._is_joined is not False):
+            member = layout.member(window, position, self._limit + SCAN_BYTES)
+            start = layout.peek_first(member)
+            if layout.begins(start) or (start and self._is_joined is not False):
                 return True
             num_read = member.num_read
         except BrokenMemberError as broken:

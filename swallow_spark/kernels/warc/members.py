@@ -1,4 +1,4 @@
-"""The bytes of a file for framing: plain, or in gzip members that may be damaged.
+"""The bytes of a file for framing: plain, or in members that may be damaged, and what distinguishes kinds of files.
 
 Gzip framing (RFC 1952) is done here on raw deflate, since zlib's own neither finds the end of a member with a wrong
 checksum nor returns the data before an error. Only a window of the file and one inflated chunk are in memory.
@@ -9,7 +9,8 @@ import struct
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import BinaryIO, Final
+from collections.abc import Callable
+from typing import BinaryIO, Final, NamedTuple
 
 import deflate
 import numpy as np
@@ -249,18 +250,14 @@ class Plain(Source):
         return data
 
 
-class Member(Source):
-    """A gzip member, inflated in chunks of bounded size. Raises BrokenMemberError."""
+class Packed(Source):
+    """A part of a file that can be unpacked alone: a gzip member or a zstd frame. Raises BrokenMemberError."""
 
     def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
         super().__init__(window, start)
         self.end: int | None = None
         self._max_held_bytes = max_held_bytes
-        self._next = start + _gzip_head_length(window, start)
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._crc = 0
-        self._size = 0
-        self._broken: BrokenMemberError | None = None  # raised after the bytes before the error were returned
+        self._next = start
 
     @property
     def place(self) -> int:
@@ -270,6 +267,26 @@ class Member(Source):
     def num_read(self) -> int:
         """Compressed bytes read so far."""
         return self._next - self.start
+
+    def peeked_or_more(self) -> bytes:
+        """The bytes that were peeked at, if any; otherwise `more`."""
+        if not self._buffer:
+            return self.more()
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+
+class Member(Packed):
+    """A gzip member, inflated in chunks of bounded size."""
+
+    def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
+        super().__init__(window, start, max_held_bytes)
+        self._next = start + _gzip_head_length(window, start)
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._crc = 0
+        self._size = 0
+        self._broken: BrokenMemberError | None = None  # raised after the bytes before the error were returned
 
     def more(self) -> bytes:
         while self.end is None or self._broken:
@@ -310,23 +327,61 @@ class Member(Source):
             detail = "the checksum of the gzip member does not fit what it holds"
             self._broken = BrokenMemberError(self.start, "bad_crc", detail, self.end)
 
-    def peeked_or_more(self) -> bytes:
-        """The bytes that were peeked at, if any; otherwise `more`."""
-        if not self._buffer:
-            return self.more()
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        return data
+
+class Layout(NamedTuple):
+    """How a kind of file is packed, and how its records begin."""
+
+    magic: bytes
+    """The first bytes of its members."""
+    member: Callable[[Window, int, int], Packed]
+    first: re.Pattern[bytes]
+    """Finds the end of what `begins` and `may_begin` look at,"""
+    num_first: int
+    """and this many bytes at most."""
+    begins: Callable[[bytes], bool]
+    """Whether a record begins with these bytes."""
+    may_begin: Callable[[bytes], bool]
+    """The same for bytes that may be cut; also at the end, without any."""
+    start: re.Pattern[bytes]
+    """Finds where a member or a record may begin."""
+    head_line: re.Pattern[bytes]
+    """Finds the first line of a head inside of other bytes."""
+    head_end: re.Pattern[bytes]
+    parse: Callable[[bytes], dict[str, str] | None]
+    """The headers of a head; None if it is none. Without `content-length`, the block goes up to the next record."""
+
+    def peek_first(self, source: Source) -> bytes:
+        """What `begins` looks at. No more, since a damage behind it doesn't concern the record before."""
+        return source.peek_through(self.first, self.num_first) or source.peek(self.num_first)
+
+
+def _may_begin(data: bytes) -> bool:
+    return b"WARC/".startswith(data.upper())
+
+
+WARC: Final = Layout(
+    magic=GZIP_MAGIC,
+    member=Member,
+    first=re.compile(rb"(?s).{5}"),
+    num_first=5,
+    begins=begins_record,
+    may_begin=_may_begin,
+    start=re.compile(rb"\x1f\x8b\x08|[Ww][Aa][Rr][Cc]/"),
+    head_line=re.compile(rb"[Ww][Aa][Rr][Cc]/\d+\.\d+[ \t]*\r*\n"),
+    head_end=HEAD_END,
+    parse=parse_head,
+)
 
 
 class Members(Source):
-    """The gzip members from `start` on, as far as a record goes on from one into the next. Members that are cut without
+    """The members from `start` on, as far as a record goes on from one into the next. Members that are cut without
     regard to records, as in BGZF, concatenate to the file (RFC 1952, 2.2). Raises BrokenMemberError."""
 
-    def __init__(self, window: Window, start: int, max_held_bytes: int) -> None:
+    def __init__(self, window: Window, start: int, max_held_bytes: int, layout: Layout) -> None:
         super().__init__(window, start)
         self._max_held_bytes = max_held_bytes
-        self._member = Member(window, start, max_held_bytes)
+        self._layout = layout
+        self._member = layout.member(window, start, max_held_bytes)
         self._starts = deque([(0, start)])  # of members: place in what they hold together, offset in the file
         self._num_inflated = 0
 
@@ -359,16 +414,16 @@ class Members(Source):
 
     def _go_on(self) -> bool:
         """Turn to the next member, unless there is none, or a record begins with it."""
-        end = self._member.end
-        if end is None or self.window.at(end, len(GZIP_MAGIC)) != GZIP_MAGIC:
+        end, layout = self._member.end, self._layout
+        if end is None or self.window.at(end, len(layout.magic)) != layout.magic:
             return False
         self._forget()
         if len(self._starts) == MAX_MEMBERS:
             return False
-        following = Member(self.window, end, self._max_held_bytes)
-        if begins_record(following.peek(5)):
-            head = following.peek_through(HEAD_END, MAX_HEAD_BYTES)
-            if head and parse_head(head):
+        following = layout.member(self.window, end, self._max_held_bytes)
+        if layout.begins(layout.peek_first(following)):
+            head = following.peek_through(layout.head_end, MAX_HEAD_BYTES)
+            if head and layout.parse(head):
                 return False
         self._member = following
         self._starts.append((self._num_inflated, end))

@@ -1,7 +1,8 @@
 """Registered inputs to pages, failures and the ledger, batch by batch."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from threading import Lock
@@ -17,7 +18,7 @@ from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
 from swallow_spark.files.inputs import TEXT_FORMATS
-from swallow_spark.files.storage import can_seek
+from swallow_spark.files.storage import can_seek, is_uri
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import charset, html, imported, page
 from swallow_spark.kernels.warc import warc
@@ -31,11 +32,13 @@ from swallow_spark.stages.run import Run, in_flight
 from swallow_spark.stages.stage import Stage
 from swallow_spark.tables import FAILURES
 
+_MOST_LOOKED_AT: Final = 1_000  # files, by the driver: some seconds
 _MOST_NAMED: Final = 5  # files, in a message
 _ADVICE: Final = {
     "not_json": "not_json: write each row as one JSON object on a line of its own, in UTF-8",
     "not_utf8": "not_utf8: write the texts in UTF-8",
     "no_text_column": "no_text_column: give each row its text as a string named `text`",
+    stage.UNSUPPORTED: "name other files, or unpack or convert these",
     "record_too_large": "record_too_large: raise ingest.max_record_bytes, or write one row per line",
 }
 """For files of which no row can be used, by the reason of their first row."""
@@ -61,10 +64,15 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     records = selected(run, crawl, crawl_no, selection) if selection else None
     details = {"selection": selection.meaning()} if selection else {}
     budget = _Budget(run.config.ingest.max_failed_fraction, len({*named, *(file.key for file in pending)}))
+    budget.check(_unsupported(pending) if records is None else {})
     batch = _Batch(crawl, crawl_no, records, details, budget, ship_tombstones(run))
     with run.progress.stage("ingest", total=len(pending)) as tick:
         in_flight(run, partial(_ingest_batch, run, batch, tick), batches)
     _check_any_record(run, crawl)
+
+
+def _allowed(fraction: float, num_files: int) -> int:
+    return min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
 
 
 class _Budget:
@@ -72,46 +80,83 @@ class _Budget:
     that a few unreadable ones don't fail every later call."""
 
     def __init__(self, fraction: float, num_files: int) -> None:
-        self._allowed = min(max(1, int(fraction * num_files)) if fraction else 0, num_files - 1)
+        self._allowed = _allowed(fraction, num_files)
         self._num_files = num_files
         self._failed: list[str] = []
         self._reasons: set[str] = set()
         self._detail = ""
         self._lock = Lock()
 
-    def spend(self, files: Sequence[NumberedFile], reasons: set[str], detail: str) -> None:
-        """Raises SwallowSparkError when too many files can't be read. detail: of the first of these files."""
+    def check(self, formats: Mapping[str, str]) -> None:
+        """Raises SwallowSparkError if files, by path, with formats that aren't read are too many."""
+        self._compare([_with_format(path, format) for path, format in formats.items()], {stage.UNSUPPORTED}, "")
+
+    def spend(
+        self, files: Sequence[NumberedFile], reasons: set[str], detail: str, formats: Mapping[int, str] | None = None
+    ) -> None:
+        """Raises SwallowSparkError when too many files can't be read. detail: of the first of these files; formats: of
+        those of another format."""
         with self._lock:
-            self._failed += [file.path for file in files]
+            self._failed += [_with_format(file.path, (formats or {}).get(file.file_no)) for file in files]
             self._reasons |= reasons
             self._detail = self._detail or detail
-            if files and len(self._failed) > self._allowed:
-                advice = [text for reason, text in _ADVICE.items() if reason in self._reasons]
-                first = [f"the first: {self._detail}"] if self._detail else []
-                files_ = "; ".join([_listed(self._failed), *first, *advice, "the same command retries them"])
-                if len(self._failed) == self._num_files:
-                    question = " (can the workers reach them?)" if "unreadable" in self._reasons else ""
-                    raise SwallowSparkError(f"none of the files can be read{question}: {files_}")
-                raise SwallowSparkError(
-                    f"{len(self._failed)} of {self._num_files} files can't be read, and {self._allowed} may "
-                    f"(ingest.max_failed_fraction): {files_}"
-                )
+            if files:
+                self._compare(self._failed, self._reasons, self._detail)
+
+    def _compare(self, failed: Sequence[str], reasons: set[str], detail: str) -> None:
+        if not failed or len(failed) <= self._allowed:
+            return
+        advice = [text for reason, text in _ADVICE.items() if reason in reasons]
+        first = [f"the first: {detail}"] if detail else []
+        retry = [] if reasons == {stage.UNSUPPORTED} else ["the same command retries them"]
+        files = "; ".join([_listed(failed), *first, *advice, *retry])
+        if len(failed) == self._num_files:
+            question = " (can the workers reach them?)" if "unreadable" in reasons else ""
+            raise SwallowSparkError(f"none of the files can be read{question}: {files}")
+        raise SwallowSparkError(
+            f"{len(failed)} of {self._num_files} files can't be read, and {self._allowed} may "
+            f"(ingest.max_failed_fraction): {files}"
+        )
+
+
+def _with_format(path: str, format: str | None) -> str:
+    return f"{shown(path)} ({format})" if format else shown(path)
+
+
+def _unsupported(files: Sequence[NumberedFile]) -> dict[str, str]:
+    """path -> format, of local files in which no page can be, by their first bytes."""
+    found: dict[str, str] = {}
+    for file in files[:_MOST_LOOKED_AT]:
+        if file.format != "warc" or is_uri(file.path):
+            continue
+        with suppress(OSError), open(file.path, "rb") as stream:  # the task that reads it will say what is wrong
+            if what := warc.unsupported(stream):
+                found[file.path] = what.partition(";")[0]
+    return found
 
 
 def _listed(paths: Sequence[str]) -> str:
     more = len(paths) - _MOST_NAMED
-    return ", ".join(map(shown, paths[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(paths[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_any_record(run: Run, crawl: str) -> None:
-    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing, or nothing but damage."""
+    """Raises SwallowSparkError, at each call, if a crawl's files hold nothing, or nothing but damage, or more of them
+    are no WARC than may be unreadable."""
     batches = run.corpus.manifests("ingest", f"crawl={crawl}/")
     reasons = sorted({n.partition(":")[2] for batch in batches for n in batch.counts if n.startswith("file_failure:")})
     if batches and not any(batch.counts.get("records") or "selection" in batch.details for batch in batches):
-        paths = [file.path for file in run.corpus.inputs(crawl)]
+        paths = [shown(file.path) for file in run.corpus.inputs(crawl)]
         raise SwallowSparkError(
             f"not one record in the files of crawl {crawl} ({', '.join(reasons) or 'no rows'}): {_listed(paths)}; "
             f"`swallow-spark discard --crawl {crawl}` removes them from the corpus"
+        )
+    number = sum(batch.counts.get("file_failure:not_a_warc", 0) for batch in batches)
+    num_files = sum(last - first + 1 for batch in batches for first, last in batch.covers)
+    if number > (allowed := _allowed(run.config.ingest.max_failed_fraction, num_files)):
+        raise SwallowSparkError(
+            f"{number} of {num_files} files of crawl {crawl} are no WARC, and {allowed} may "
+            "(ingest.max_failed_fraction): the table `failures` names them (reason not_a_warc)"
         )
 
 
@@ -140,15 +185,19 @@ def _ingest_batch(run: Run, batch: _Batch, tick: stage.Ticker, files: Sequence[N
         num_tasks = _num_tasks(len(files), cores, run.config.execution.files_per_task)
         rows = stage.ingest_selected(wanted, sources, num_tasks, into).collect()
     written = [row.asDict() if isinstance(row, Row) else row for row in rows]
-    not_read = _take_not_read(written)
+    not_read, formats = _take_not_read(written)
     _check_ledger(due.unit, written)
     if batch.records is not None:  # files without wanted records are done too
         tick(len(files) - len(not_read) - sum(dict(row["sums"]).get("files", 0) for row in written), 0)
     covers = [(file.file_no, file.last_file_no) for file in files if file.file_no not in not_read]
-    details = {**batch.details, **({"not_read": not_read} if not_read else {})}
+    details = {
+        **batch.details,
+        **({"not_read": not_read} if not_read else {}),
+        **({"formats": formats} if formats else {}),
+    }
     due.commit(run.corpus, written, covers=_merged(covers), details=details)
     failed = [file for file in files if file.file_no in not_read]
-    batch.budget.spend(failed, set(not_read.values()), _why(run.corpus, written, failed[0]) if failed else "")
+    batch.budget.spend(failed, set(not_read.values()), _why(run.corpus, written, failed[0]) if failed else "", formats)
 
 
 def _why(corpus: Corpus, written: Sequence[dict[str, Any]], file: NumberedFile) -> str:
@@ -189,16 +238,20 @@ def _unit_name(corpus: Corpus, crawl: str, files: Sequence[NumberedFile]) -> str
     return name
 
 
-def _take_not_read(written: list[dict[str, Any]]) -> dict[int, str]:
-    """Takes the marks of files that could not be read out of the rows: file_no -> reason. They stay pending."""
+def _take_not_read(written: list[dict[str, Any]]) -> tuple[dict[int, str], dict[int, str]]:
+    """Takes the marks of files that could not be read out of the rows: file_no -> reason, and file_no -> format
+    of those of another format. They stay pending."""
     reasons: dict[int, str] = {}
+    formats: dict[int, str] = {}
     for row in written:
         row["sums"] = sums = dict(row["sums"])
         for name in [name for name in sums if name.startswith(stage.NOT_READ)]:
-            reason, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
-            reasons[int(number)] = reason
+            what, _, number = name.removeprefix(stage.NOT_READ).rpartition(":")
+            reasons[int(number)], _, format = what.partition("/")
+            if format:
+                formats[int(number)] = format
             del sums[name]
-    return reasons
+    return reasons, formats
 
 
 def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
@@ -214,7 +267,8 @@ def _check_ledger(unit: Unit, written: Sequence[Any]) -> None:
 
 def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[int, int]]:
     """The ranges in which several cores read a file; a single one if it can't be cut."""
-    can_be_cut = file.format == "warc" and file.path.endswith(".gz") and can_seek(file.path)
+    is_warc_gz = file.format == "warc" and file.path.endswith(".gz") and not file.path.endswith(".arc.gz")
+    can_be_cut = is_warc_gz and can_seek(file.path)
     return cut(file.bytes, min_bytes, max_ranges) if can_be_cut else [(0, file.bytes)]
 
 

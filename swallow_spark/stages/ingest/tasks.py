@@ -20,11 +20,11 @@ from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowS
 from swallow_spark.files.http import HttpClient, Version
 from swallow_spark.files.inputs import Format
 from swallow_spark.files.ranges import Ranges
-from swallow_spark.files.storage import open_input, open_random_access
+from swallow_spark.files.storage import open_random_access, open_warc
 from swallow_spark.files.unchanged import unchanged
 from swallow_spark.kernels.html.imported import page_columns
 from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
-from swallow_spark.kernels.warc import warc
+from swallow_spark.kernels.warc import formats, warc
 from swallow_spark.kernels.warc.ranges import RangeReader, Span, meet
 from swallow_spark.stages.ingest.confined import ConfinedReader
 from swallow_spark.stages.ingest.fetched import SelectedRecords, by_file
@@ -40,7 +40,10 @@ Ticker = Callable[[int, int], None]  # files, pages
 Item = TypeVar("Item")
 
 NOT_READ: Final = "not_read:"
-"""Before `REASON:file_no` in the ledger's sums: that file could not be read, and a later call retries it."""
+"""Before `REASON:file_no`, or `REASON/FORMAT:file_no`, in the ledger's sums: that file could not be read, and a later
+call retries it."""
+UNSUPPORTED: Final = "unsupported_format"
+_LOOKED_AT: Final = 8  # records that are no response, to tell a WET or WAT
 _READING_ATTEMPTS: Final = 3  # of a task, before it skips a file; Spark's default allows four
 PageReader = Callable[[warc.Record], Page | PassedOver | Failure]
 
@@ -112,16 +115,18 @@ def _ingest_sources(sources: Iterable[Source], into: Into) -> Iterator[pa.Record
     with into.outputs.open(task) as opened:
         for source in sources:
             span: Span | None = None
-            if not is_last:
-                span = _ingest_one(source, into, opened, web)
-            else:  # each file has its own outputs, so that one that breaks off leaves nothing
-                try:
+            try:
+                if not is_last:
+                    span = _ingest_one(source, into, opened, web)
+                else:  # each file has its own outputs, so that one that breaks off leaves nothing
                     with into.outputs.open(task) as own:
                         span = _ingest_one(source, into, own, web)
                         yield own.written()
-                except _UnreadableError as error:
-                    span = _give_up(source, error, opened)
-                    into.tick(int(not source.range or source.range[0] == 0), 0)
+            except _UnreadableError as error:
+                if not is_last and not error.format:
+                    raise
+                span = _give_up(source, error, opened)
+                into.tick(int(not source.range or source.range[0] == 0), 0)
             if span:
                 yield _span_row(span)
         yield opened.written()
@@ -141,7 +146,8 @@ def _give_up(source: Source, error: "_UnreadableError", opened: OpenOutputs) -> 
     row = {"scope": "file", "stage": "ingest", "reason": error.reason, "detail": str(error)[:1000]}
     failures = pa.RecordBatch.from_pylist([{"file_no": source.file_no, "offset": 0, **row}], FAILURES)
     opened.write("failures", failures, {f"file_failure:{error.reason}": 1})
-    opened.write("ledger", _ledger(Counter()), {f"{NOT_READ}{error.reason}:{source.file_no}": 1})
+    what = f"{error.reason}/{error.format}" if error.format else error.reason
+    opened.write("ledger", _ledger(Counter()), {f"{NOT_READ}{what}:{source.file_no}": 1})
     return None
 
 
@@ -203,6 +209,17 @@ class _UnreadableError(Exception):
     def __init__(self, error: Exception, reason: str = "") -> None:
         super().__init__(str(error))
         self.reason = reason or ("changed" if isinstance(error, ChangedError) else "unreadable")
+        self.format = ""
+        """The format, if another attempt has the same result. Such a file has written no page."""
+
+
+class _UnsupportedError(_UnreadableError):
+    """A file of another format: `what` is its name, a semicolon, and more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(InputError(what))
+        self.reason = UNSUPPORTED
+        self.format = what.partition(";")[0]
 
 
 @contextmanager
@@ -248,6 +265,8 @@ class _Ingested:
         self._held_bytes = 0
         self._failures: list[dict[str, Any]] = []
         self._fetched: dict[str, int] = {}
+        self._no_responses: list[str | None] = []
+        """Which extract (WET, WAT) the first records that are no response belong to, or None."""
         self.span = Span(*source.range) if source.range else None
 
     def read(self) -> int:
@@ -263,6 +282,7 @@ class _Ingested:
                 if self._holds_failures_alone() or error.reason != "unreadable" or not _is_last_attempt():
                     raise  # a slow server, or a file system that isn't mounted yet, may be there at the next attempt
                 self._fail(0, "file", error.reason, str(error))
+        self._check_responses()
         self._flush_pages()
         self._flush_failures()
         sums: Counter[str] = Counter({"records": self._records, **self._fetched})
@@ -275,9 +295,20 @@ class _Ingested:
         self._opened.write("ledger", _ledger(self._outcomes), sums)
         return sums["page"]
 
+    def _check_responses(self) -> None:
+        """Raises _UnsupportedError for a WET or WAT file: no record is a response. Of a range, its span is damaged."""
+        extract = next(filter(None, self._no_responses), None)
+        if not extract or any(
+            not outcome.startswith(("passed_over:not_a", "failure:")) for _, outcome in self._outcomes
+        ):
+            return
+        if not self.span:
+            raise _UnsupportedError(formats.without_responses(extract))
+        self.span = self.span._replace(damaged=True)
+
     def _read_warc(self) -> None:
         max_bytes = self._limits.max_record_bytes
-        with _opened(open_input, self._source, self._web) as (stream, version), _page_reader(self._limits) as read:
+        with _opened(open_warc, self._source, self._web) as (stream, version), _page_reader(self._limits) as read:
             if self._source.range is None:
                 self._read_items(_reading(warc.read(stream, max_record_bytes=max_bytes)), read)
             else:
@@ -298,6 +329,8 @@ class _Ingested:
     def _read_items(self, items: Iterable[warc.Record | warc.Damage], read: PageReader) -> None:
         for item in items:
             if isinstance(item, warc.Damage):
+                if item.reason == UNSUPPORTED:
+                    raise _UnsupportedError(item.detail)
                 self._records += item.scope == "record"
                 self._fail(item.offset, item.scope, item.reason, item.detail)
                 continue
@@ -307,6 +340,8 @@ class _Ingested:
                 self._keep(item.offset, result._asdict())
             elif isinstance(result, PassedOver):
                 self._count(item.offset, f"passed_over:{result.reason}")
+                if len(self._no_responses) < _LOOKED_AT and result.reason == "not_a_response":
+                    self._no_responses.append(formats.extract(item))
             else:
                 self._fail(item.offset, "record", result.reason, result.detail)
 

@@ -28,7 +28,7 @@ from pyspark.sql.types import StructType
 
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.inputs import expand
-from swallow_spark.files.storage import open_input
+from swallow_spark.files.storage import open_warc
 from swallow_spark.files.unchanged import unchanged
 from swallow_spark.kernels.warc import http, warc
 from swallow_spark.tables import TIMESTAMP
@@ -83,7 +83,7 @@ class WarcReader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         path: str = partition.value
-        with unchanged(path), open_input(path) as stream:
+        with unchanged(path), open_warc(path) as stream:
             rows: list[dict[str, Any]] = []
             held = 0
             for item in warc.read(stream, max_record_bytes=self._max_record_bytes):

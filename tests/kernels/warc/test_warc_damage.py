@@ -4,13 +4,14 @@ import gzip
 import io
 import random
 import tracemalloc
+from functools import partial
 
 import pytest
 from places import BROKEN
 from warcs import everything, outline, record, zipped
 
-from swallow_spark.kernels.warc import framing
-from swallow_spark.kernels.warc.members import Member, Window
+from swallow_spark.kernels.warc import framing, warc
+from swallow_spark.kernels.warc.members import WARC, Member, Window
 from swallow_spark.kernels.warc.warc import Damage, Record, read
 
 
@@ -164,7 +165,8 @@ def test_decoys_are_tried_within_bounds(decoy: bytes, monkeypatch: pytest.Monkey
             tried.append(start)
             super().__init__(window, start, max_held_bytes)
 
-    monkeypatch.setattr(framing, "Member", Counted)
+    counting = WARC._replace(member=Counted)
+    monkeypatch.setattr(warc, "CarefulReader", partial(framing.CarefulReader, layout=counting))
     assert everything(data) == items
     assert len(tried) >= 200
     tried.clear()

@@ -1,0 +1,66 @@
+"""ARC files (`.arc`, `.arc.gz`), in which archives were kept before WARC: versions 1, 1.1 and 2.
+
+https://archive.org/web/researcher/ArcFileFormat.php: a record is a line `URL IP-address date type length` (version 2
+has further words before the length), and what the server sent. Files begin with a record about the file itself, whose
+length is often wrong.
+"""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from swallow_spark.kernels.warc.members import GZIP_MAGIC, WARC
+
+_ABOUT: Final = b"filedesc://"
+_MAX_LINE_BYTES: Final = 10_000
+_LINE: Final = re.compile(
+    rb"([A-Za-z][A-Za-z0-9+.-]*:[^\n]{0,8000}) ([0-9A-Fa-f.:]{1,45}|-) (\d{12}|\d{14}) ([^\n]{0,1000}) (\d{1,18})\r?\n"
+)
+
+
+def is_arc(start: bytes) -> bool:
+    return start.startswith(_ABOUT)
+
+
+def _begins(data: bytes) -> bool:
+    return is_arc(data) or _LINE.match(data) is not None
+
+
+def _may_begin(data: bytes) -> bool:
+    return not data or _begins(data)
+
+
+def _parse(head: bytes) -> dict[str, str] | None:
+    """The line as the headers that a WARC has in its place."""
+    line = _LINE.match(head)
+    if is_arc(head):
+        return {"warc-type": "warcinfo"}
+    if not line:
+        return None
+    url, address, date, words, length = (word.decode("utf-8", "replace") for word in line.groups())
+    media_type = words.split(" ")[0]
+    headers = {
+        "warc-type": "response",
+        "warc-target-uri": url,
+        "warc-ip-address": address,
+        "content-type": "application/http; msgtype=response" if url.lower().startswith("http") else media_type,
+        "content-length": length.lstrip("0") or "0",
+    }
+    try:
+        moment = datetime.strptime(date.ljust(14, "0"), "%Y%m%d%H%M%S")
+        headers["warc-date"] = f"{moment.isoformat()}Z"
+    except ValueError:  # not a date
+        pass
+    return headers
+
+
+LAYOUT: Final = WARC._replace(
+    first=re.compile(rb"\n"),
+    num_first=_MAX_LINE_BYTES,
+    begins=_begins,
+    may_begin=_may_begin,
+    start=re.compile(re.escape(GZIP_MAGIC)),
+    head_line=re.compile(rb"(?m)^(?:" + _LINE.pattern + rb"|filedesc://[^\n]*\n)"),
+    head_end=re.compile(rb"\n"),
+    parse=_parse,
+)
