@@ -13,9 +13,8 @@ from swallow_spark.corpus.corpus import Corpus, Unit
 from swallow_spark.pipeline import STAGES
 from swallow_spark.report.contents import Contents
 from swallow_spark.report.finished import day, is_any_of, without_secrets
-from swallow_spark.report.gather import gather
 from swallow_spark.report.render import render
-from swallow_spark.report.report import write_report
+from swallow_spark.report.report import gather, write_report
 from swallow_spark.report.state import stages
 from swallow_spark.stages.stage import Due, Lineage
 from swallow_spark.tables import DUPLICATES, GROUPS, SCORES, SUBSETS, VERDICTS
