@@ -46,7 +46,7 @@ def test_damage_stops_no_run(broken: Broken) -> None:
         ("bad-crc-in-one-member.warc.gz", 2, ("record", "bad_crc", 2628)),
         ("empty.warc.gz", 0, ("file", "empty", 0)),
         ("garbage-between-members.warc.gz", 3, ("gap", "garbage", 3238)),
-        ("not-a-warc.warc.gz", 0, ("file", "not_a_warc", 0)),
+        ("not-a-warc.warc.gz", 0, ("file", "unsupported_format", 0)),
         ("single-member.warc.gz", 1, ("file", "shared_gzip_member", 0)),
         ("truncated-in-member.warc.gz", 3, ("record", "truncated", 13497)),
         ("uncompressed.warc", 1, None),

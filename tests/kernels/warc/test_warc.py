@@ -27,7 +27,7 @@ EXPECTED = {
         (0, 357), (473, 925), (1422, 5101), (3238, "gap", "garbage"), (4015, 1034), (4962, 13436), (11205, 3303),
         (12843, 6310),
     ],
-    "not-a-warc.warc.gz": [(0, "file", "not_a_warc")],
+    "not-a-warc.warc.gz": [(0, "file", "unsupported_format")],
     "single-member.warc.gz": [
         (0, 357), (0, "file", "shared_gzip_member"), (1, 2885), (2, 5394), (3, 886), (4, 25063), (5, 3316), (6, 3743),
     ],
