@@ -80,11 +80,14 @@ def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:
 def _not_read(corpus: Corpus, ingested: Sequence[Manifest]) -> dict[str, str]:
     """The path of each file that no batch has read, MOST_NAMED at most, and its format, or the reason."""
     found: dict[str, str] = {}
+    paths: dict[str, dict[str, str]] = {}  # of pending files, by crawl and file_no
     for manifest in ingested:
         reasons = manifest.details.get("not_read") or {}
         formats = manifest.details.get("formats", {})
         crawl = manifest.unit.partition("/")[0].removeprefix("crawl=")
-        pending = {str(file.file_no): file.path for file in corpus.pending(crawl)} if reasons else {}
+        if reasons and crawl not in paths:
+            paths[crawl] = {str(file.file_no): file.path for file in corpus.pending(crawl)}
+        pending = paths.get(crawl, {})
         for number, reason in reasons.items():
             if number in pending and len(found) < MOST_NAMED:
                 found[shown(pending[number])] = formats.get(number, reason)

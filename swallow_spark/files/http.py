@@ -37,7 +37,9 @@ _PROGRESS_BYTES: Final = 1 << 20  # a connection that delivered as much resets t
 _CHUNK_BYTES: Final = 1 << 20
 _MARKUP: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<")
 _MARKUP_TYPES: Final = re.compile(r"text/html|application/xhtml|(?:text|application)/(?:[\w.-]+\+)?xml", re.IGNORECASE)
-_WARC_START: Final = (b"\x1f\x8b", b"WARC/")
+_ARCHIVE_START: Final = re.compile(  # gzip, zstd and its dictionary, zip, ARC, WARC
+    rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x5d\x2a\x4d\x18|PK\x03\x04|filedesc:|WARC/", re.IGNORECASE
+)
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -340,7 +342,7 @@ class Body(io.RawIOBase):
             raise InputError(f"{shown(self._url)}: the server doesn't support range requests")
         self._first = self._next(1 << 12)
         kind = response.headers.get("Content-Type", "")
-        if _MARKUP.match(self._first) or (_MARKUP_TYPES.match(kind) and not self._first.startswith(_WARC_START)):
+        if _MARKUP.match(self._first) or (_MARKUP_TYPES.match(kind) and not _ARCHIVE_START.match(self._first)):
             raise _BrokenError(f"an HTML or XML page instead of the file ({printable(kind)})")
         self._note(response, _content_length(response))
         skipped = 0

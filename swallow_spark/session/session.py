@@ -80,10 +80,14 @@ def is_ascii() -> bool:
 def check_arguments(arguments: Sequence[str]) -> None:
     """Raises UsageError if spark-submit's JVM has replaced characters that its locale lacks by question marks."""
     lost = [argument for argument in arguments if "??" in argument]  # in UTF-8, such characters have several bytes
-    if lost and is_ascii() and "PYSPARK_GATEWAY_PORT" in os.environ:
+    if not lost or "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return
+    SparkContext._ensure_initialized()
+    jvm: Any = SparkContext._jvm  # its locale counts: Python may have changed its own
+    if codecs.lookup(jvm.java.lang.System.getProperty("sun.jnu.encoding")).name == "ascii":
         raise UsageError(
             f"{lost[0]}: spark-submit replaces all characters beyond ASCII in this locale (LC_ALL, LC_CTYPE or LANG is "
-            f"C, POSIX or not installed): set LC_ALL={UTF8_LOCALE}"
+            f"C, POSIX or not installed): set LC_ALL={UTF8_LOCALE} (or write * if these question marks are yours)"
         )
 
 

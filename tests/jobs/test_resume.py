@@ -69,7 +69,8 @@ def kill_when(happened: Callable[[], bool], arguments: list[str]) -> None:
 
 def plant_leftovers(corpus: Path) -> list[Path]:
     """Parquet files that look like pages, in the way of every reader that lists directories."""
-    finished = next(corpus.glob("pages/crawl=c/*/*.parquet"))
+    manifest = json.loads(next((corpus / "manifests" / "ingest" / "crawl=c").glob("*.json")).read_text())
+    finished = corpus / next(file["path"] for file in manifest["files"] if file["table"] == "pages")
     page = pq.read_table(finished, partitioning=None).slice(0, 1)
     unit = corpus / "pages" / "crawl=c" / "0000000-0000000-0123456789ab"
     unit.mkdir()

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import standalone
 from commands import call, command_line, own_environment
 from corpora import ids, rows, tables
-from places import SUPPORT
+from places import REPOSITORY, SUPPORT
 from pyspark.sql import SparkSession
+from standalone import SPARK_HOME
 
 OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
 
@@ -126,9 +128,11 @@ def test_a_japanese_path_with_a_colon_and_a_glob_character_in_the_posix_locale(t
     assert json.loads(done.stdout)["pages"] == 9
 
 
-def test_spark_submit_refuses_arguments_that_its_locale_has_lost() -> None:
-    environment = own_environment() | {"LC_ALL": "C", "PYSPARK_GATEWAY_PORT": "1"}
-    command = command_line("check", "--corpus", "/tmp/??????")
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=300, check=False)
-    assert done.returncode == 2
-    assert b"set LC_ALL=C.UTF-8" in done.stderr
+@pytest.mark.parametrize("variable", ["LC_ALL", "LANG"])  # Python gets around the second, Java doesn't
+def test_spark_submit_refuses_arguments_that_its_locale_has_lost(tmp_path: Path, variable: str) -> None:
+    place = standalone.environment(tmp_path)
+    plain = {name: value for name, value in place.items() if name != "LANG" and not name.startswith("LC_")}
+    command = [SPARK_HOME / "bin" / "spark-submit", REPOSITORY / "jobs" / "annotate.py", "--corpus", "/tmp/山"]
+    done = subprocess.run(command, env=plain | {variable: "C"}, cwd="/", capture_output=True, timeout=300, check=False)
+    assert done.returncode == 2, done.stderr.decode()
+    assert b"set LC_ALL=C.UTF-8" in done.stdout  # where spark-submit sends both streams

@@ -72,9 +72,9 @@ _MAX_PIECES: Final = 200_000  # of a page in several charsets; each is decoded i
 _OWN_ERRORS: Final = frozenset({"shift_jis", "euc-jp", "gb18030", "big5", "euc-kr"})
 _MULTIBYTE: Final = _OWN_ERRORS | {"utf-8"}
 
-_HTTP_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE | re.ASCII)
+_HTTP_CHARSET: Final = re.compile(r"""charset\s*+=\s*+["']?+\s*+([\w.:-]++)""", re.IGNORECASE | re.ASCII)
 _META: Final = re.compile(rb"<meta\b[^>]*", re.IGNORECASE)
-_META_CHARSET: Final = re.compile(rb"""\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_META_CHARSET: Final = re.compile(rb"""\bcharset\s*+=\s*+["']?+\s*+([\w.:-]++)""", re.IGNORECASE)
 _XML_ENCODING: Final = re.compile(rb"""^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE)
 _LONG_ASCII: Final = re.compile(rb"([\x00-\x7f])[\x00-\x7f]{3,}")  # the first may end a character
 _PIECE: Final = re.compile(rb"[^<>\n]*[<>\n]*")  # its end is no byte of a character in any of the charsets

@@ -27,6 +27,10 @@ WINDOW_VARIABLE: Final = "SWALLOW_SPARK_ZSTD_LONG"
 _WINDOW_LOG: Final = 27  # 128 MiB: the most that the zstd program takes without --long
 
 
+class DamagedError(OSError):
+    """What a stream holds, not reading it, is at fault."""
+
+
 def is_packed(start: bytes) -> bool:
     """Whether a stream that begins with these (at least 4) bytes is gzip or zstd."""
     return start.startswith((GZIP, _ZSTD)) or _is_skippable(start)
@@ -35,8 +39,8 @@ def is_packed(start: bytes) -> bool:
 def unpacked(stream: Any) -> Iterator[bytes]:
     """The content of a stream (with `read`), packed or plain, in pieces of at most a mebibyte.
 
-    Raises OSError where it is cut, damaged, or followed by something else, after all that can be read before: of gzip
-    each byte, of zstd each block (at most 128 KiB).
+    Raises DamagedError where it is cut, damaged, or followed by something else, after all that can be read before: of
+    gzip each byte, of zstd each block (at most 128 KiB).
     """
     source = _Source(stream)
     if not is_packed(source.peek(4)):
@@ -52,7 +56,7 @@ def unpacked(stream: Any) -> Iterator[bytes]:
         elif _is_skippable(start):
             source.skip(int.from_bytes(source.exactly(8)[4:], "little"))
         else:
-            raise OSError(f"neither gzip nor zstd behind the last member: {start!r}")
+            raise DamagedError(f"neither gzip nor zstd behind the last member: {start!r}")
 
 
 def text_of(content: bytes) -> str:
@@ -104,7 +108,7 @@ class _Source:
     def exactly(self, size: int) -> bytes:
         taken = self.take(size)
         if len(taken) < size:
-            raise OSError("cut: the file ends inside a gzip member or zstd frame")
+            raise DamagedError("cut: the file ends inside a gzip member or zstd frame")
         return taken
 
     def skip(self, size: int) -> None:
@@ -129,10 +133,10 @@ def _member(source: _Source) -> Iterator[bytes]:
             piece = inflater.decompress(data, _PIECE_BYTES)
         except zlib.error as error:
             yield _until_error(before, data)
-            raise OSError(f"damaged gzip: {error}") from None
+            raise DamagedError(f"damaged gzip: {error}") from None
         yield piece
         if not data and not piece and not inflater.eof:
-            raise OSError("cut: the file ends inside a gzip member")
+            raise DamagedError("cut: the file ends inside a gzip member")
         data = inflater.unconsumed_tail
     source.give_back(len(inflater.unused_data))
 
@@ -156,10 +160,6 @@ def _until_error(before: Any, data: bytes) -> bytes:
             if last := before.decompress(rest[at : at + 1], 1):
                 break
     return piece + last
-
-
-class DamagedError(OSError):
-    """What a frame holds, not reading it, is at fault."""
 
 
 class Exact(Protocol):

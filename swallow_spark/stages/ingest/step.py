@@ -156,7 +156,8 @@ def _check_any_record(run: Run, crawl: str) -> None:
     if number > (allowed := _allowed(run.config.ingest.max_failed_fraction, num_files)):
         raise SwallowSparkError(
             f"{number} of {num_files} files of crawl {crawl} are no WARC, and {allowed} may "
-            "(ingest.max_failed_fraction): the table `failures` names them (reason not_a_warc)"
+            "(ingest.max_failed_fraction): the table `failures` names them (reason not_a_warc); raise the limit, or "
+            f"remove the crawl by `swallow-spark discard --crawl {crawl}`"
         )
 
 

@@ -20,10 +20,11 @@ from swallow_spark.errors import ChangedError, InputError, LedgerError, SwallowS
 from swallow_spark.files.http import HttpClient, Version
 from swallow_spark.files.inputs import Format
 from swallow_spark.files.ranges import Ranges
-from swallow_spark.files.storage import open_random_access, open_warc
+from swallow_spark.files.storage import is_uri, open_random_access, open_warc
 from swallow_spark.files.unchanged import unchanged
 from swallow_spark.kernels.html.imported import page_columns
 from swallow_spark.kernels.html.page import Failure, Limits, Page, PassedOver, read_page
+from swallow_spark.kernels.text.packed import DamagedError
 from swallow_spark.kernels.warc import formats, warc
 from swallow_spark.kernels.warc.ranges import RangeReader, Span, meet
 from swallow_spark.stages.ingest.confined import ConfinedReader
@@ -209,6 +210,9 @@ class _UnreadableError(Exception):
     def __init__(self, error: Exception, reason: str = "") -> None:
         super().__init__(str(error))
         self.reason = reason or ("changed" if isinstance(error, ChangedError) else "unreadable")
+        self.is_damage = isinstance(error, (DamagedError, pa.ArrowException))
+        """Whether what the file holds is at fault, so that nothing else would come of another attempt."""
+        self.is_of_system = isinstance(error, OSError) and error.errno is not None
         self.format = ""
         """The format, if another attempt has the same result. Such a file has written no page."""
 
@@ -279,7 +283,10 @@ class _Ingested:
             try:
                 self._read_rows(self._source.format)
             except _UnreadableError as error:
-                if self._holds_failures_alone() or error.reason != "unreadable" or not _is_last_attempt():
+                # For a damaged Parquet file PyArrow raises what it raises for a store that can't be reached.
+                is_damage = error.is_damage or not (error.is_of_system or is_uri(self._source.path))
+                is_damage &= error.reason == "unreadable"
+                if self._holds_failures_alone() or not is_damage or not _is_last_attempt():
                     raise  # a slow server, or a file system that isn't mounted yet, may be there at the next attempt
                 self._fail(0, "file", error.reason, str(error))
         self._check_responses()

@@ -253,3 +253,9 @@ def test_any_bytes_decode(html: bytes, content_type: str | None) -> None:
     assert codecs.lookup(charset._CODECS.get(name, name))
     assert 0 <= num_replaced <= text.count("\ufffd")
     text.encode("utf-8")
+
+
+def test_a_label_behind_very_many_blanks_is_looked_for_in_linear_time() -> None:
+    """No clock: by the square of their number this would take hours."""
+    blanks = " " * 1_000_000
+    assert charset.declared_charsets(b"", f"text/html; charset={blanks};") == []

@@ -1,7 +1,6 @@
 """The data source `commoncrawl-index`, and which of its rows are Japanese pages."""
 
 import io
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from pyspark.sql.datasource import EqualTo, GreaterThan, In, IsNotNull, StringCo
 from pyspark.sql.pandas.types import from_arrow_schema
 from runs import new_run, settings
 
-from swallow_spark.errors import InputError
+from swallow_spark.errors import InputError, SwallowSparkError
 from swallow_spark.stages.ingest import by_index
 from swallow_spark.stages.ingest.index import SCHEMA, CommonCrawlIndex, Selection, japanese, read_index
 
@@ -182,7 +181,8 @@ def test_the_session_is_as_it_was_after_a_selection(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     setting = "spark.sql.python.filterPushdown.enabled"
-    (tmp_path / "x.parquet").write_bytes(parquet([]))
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "x.parquet").write_bytes(parquet([]))
     (tmp_path / "a.warc.gz").write_bytes(b"")
     run = new_run(spark, tmp_path / "corpus", [tmp_path / "a.warc.gz"])
     seen = []
@@ -195,6 +195,6 @@ def test_the_session_is_as_it_was_after_a_selection(
 
     monkeypatch.setattr(by_index, "write", write)
     with settings(spark, {setting: "false"}):
-        with pytest.raises(InputError) if fails else nullcontext():
-            by_index.selected(run, "c", 1, Selection(str(tmp_path)))
+        with pytest.raises(SwallowSparkError, match="broken" if fails else "no record of any file"):
+            by_index.selected(run, "c", 1, Selection(str(tmp_path / "index")))
         assert (seen, spark.conf.get(setting)) == (["true"], "false")
