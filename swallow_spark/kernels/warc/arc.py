@@ -62,5 +62,6 @@ LAYOUT: Final = WARC._replace(
     start=re.compile(re.escape(GZIP_MAGIC)),
     head_line=re.compile(rb"(?m)^(?:" + _LINE.pattern + rb"|filedesc://[^\n]*\n)"),
     head_end=re.compile(rb"\n"),
+    record_end=re.compile(rb"\r{0,2}\n"),
     parse=_parse,
 )

@@ -202,6 +202,18 @@ def test_damage_in_an_arc() -> None:
     assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES[:3] + BODIES[4:]
 
 
+def test_what_follows_a_record_of_an_arc_does_not_cost_it() -> None:
+    good = arc_records()
+    for tail in (b"junk" * 9, bytes(100)):
+        items = everything(b"".join([ABOUT % 76, *good, tail]))
+        assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES
+        assert outline(items)[-1][1:] == ("gap", "garbage")
+    odd = good[3].replace(b" 20080301120300 ", b" 0 ")
+    items = everything(b"".join([ABOUT % 76, *good[:3], odd, *good[4:]]))
+    assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES[:3] + BODIES[4:]
+    assert [(i.scope, i.reason) for i in items if isinstance(i, Damage)] == [("gap", "garbage")]
+
+
 def zipped_files(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as target:
