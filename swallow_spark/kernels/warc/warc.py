@@ -17,9 +17,10 @@ from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
-VERSION: Final = 2  # raise it when the same bytes may give other records or damages
+VERSION: Final = 3  # raise it when the same bytes may give other records or damages
 _BYTES_LOOKED_AT: Final = 1 << 20
 _NUM_LOOKED_AT: Final = 8
+_FIRST_BYTES: Final = max(formats.NUM_FIRST, arc.MAX_LINE_BYTES)
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
 
@@ -79,7 +80,7 @@ def _slow_items(stream: BinaryIO, window: Window, max_record_bytes: int) -> Iter
     if window.start:
         yield from CarefulReader(window, max_record_bytes).items()
         return
-    start = window.at(0, formats.NUM_FIRST)
+    start = window.at(0, _FIRST_BYTES)
     if name := formats.packed_format(start):
         yield _unsupported(name)
     elif zst.is_zstd(start):
@@ -95,11 +96,15 @@ def _slow_items(stream: BinaryIO, window: Window, max_record_bytes: int) -> Iter
 
 
 def _inflated(window: Window) -> bytes:
-    """The first bytes that a gzip file holds."""
+    """The first bytes that a gzip file holds, up to the first damage."""
+    inflated = b""
     try:
-        return Member(window, 0, SCAN_BYTES).peek(formats.NUM_FIRST)
+        member = Member(window, 0, SCAN_BYTES)
+        while len(inflated) < _FIRST_BYTES and (data := member.more()):
+            inflated += data
     except BrokenMemberError:
-        return b""
+        pass
+    return inflated[:_FIRST_BYTES]
 
 
 def _named(items: Iterator[Record | Damage], name: str | None) -> Iterator[Record | Damage]:

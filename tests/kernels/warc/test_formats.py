@@ -214,6 +214,19 @@ def test_what_follows_a_record_of_an_arc_does_not_cost_it() -> None:
     assert [(i.scope, i.reason) for i in items if isinstance(i, Damage)] == [("gap", "garbage")]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_arc_without_the_record_about_it(packed: bool) -> None:
+    first, *others = arc_records()
+    for start in (first, first.replace(b"?q=", b"?q=" + b"x" * 5000)):
+        parts = [start, *others]
+        assert blocks(everything(b"".join(map(gzip.compress, parts) if packed else parts))) == BODIES
+    members = [bytearray(gzip.compress(part)) for part in [ABOUT % 76, first, *others]]
+    members[0][-6] ^= 1
+    items = everything(b"".join(members))
+    assert outline(items)[0] == (0, "gap", "bad_crc")
+    assert blocks(items[1:]) == BODIES
+
+
 def zipped_files(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as target:
