@@ -4,15 +4,17 @@ import gzip
 import io
 import random
 import tracemalloc
+from collections.abc import Callable
 from functools import partial
 
 import pytest
+import zstandard
 from places import BROKEN
 from warcs import everything, outline, record, zipped
 
 from swallow_spark.kernels.warc import framing, warc
 from swallow_spark.kernels.warc.members import WARC, Member, Window
-from swallow_spark.kernels.warc.warc import Damage, Record, read
+from swallow_spark.kernels.warc.warc import Damage, Record, read, unsupported
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -62,6 +64,17 @@ def test_framed_record_of_a_broken_member_is_counted_whatever_else_is_wrong_with
         items = everything(zipped(record()) + bytes(bad_crc) + zipped(record()))
         assert outline(items)[1:2] == [(len(zipped(record())), "record", "bad_crc")]
         assert len(items) == 3
+
+
+@pytest.mark.parametrize("pack", [zipped, lambda part: zstandard.ZstdCompressor().compress(part), bytes])
+def test_a_type_of_an_encoded_word_without_a_letter(pack: Callable[[bytes], bytes]) -> None:
+    odd = record(b"odd").replace(b": response", b": =?utf-8?q??=")
+    items = everything(b"".join(map(pack, (record(b"1"), odd, record(b"2")))))
+    assert [i.reason if isinstance(i, Damage) else i.block for i in items] == [b"1", "bad_header", b"2"]
+    assert outline(everything(pack(odd))) == [(0, "record", "bad_header")]
+    assert unsupported(io.BytesIO(pack(odd))) is None
+    worded = everything(pack(record().replace(b": response", b": =?utf-8?q?response?=")))
+    assert [isinstance(i, Record) and i.holds_http_response for i in worded] == [True]
 
 
 class Dripping(io.RawIOBase):
