@@ -19,7 +19,6 @@ __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
 VERSION: Final = 3  # raise it when the same bytes may give other records or damages
 _BYTES_LOOKED_AT: Final = 1 << 20
-_NUM_LOOKED_AT: Final = 8
 _FIRST_BYTES: Final = max(formats.NUM_FIRST, arc.MAX_LINE_BYTES)
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
@@ -56,22 +55,24 @@ def read(
 
 def unsupported(stream: BinaryIO) -> str | None:
     """Why no page can be in a file, by the first mebibyte of a stream that can seek: the format, a semicolon, what to
-    say of it. None if there may be one."""
+    say of it. None if there may be one, as in what wasn't read: WET and WAT are named only if all of the file was."""
     found: str | None = None
-    num_left = _NUM_LOOKED_AT
-    first = stream if stream.read(len(wacz.MAGIC)) == wacz.MAGIC else None
+    start = stream.read(_BYTES_LOOKED_AT)
+    is_all = not stream.read(1)
     stream.seek(0)
-    first = first or io.BytesIO(stream.read(_BYTES_LOOKED_AT))
+    first = stream if start.startswith(wacz.MAGIC) else io.BytesIO(start)
     for item in _slow_items(first, Window(first), _BYTES_LOOKED_AT):
         if isinstance(item, Damage):
             if item.reason == "unsupported_format":
                 return item.detail
+            if item.scope != "file":  # it may have cost a response
+                return None
+        elif not is_all:
+            return None
         elif item.record_type != "warcinfo":
-            name = formats.extract(item)
-            num_left -= 1
-            if name is None or not num_left:
-                return name and formats.without_responses(name)
-            found = name
+            found = formats.extract(item)
+            if found is None:
+                return None
     return found and formats.without_responses(found)
 
 

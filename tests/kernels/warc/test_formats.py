@@ -351,6 +351,22 @@ def test_wet_and_wat() -> None:
     assert unsupported(io.BytesIO(record(bytes(2 << 20)))) is None
 
 
+def test_a_response_behind_text_or_metadata() -> None:
+    wet, wat = of_kind(b"conversion", b"text/plain"), of_kind(b"metadata", b"application/json")
+    large, noise = record(bytes(2 << 20)), of_kind(b"warcinfo", b"x") + random.Random(1).randbytes(2 << 20)
+    texts = zipped(*[wet] * 20)
+    for data in (
+        texts + zipped(RECORDS[0]),
+        zipped(wat, large),
+        wat + large,
+        zipped(*[wet] * 20, noise, RECORDS[0]),
+        zipped_files({"archive/a.warc.gz": texts, "archive/b.warc.gz": zipped(RECORDS[0])}),
+        zipped_files({"archive/a.warc.gz": texts, "archive/b.warc.gz": zipped(noise, RECORDS[0])}),
+    ):
+        assert unsupported(io.BytesIO(data)) is None
+    assert (unsupported(io.BytesIO(zipped_files({"archive/a.warc.gz": texts}))) or "").startswith("WET; ")
+
+
 def test_a_list_of_too_many_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wacz, "MAX_LIST_BYTES", 1 << 10)
     (damage,) = everything(zipped_files({f"{n:0200}.warc": b"" for n in range(100)}))
