@@ -290,6 +290,40 @@ def test_damage_in_a_wacz() -> None:
     assert sum("shares bytes" in i.detail for i in everything(bytes(entries)) if isinstance(i, Damage)) == 3
 
 
+def listed(data: bytes, name: bytes, packed: int | None = None, place: int | None = None) -> bytes:
+    """The zip, in whose list an entry has another packed size, and another place (of 64 bits)."""
+    at = data.rindex(b"PK\1\2", 0, data.rindex(name))
+    old_packed, unpacked = struct.unpack_from("<II", data, at + 20)
+    (old_place,) = struct.unpack_from("<I", data, at + 42)
+    extra = struct.pack("<HHQQQ", 1, 24, unpacked, packed or old_packed, place or old_place)
+    entry = data[at : at + 20] + b"\xff" * 8 + data[at + 28 : at + 30] + struct.pack("<H", len(extra))
+    entry += data[at + 32 : at + 42] + b"\xff" * 4 + name + extra
+    data = data[:at] + entry + data[at + 46 + len(name) :]
+    end = data.rindex(b"PK\5\6")
+    (size,) = struct.unpack_from("<I", data, end + 12)
+    return data[: end + 12] + struct.pack("<I", size + len(extra)) + data[end + 16 :]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_entries_of_a_wacz_beyond_its_end(method: int) -> None:
+    data = zipped_files(FILES, method)
+    name = b"archive/d.WARC.GZ"
+    assert blocks(everything(listed(data, name))) == BODIES
+    for place in (1 << 40, 1 << 63, (1 << 64) - 1):
+        far = listed(data, name, place=place)
+        *records, gap = everything(far)
+        assert blocks(records) == BODIES[:9]
+        assert (gap.offset, outline([gap])[0][1:]) == (len(far) - 1, ("gap", "bad_zip"))
+        assert unsupported(io.BytesIO(far)) is None
+    for size in (1 << 40, (1 << 64) - 1):
+        long = listed(data, name, packed=size)
+        items = everything(long)
+        assert [i.block for i in items if isinstance(i, Record)] == BODIES
+        damages = [i for i in items if isinstance(i, Damage)]
+        assert method == zipfile.ZIP_DEFLATED or "bad_zip" in [i.reason for i in damages]
+        assert all(i.offset < len(long) for i in items)
+
+
 def named(data: bytes) -> str:
     (damage,) = everything(data)
     assert isinstance(damage, Damage)
