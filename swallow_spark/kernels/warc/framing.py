@@ -163,7 +163,7 @@ class CarefulReader:
             # Zeros right behind a block are those that a file was filled up with, unless it was filled up from within.
             is_filled = tail.lstrip(b"\r\n").startswith(b"\0") and not block.endswith(b"\0")
             is_ended = is_filled or self._layout.record_end.match(tail) is not None
-            line_ends = source.skip_line_ends()
+            line_ends = source.skip_line_ends(None if is_ended else MAX_HEAD_BYTES)  # those to be put back take memory
             size, behind = source.tell - begin, source.place
             is_followed = self._layout.may_begin(self._layout.peek_first(source))
             sound = num_read == length and (is_followed or is_ended)

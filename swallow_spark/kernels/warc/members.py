@@ -221,13 +221,13 @@ class Source(ABC):
             left -= step
         return size - left
 
-    def skip_line_ends(self) -> int:
-        """Skip line ends; returns their number of bytes."""
+    def skip_line_ends(self, enough: int | None = None) -> int:
+        """Skip line ends, not many more than `enough` bytes; returns their number of bytes."""
         before, size = self.tell, 4
         while data := self.peek(size):
             rest = data.lstrip(b"\r\n")
             self.skip(len(data) - len(rest))
-            if rest:
+            if rest or (enough is not None and self.tell - before >= enough):
                 break
             size = CHUNK_BYTES
         return self.tell - before

@@ -124,10 +124,17 @@ def test_base_offset_is_added() -> None:
     [
         zipped(record(), record(b"\0" * 40_000_000), record(b"behind")),
         zipped(record(), record() + b"\n" * 40_000_000, record(b"behind")),
+        zipped(record(), record(tail=b"\r" * 40_000_000 + b"junk"), record(b"behind")),
         zipped(record(), record() + b"x" * 40_000_000, record(b"behind")),
         zipped(record(), b"WARC/1.0\r\n" + b"x" * 40_000_000, record(b"behind")),
     ],
-    ids=["large record", "line ends behind a record", "junk behind a record", "head without an end"],
+    ids=[
+        "large record",
+        "line ends behind a record",
+        "carriage returns behind a record",
+        "junk behind a record",
+        "head without an end",
+    ],
 )
 def test_bombs_take_no_memory(data: bytes) -> None:
     tracemalloc.start()
