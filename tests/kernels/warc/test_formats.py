@@ -350,6 +350,7 @@ def named(data: bytes) -> str:
         (b" CDX N b a m s k r M S V g\njp,a)/ 20250101000000 http://a.jp/", "CDX, an index"),
         (bytes(257) + b"ustar\x0000" + bytes(300), "tar"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # gzip and zip hold the time
 )
 def test_other_formats_are_named(data: bytes, name: str) -> None:
     assert named(data) == name
