@@ -61,8 +61,8 @@ def read(stream: BinaryIO, read_warc: Callable[[BinaryIO], Iterator[Record | Dam
                 within = min(within, entry.file_size) * num_bytes // max(1, entry.file_size)
             item.offset = last = max(last + 1, start + within)
             yield item if isinstance(item, Record) else _of_entry(item, entry.filename)
-        if opened_entry.problem:
-            yield gap(start, entry, opened_entry.problem)
+        if problem := opened_entry.problem or ("cut" if num_bytes < entry.compress_size else ""):
+            yield gap(start, entry, problem)
 
 
 def _of_entry(damage: Damage, name: str) -> Damage:
