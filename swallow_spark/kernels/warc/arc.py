@@ -12,28 +12,25 @@ from typing import Final
 from swallow_spark.kernels.warc.members import GZIP_MAGIC, WARC
 
 _ABOUT: Final = b"filedesc://"
-_MAX_LINE_BYTES: Final = 10_000
+MAX_LINE_BYTES: Final = 10_000
 _LINE: Final = re.compile(
     rb"([A-Za-z][A-Za-z0-9+.-]*:[^\n]{0,8000}) ([0-9A-Fa-f.:]{1,45}|-) (\d{12}|\d{14}) ([^\n]{0,1000}) (\d{1,18})\r?\n"
 )
 
 
 def is_arc(start: bytes) -> bool:
-    return start.startswith(_ABOUT)
-
-
-def _begins(data: bytes) -> bool:
-    return is_arc(data) or _LINE.match(data) is not None
+    """Whether bytes begin with a record. The one about the file is missing if the file was cut or split."""
+    return start.startswith(_ABOUT) or _LINE.match(start) is not None
 
 
 def _may_begin(data: bytes) -> bool:
-    return not data or _begins(data)
+    return not data or is_arc(data)
 
 
 def _parse(head: bytes) -> dict[str, str] | None:
     """The line as the headers that a WARC has in its place."""
     line = _LINE.match(head)
-    if is_arc(head):
+    if head.startswith(_ABOUT):
         return {"warc-type": "warcinfo"}
     if not line:
         return None
@@ -56,11 +53,12 @@ def _parse(head: bytes) -> dict[str, str] | None:
 
 LAYOUT: Final = WARC._replace(
     first=re.compile(rb"\n"),
-    num_first=_MAX_LINE_BYTES,
-    begins=_begins,
+    num_first=MAX_LINE_BYTES,
+    begins=is_arc,
     may_begin=_may_begin,
     start=re.compile(re.escape(GZIP_MAGIC)),
     head_line=re.compile(rb"(?m)^(?:" + _LINE.pattern + rb"|filedesc://[^\n]*\n)"),
     head_end=re.compile(rb"\n"),
+    record_end=re.compile(rb"\r{0,2}\n"),
     parse=_parse,
 )

@@ -5,7 +5,6 @@ members and wrong Content-Lengths, and finds the records after them. Framing fol
 any version, also in lower case, LF with any number of CR before it, any number of line ends between records.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,7 +23,6 @@ from swallow_spark.kernels.warc.records import MAX_HEAD_BYTES, Damage, Record
 
 MAX_TRIED_BYTES: Final = 4 << 30  # read in vain at false starts of members; by chance there is one in 16 MB
 SCAN_BYTES: Final = 4 * MAX_HEAD_BYTES  # searched at once for the head of a record
-_RECORD_END: Final = re.compile(rb"\r{0,2}\n\r{0,2}\n")
 
 
 def _skip_to_record(source: Source, layout: Layout) -> bool:
@@ -164,8 +162,8 @@ class CarefulReader:
             tail = source.peek(6)
             # Zeros right behind a block are those that a file was filled up with, unless it was filled up from within.
             is_filled = tail.lstrip(b"\r\n").startswith(b"\0") and not block.endswith(b"\0")
-            is_ended = is_filled or _RECORD_END.match(tail) is not None
-            line_ends = source.skip_line_ends()
+            is_ended = is_filled or self._layout.record_end.match(tail) is not None
+            line_ends = source.skip_line_ends(None if is_ended else MAX_HEAD_BYTES)  # those to be put back take memory
             size, behind = source.tell - begin, source.place
             is_followed = self._layout.may_begin(self._layout.peek_first(source))
             sound = num_read == length and (is_followed or is_ended)

@@ -7,6 +7,7 @@ encoding is tried, and a body that does not have it is used unchanged. Of a dama
 
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -67,12 +68,16 @@ class Response:
     def headers(self) -> list[tuple[str, str]]:
         """(lower-case name, value) in order."""
         headers: list[tuple[str, str]] = []
+        folded: defaultdict[int, list[str]] = defaultdict(list)  # further lines of a header, by its place
         for line in self.block[: self.spans.end].decode("latin-1").split("\n")[1:]:
             name, colon, value = line.partition(":")
-            if line[:1] in (" ", "\t") and headers:  # folded
-                headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
+            if line[:1] in (" ", "\t") and headers:
+                folded[len(headers) - 1].append(line.strip())
             elif colon:
                 headers.append((name.rstrip().lower(), value.strip()))
+        for at, lines in folded.items():
+            name, value = headers[at]
+            headers[at] = (name, " ".join(filter(None, (value, *lines))))
         return headers
 
     def values(self, name: str) -> list[str]:

@@ -221,13 +221,13 @@ class Source(ABC):
             left -= step
         return size - left
 
-    def skip_line_ends(self) -> int:
-        """Skip line ends; returns their number of bytes."""
+    def skip_line_ends(self, enough: int | None = None) -> int:
+        """Skip line ends, not many more than `enough` bytes; returns their number of bytes."""
         before, size = self.tell, 4
         while data := self.peek(size):
             rest = data.lstrip(b"\r\n")
             self.skip(len(data) - len(rest))
-            if rest:
+            if rest or (enough is not None and self.tell - before >= enough):
                 break
             size = CHUNK_BYTES
         return self.tell - before
@@ -347,6 +347,8 @@ class Layout(NamedTuple):
     head_line: re.Pattern[bytes]
     """Finds the first line of a head inside of other bytes."""
     head_end: re.Pattern[bytes]
+    record_end: re.Pattern[bytes]
+    """What is behind a block whose record ends there, whatever follows."""
     parse: Callable[[bytes], dict[str, str] | None]
     """The headers of a head; None if it is none. Without `content-length`, the block goes up to the next record."""
 
@@ -369,6 +371,7 @@ WARC: Final = Layout(
     start=re.compile(rb"\x1f\x8b\x08|[Ww][Aa][Rr][Cc]/"),
     head_line=re.compile(rb"[Ww][Aa][Rr][Cc]/\d+\.\d+[ \t]*\r*\n"),
     head_end=HEAD_END,
+    record_end=re.compile(rb"\r{0,2}\n\r{0,2}\n"),
     parse=parse_head,
 )
 

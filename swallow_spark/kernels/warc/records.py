@@ -155,6 +155,8 @@ def _frame(data: np.ndarray, max_block_bytes: int) -> tuple[int, int, int]:
     type_from, type_to = trimmed(data, type_from, type_to)
     if not 0 < length_to - length_from <= 18 or type_from == type_to:
         return unplain
+    if data[type_from] == 0x3D:  # perhaps an encoded word, which may be empty
+        return unplain
     length = 0
     for i in range(length_from, length_to):
         if not 0x30 <= data[i] <= 0x39:

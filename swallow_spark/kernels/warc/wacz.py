@@ -4,6 +4,7 @@ https://specs.webrecorder.net/wacz/: `archive/*.warc.gz` are stored (or deflated
 entries; their bytes are read here, since the place of a record in the file is its address.
 """
 
+import io
 import re
 import struct
 import zipfile
@@ -26,7 +27,8 @@ def read(stream: BinaryIO, read_warc: Callable[[BinaryIO], Iterator[Record | Dam
     """The records and damages of all WARCs in a zip, one after another. `stream` has to seek.
 
     Offsets are those in the zip. Of an entry that is deflated, they are made up: as far into its bytes as the record is
-    into the WARC. Offsets ascend in any case. An entry that can't be read is a gap.
+    into the WARC. Offsets of records ascend in any case. An entry that can't be read is a gap within the file, wherever
+    the list of entries has it.
     """
     try:
         with zipfile.ZipFile(cast(Any, _Bounded(stream))) as opened:
@@ -37,24 +39,30 @@ def read(stream: BinaryIO, read_warc: Callable[[BinaryIO], Iterator[Record | Dam
     if not entries:
         yield Damage(0, "file", "unsupported_format", "zip without a WARC in it")
         return
+    size = stream.seek(0, io.SEEK_END)
     last, end = -1, 0
+
+    def gap(offset: int, entry: zipfile.ZipInfo, problem: str) -> Damage:
+        nonlocal last
+        last = max(last, min(max(last + 1, offset), size - 1))
+        return Damage(last, "gap", "bad_zip", f"{entry.filename}: {problem}")
+
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
-        start, problem = _begin(stream, entry, end)
+        start, problem = _begin(stream, entry, end, size)
         if problem:
-            last = max(last + 1, entry.header_offset)
-            yield Damage(last, "gap", "bad_zip", f"{entry.filename}: {problem}")
+            yield gap(entry.header_offset, entry, problem)
             continue
-        end = start + entry.compress_size
+        num_bytes = min(entry.compress_size, size - start)
+        end = start + num_bytes
         opened_entry = _Entry(stream, start, entry)
         for item in read_warc(cast(BinaryIO, opened_entry)):
             within = item.offset
             if entry.compress_type != zipfile.ZIP_STORED:
-                within = min(within, entry.file_size) * entry.compress_size // max(1, entry.file_size)
+                within = min(within, entry.file_size) * num_bytes // max(1, entry.file_size)
             item.offset = last = max(last + 1, start + within)
             yield item if isinstance(item, Record) else _of_entry(item, entry.filename)
-        if opened_entry.problem:
-            last = max(last + 1, start)
-            yield Damage(last, "gap", "bad_zip", f"{entry.filename}: {opened_entry.problem}")
+        if problem := opened_entry.problem or ("cut" if num_bytes < entry.compress_size else ""):
+            yield gap(start, entry, problem)
 
 
 def _of_entry(damage: Damage, name: str) -> Damage:
@@ -64,7 +72,7 @@ def _of_entry(damage: Damage, name: str) -> Damage:
     return replace(damage, detail=detail)
 
 
-def _begin(stream: BinaryIO, entry: zipfile.ZipInfo, min_start: int) -> tuple[int, str]:
+def _begin(stream: BinaryIO, entry: zipfile.ZipInfo, min_start: int, size: int) -> tuple[int, str]:
     """Where an entry's bytes begin, and why they can't be read, if so."""
     if entry.flag_bits & _ENCRYPTED:
         return 0, "encrypted"
@@ -72,12 +80,12 @@ def _begin(stream: BinaryIO, entry: zipfile.ZipInfo, min_start: int) -> tuple[in
         return 0, f"neither stored nor deflated (method {entry.compress_type})"
     if entry.header_offset < min_start:
         return 0, "shares bytes with another entry"
-    stream.seek(entry.header_offset)
+    stream.seek(min(entry.header_offset, size))  # a listed offset may be more than a seek takes
     head = stream.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(MAGIC):
         return 0, f"no entry begins at {entry.header_offset}"
     _, name_bytes, extra_bytes = _LOCAL.unpack(head)
-    return entry.header_offset + _LOCAL.size + name_bytes + extra_bytes, ""
+    return min(entry.header_offset + _LOCAL.size + name_bytes + extra_bytes, size), ""
 
 
 class _Bounded:

@@ -17,9 +17,9 @@ from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
-VERSION: Final = 2  # raise it when the same bytes may give other records or damages
+VERSION: Final = 3  # raise it when the same bytes may give other records or damages
 _BYTES_LOOKED_AT: Final = 1 << 20
-_NUM_LOOKED_AT: Final = 8
+_FIRST_BYTES: Final = max(formats.NUM_FIRST, arc.MAX_LINE_BYTES)
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
 
 
@@ -55,22 +55,24 @@ def read(
 
 def unsupported(stream: BinaryIO) -> str | None:
     """Why no page can be in a file, by the first mebibyte of a stream that can seek: the format, a semicolon, what to
-    say of it. None if there may be one."""
+    say of it. None if there may be one, as in what wasn't read: WET and WAT are named only if all of the file was."""
     found: str | None = None
-    num_left = _NUM_LOOKED_AT
-    first = stream if stream.read(len(wacz.MAGIC)) == wacz.MAGIC else None
+    start = stream.read(_BYTES_LOOKED_AT)
+    is_all = not stream.read(1)
     stream.seek(0)
-    first = first or io.BytesIO(stream.read(_BYTES_LOOKED_AT))
+    first = stream if start.startswith(wacz.MAGIC) else io.BytesIO(start)
     for item in _slow_items(first, Window(first), _BYTES_LOOKED_AT):
         if isinstance(item, Damage):
             if item.reason == "unsupported_format":
                 return item.detail
+            if item.scope != "file":  # it may have cost a response
+                return None
+        elif not is_all:
+            return None
         elif item.record_type != "warcinfo":
-            name = formats.extract(item)
-            num_left -= 1
-            if name is None or not num_left:
-                return name and formats.without_responses(name)
-            found = name
+            found = formats.extract(item)
+            if found is None:
+                return None
     return found and formats.without_responses(found)
 
 
@@ -79,7 +81,7 @@ def _slow_items(stream: BinaryIO, window: Window, max_record_bytes: int) -> Iter
     if window.start:
         yield from CarefulReader(window, max_record_bytes).items()
         return
-    start = window.at(0, formats.NUM_FIRST)
+    start = window.at(0, _FIRST_BYTES)
     if name := formats.packed_format(start):
         yield _unsupported(name)
     elif zst.is_zstd(start):
@@ -95,11 +97,15 @@ def _slow_items(stream: BinaryIO, window: Window, max_record_bytes: int) -> Iter
 
 
 def _inflated(window: Window) -> bytes:
-    """The first bytes that a gzip file holds."""
+    """The first bytes that a gzip file holds, up to the first damage."""
+    inflated = b""
     try:
-        return Member(window, 0, SCAN_BYTES).peek(formats.NUM_FIRST)
+        member = Member(window, 0, SCAN_BYTES)
+        while len(inflated) < _FIRST_BYTES and (data := member.more()):
+            inflated += data
     except BrokenMemberError:
-        return b""
+        pass
+    return inflated[:_FIRST_BYTES]
 
 
 def _named(items: Iterator[Record | Damage], name: str | None) -> Iterator[Record | Damage]:

@@ -202,6 +202,31 @@ def test_damage_in_an_arc() -> None:
     assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES[:3] + BODIES[4:]
 
 
+def test_what_follows_a_record_of_an_arc_does_not_cost_it() -> None:
+    good = arc_records()
+    for tail in (b"junk" * 9, bytes(100)):
+        items = everything(b"".join([ABOUT % 76, *good, tail]))
+        assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES
+        assert outline(items)[-1][1:] == ("gap", "garbage")
+    odd = good[3].replace(b" 20080301120300 ", b" 0 ")
+    items = everything(b"".join([ABOUT % 76, *good[:3], odd, *good[4:]]))
+    assert [item.block for item in items[1:] if isinstance(item, Record)] == BODIES[:3] + BODIES[4:]
+    assert [(i.scope, i.reason) for i in items if isinstance(i, Damage)] == [("gap", "garbage")]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_arc_without_the_record_about_it(packed: bool) -> None:
+    first, *others = arc_records()
+    for start in (first, first.replace(b"?q=", b"?q=" + b"x" * 5000)):
+        parts = [start, *others]
+        assert blocks(everything(b"".join(map(gzip.compress, parts) if packed else parts))) == BODIES
+    members = [bytearray(gzip.compress(part)) for part in [ABOUT % 76, first, *others]]
+    members[0][-6] ^= 1
+    items = everything(b"".join(members))
+    assert outline(items)[0] == (0, "gap", "bad_crc")
+    assert blocks(items[1:]) == BODIES
+
+
 def zipped_files(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as target:
@@ -265,6 +290,39 @@ def test_damage_in_a_wacz() -> None:
     assert sum("shares bytes" in i.detail for i in everything(bytes(entries)) if isinstance(i, Damage)) == 3
 
 
+def listed(data: bytes, name: bytes, packed: int | None = None, place: int | None = None) -> bytes:
+    """The zip, in whose list an entry has another packed size, and another place (of 64 bits)."""
+    at = data.rindex(b"PK\1\2", 0, data.rindex(name))
+    old_packed, unpacked = struct.unpack_from("<II", data, at + 20)
+    (old_place,) = struct.unpack_from("<I", data, at + 42)
+    extra = struct.pack("<HHQQQ", 1, 24, unpacked, packed or old_packed, place or old_place)
+    entry = data[at : at + 20] + b"\xff" * 8 + data[at + 28 : at + 30] + struct.pack("<H", len(extra))
+    entry += data[at + 32 : at + 42] + b"\xff" * 4 + name + extra
+    data = data[:at] + entry + data[at + 46 + len(name) :]
+    end = data.rindex(b"PK\5\6")
+    (size,) = struct.unpack_from("<I", data, end + 12)
+    return data[: end + 12] + struct.pack("<I", size + len(extra)) + data[end + 16 :]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_entries_of_a_wacz_beyond_its_end(method: int) -> None:
+    data = zipped_files(FILES, method)
+    name = b"archive/d.WARC.GZ"
+    assert blocks(everything(listed(data, name))) == BODIES
+    for place in (1 << 40, 1 << 63, (1 << 64) - 1):
+        far = listed(data, name, place=place)
+        *records, gap = everything(far)
+        assert blocks(records) == BODIES[:9]
+        assert (gap.offset, outline([gap])[0][1:]) == (len(far) - 1, ("gap", "bad_zip"))
+        assert unsupported(io.BytesIO(far)) is None
+    for size in (1 << 40, (1 << 64) - 1):
+        long = listed(data, name, packed=size)
+        items = everything(long)
+        assert [i.block for i in items if isinstance(i, Record)] == BODIES
+        assert outline(items)[-1][1:] == ("gap", "bad_zip")
+        assert all(i.offset < len(long) for i in items)
+
+
 def named(data: bytes) -> str:
     (damage,) = everything(data)
     assert isinstance(damage, Damage)
@@ -291,6 +349,7 @@ def named(data: bytes) -> str:
         (b" CDX N b a m s k r M S V g\njp,a)/ 20250101000000 http://a.jp/", "CDX, an index"),
         (bytes(257) + b"ustar\x0000" + bytes(300), "tar"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # gzip and zip hold the time
 )
 def test_other_formats_are_named(data: bytes, name: str) -> None:
     assert named(data) == name
@@ -324,6 +383,22 @@ def test_wet_and_wat() -> None:
         assert (found and found.partition(";")[0]) == name
     assert unsupported(io.BytesIO(zipped_files(FILES))) is None
     assert unsupported(io.BytesIO(record(bytes(2 << 20)))) is None
+
+
+def test_a_response_behind_text_or_metadata() -> None:
+    wet, wat = of_kind(b"conversion", b"text/plain"), of_kind(b"metadata", b"application/json")
+    large, noise = record(bytes(2 << 20)), of_kind(b"warcinfo", b"x") + random.Random(1).randbytes(2 << 20)
+    texts = zipped(*[wet] * 20)
+    for data in (
+        texts + zipped(RECORDS[0]),
+        zipped(wat, large),
+        wat + large,
+        zipped(*[wet] * 20, noise, RECORDS[0]),
+        zipped_files({"archive/a.warc.gz": texts, "archive/b.warc.gz": zipped(RECORDS[0])}),
+        zipped_files({"archive/a.warc.gz": texts, "archive/b.warc.gz": zipped(noise, RECORDS[0])}),
+    ):
+        assert unsupported(io.BytesIO(data)) is None
+    assert (unsupported(io.BytesIO(zipped_files({"archive/a.warc.gz": texts}))) or "").startswith("WET; ")
 
 
 def test_a_list_of_too_many_entries(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """HTTP responses: heads of all kinds, bodies in each encoding, cut, mislabelled and hostile."""
 
 import gzip
+import time
 import tracemalloc
 import zlib
 
@@ -87,6 +88,19 @@ def test_odd_heads() -> None:
     assert parse(b"HTTP/1.1 200 OK\r\nA: b").stored_body == b""
     with pytest.raises(BadHttpError, match="does not end"):
         parse(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 100_000)
+
+
+def test_folded_lines_take_as_long_as_others() -> None:
+    blank = parse(b"HTTP/1.1 200 OK\r\nX:\r\n \r\n a\r\n\t\r\n  b \r\nY:\r\n\r\n")
+    assert blank.headers == [("x", "a b"), ("y", "")]
+
+    def seconds(line: bytes) -> float:
+        found = parse(b"HTTP/1.1 200 OK\nX: " + b"x" * 100_000 + line * 30_000 + b"\n\n")
+        start = time.perf_counter()
+        assert sum(len(value) for _, value in found.headers) >= 130_000
+        return time.perf_counter() - start
+
+    assert min(seconds(b"\n y") for _ in range(3)) < 4 * min(seconds(b"\ny:y") for _ in range(3))
 
 
 @pytest.mark.parametrize(

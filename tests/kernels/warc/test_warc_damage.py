@@ -4,15 +4,17 @@ import gzip
 import io
 import random
 import tracemalloc
+from collections.abc import Callable
 from functools import partial
 
 import pytest
+import zstandard
 from places import BROKEN
 from warcs import everything, outline, record, zipped
 
 from swallow_spark.kernels.warc import framing, warc
 from swallow_spark.kernels.warc.members import WARC, Member, Window
-from swallow_spark.kernels.warc.warc import Damage, Record, read
+from swallow_spark.kernels.warc.warc import Damage, Record, read, unsupported
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -64,6 +66,17 @@ def test_framed_record_of_a_broken_member_is_counted_whatever_else_is_wrong_with
         assert len(items) == 3
 
 
+@pytest.mark.parametrize("pack", [zipped, lambda part: zstandard.ZstdCompressor().compress(part), bytes])
+def test_a_type_of_an_encoded_word_without_a_letter(pack: Callable[[bytes], bytes]) -> None:
+    odd = record(b"odd").replace(b": response", b": =?utf-8?q??=")
+    items = everything(b"".join(map(pack, (record(b"1"), odd, record(b"2")))))
+    assert [i.reason if isinstance(i, Damage) else i.block for i in items] == [b"1", "bad_header", b"2"]
+    assert outline(everything(pack(odd))) == [(0, "record", "bad_header")]
+    assert unsupported(io.BytesIO(pack(odd))) is None
+    worded = everything(pack(record().replace(b": response", b": =?utf-8?q?response?=")))
+    assert [isinstance(i, Record) and i.holds_http_response for i in worded] == [True]
+
+
 class Dripping(io.RawIOBase):
     """A stream that returns a few bytes at a time and is not seekable."""
 
@@ -111,10 +124,17 @@ def test_base_offset_is_added() -> None:
     [
         zipped(record(), record(b"\0" * 40_000_000), record(b"behind")),
         zipped(record(), record() + b"\n" * 40_000_000, record(b"behind")),
+        zipped(record(), record(tail=b"\r" * 40_000_000 + b"junk"), record(b"behind")),
         zipped(record(), record() + b"x" * 40_000_000, record(b"behind")),
         zipped(record(), b"WARC/1.0\r\n" + b"x" * 40_000_000, record(b"behind")),
     ],
-    ids=["large record", "line ends behind a record", "junk behind a record", "head without an end"],
+    ids=[
+        "large record",
+        "line ends behind a record",
+        "carriage returns behind a record",
+        "junk behind a record",
+        "head without an end",
+    ],
 )
 def test_bombs_take_no_memory(data: bytes) -> None:
     tracemalloc.start()
