@@ -17,7 +17,7 @@ from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.warc import http, skim
 from swallow_spark.kernels.warc.records import Record
 
-VERSION: Final = 3  # raise it when the same record may give another result
+VERSION: Final = 3  # raise it when ordinary records give another result
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
 _UNKNOWN_TYPES: Final = frozenset({"unknown/unknown", "application/unknown", "*/*"})  # MIME Sniffing Standard, 7
 # What servers say if they don't know; the last two are S3's and Java's word for it.

@@ -17,7 +17,7 @@ from swallow_spark.kernels.warc.records import Damage, Record
 
 __all__ = ["MAX_RECORD_BYTES", "Damage", "Record", "read"]
 
-VERSION: Final = 2  # raise it when the same bytes may give other records or damages
+VERSION: Final = 2  # raise it when ordinary files give other records or damages
 _BYTES_LOOKED_AT: Final = 1 << 20
 _FIRST_BYTES: Final = max(formats.NUM_FIRST, arc.MAX_LINE_BYTES)
 MAX_RECORD_BYTES: Final = 64 << 20  # Common Crawl cuts payloads at 1 MiB (since 2025 at 5 MiB)
