@@ -3,12 +3,15 @@ output at its end. Commands that change a corpus use `running`, those that read 
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
+
+import typer
 
 from swallow_spark import __version__
 from swallow_spark.commands import on_first_use
@@ -26,6 +29,7 @@ with on_first_use():
     from swallow_spark.session import metrics, notify, session
     from swallow_spark.session import progress as progresses
     from swallow_spark.stages import run as runs
+    from swallow_spark.stages.score import models
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
     from swallow_spark.session.progress import Progress
     from swallow_spark.stages.run import Run
     from swallow_spark.tables import InputFile
+
+_SECONDS_BETWEEN_LINES: Final = 5.0
 
 Register = tuple[str, Callable[["Config"], "list[InputFile]"]]
 """A crawl, and the function that finds its input files."""
@@ -59,6 +65,8 @@ def running(
     runs.check_config(settings, models=False)
     inputs = register[1](settings) if register else []
     if scores:
+        sums = _fetch_unpinned(settings)
+        standing, settings = configs.with_sums(standing, sums), configs.with_sums(settings, sums)
         runs.check_config(settings, models=True)  # last: models may have to be fetched
     corpus = there or corpora.Corpus.open_or_create(call.corpus)
     started = datetime.now(UTC)
@@ -150,6 +158,29 @@ def monitored(
     progress.tell_seconds()
 
 
+def _fetch_unpinned(settings: "Config") -> dict[str, str]:
+    """Fetches the models at URLs whose sha256 is not known; classifier -> sha256 of what came."""
+    sums: dict[str, str] = {}
+    for name, classifier in configs.unpinned(settings).items():
+        url, told = str(classifier.path), time.monotonic()
+        typer.echo(f"classifiers.{name}: fetching {url}", err=True)
+
+        def tell(size: int, name: str = name) -> None:
+            nonlocal told
+            if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                typer.echo(f"classifiers.{name}: {size / 1e6:,.0f} MB fetched", err=True)
+
+        found = models.fetch_model(url, tell=tell)
+        sums[name] = found.name
+        typer.echo(
+            f"classifiers.{name}: fetched {found.stat().st_size:,} bytes with sha256 {found.name}. This corpus keeps "
+            f'to that file; for others, write sha256 = "{found.name}" into the configuration.',
+            err=True,
+        )
+    return sums
+
+
 def summary_of(run: "Run") -> dict[str, Any]:
     rules, classifiers = run.config.rules, run.config.classifiers
     return summaries.summarise(run.corpus, rules.preset, classifiers, run.lineage.fingerprint("cuts"))
@@ -162,10 +193,13 @@ def with_rules(settings: "Config", preset: str, overrides: Sequence[str] | None)
 
 def configuration(corpus: "Corpus | None", name: str | None, overrides: Sequence[str] | None) -> "Config":
     """The named configuration, or that of the corpus's last run, or the default."""
-    if name or not corpus or not (runs := corpus.root.files("runs", ".json")):
+    records = corpus.root.files("runs", ".json") if corpus else []
+    if not corpus or not records:
         return configs.load(name or DEFAULT_CONFIG, overrides or (), storage.fetch)
-    last = json.loads(corpus.root.read_bytes(runs[-1]))  # the highest number: clocks may step back
-    return configs.load(configs.remembered(last, _place(corpus)), overrides or (), storage.fetch)
+    last = json.loads(corpus.root.read_bytes(records[-1]))  # the highest number: clocks may step back
+    if not name:
+        return configs.load(configs.remembered(last, _place(corpus)), overrides or (), storage.fetch)
+    return configs.pinned(configs.load(name, overrides or (), storage.fetch), last)
 
 
 def _place(corpus: "Corpus") -> str:

@@ -13,6 +13,7 @@ from swallow_spark.errors import UsageError
 
 with on_first_use():
     from swallow_spark import pipeline
+    from swallow_spark.commands.planning import dry_run as planned
     from swallow_spark.files import inputs as files
     from swallow_spark.report import compare as comparing
     from swallow_spark.report import finished
@@ -112,10 +113,21 @@ def build(
     inputs: Inputs,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the hours, disk and shuffle that it would take, and do nothing.")
+    ] = False,
+    price: Annotated[
+        float | None, option("--price", "PRICE", "With --dry-run: of a core-hour, to print the cost.", min=0)
+    ] = None,
 ) -> None:
     """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
+    if dry_run:
+        if selection:
+            raise UsageError("--dry-run: without --index, since only reading the index tells what it names")
+        planned.dry_run(call.with_base_url(), register, price)
+        return
     with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
         pipeline.build(run, name, selection, until)
 

@@ -334,19 +334,20 @@ def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
     print_table(console, ("J", "probability", ""), curve)
     print_line(console, f"{found['pages']:,} pages of {found['chars_per_page']:,.0f} characters need:")
     needed = [
-        (_NEEDED[name], _bytes(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
+        (_NEEDED[name], size(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
     ]
     print_table(console, ("", "total", "per page"), needed)
     worker, heap = (found["memory_per_core"][name] for name in ("python_worker", "jvm_heap"))
     print_line(
         console,
-        f"Memory of dedup per core, for any number of pages: a Python worker of up to {_bytes(worker)}, and "
-        f"{_bytes(heap)} of JVM heap. docs/scaling.md describes the measurements.",
+        f"Memory of dedup per core, for any number of pages: a Python worker of up to {size(worker)}, and "
+        f"{size(heap)} of JVM heap. docs/scaling.md describes the measurements.",
     )
 
 
-def _bytes(number: float) -> str:
-    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+def size(number: float) -> str:
+    """A number of bytes with three digits and a unit."""
+    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= unit:
             return f"{number / unit:.3g} {name}"
     return f"{number:,.0f} B"
