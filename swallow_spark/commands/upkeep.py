@@ -118,5 +118,5 @@ def warm_up() -> None:
     Run it once after installing, updating or copying the environment, for each Java. Takes 1 to 2 minutes, and 220 MB
     in the environment."""
     session.choose_java()
-    archive = class_archive.make("demo")
+    archive = class_archive.make("demo", lambda step: typer.echo(f"warm-up: {step}", err=True))
     typer.echo(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB", err=True)

@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Final, NamedTuple
 
 from pyspark.find_spark_home import _find_spark_home
@@ -45,6 +47,7 @@ _SENTENCES: Final = (
 _OF_ARCHIVES: Final = re.compile(r"-XX:(?:AOT|SharedArchiveFile|ArchiveClassesAtExit)")
 _COMPLAINTS: Final = re.compile(r"\b(?:unable|error)\b", re.IGNORECASE)
 _SCRATCH: Final = "making-"
+_SECONDS_BETWEEN_LINES: Final = 15.0
 _LEFT_BEHIND_SECONDS: Final = 3600  # older scratch is of a killed warm-up: one takes 1-2 minutes
 
 
@@ -66,12 +69,12 @@ def options(own: str = "") -> list[str]:
     return [shlex.quote(f"{java.use}={java.archive}"), "-Xlog:disable"]
 
 
-def make(config: str) -> Path:
+def make(config: str, say: Callable[[str], None]) -> Path:
     """Runs the pipeline over a few pages, and archives the classes that it loads; returns the archive's path. This also
     compiles the kernels. An older archive stays until the new one has been tried.
 
-    config: a name or file of a configuration. Raises UsageError if the environment can't be written to,
-    SwallowSparkError if the run or the JVM fails.
+    config: a name or file of a configuration. say: told of each step, and while it lasts. Raises UsageError if the
+    environment can't be written to, SwallowSparkError if the run or the JVM fails.
     """
     java = _java()
     if not java:
@@ -89,10 +92,31 @@ def make(config: str) -> Path:
         raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
     with scratch:
         made = Path(scratch.name) / java.archive.name
-        _train(java, made, config)
-        _try(java, made)
+        with _telling(say, "1 of 2: running the pipeline over a few pages, compiling kernels, archiving classes"):
+            _train(java, made, config)
+        with _telling(say, "2 of 2: trying the archive"):
+            _try(java, made)
         made.replace(java.archive)
     return java.archive
+
+
+@contextmanager
+def _telling(say: Callable[[str], None], step: str) -> Iterator[None]:
+    """Says what is being done, and every _SECONDS_BETWEEN_LINES that it still is."""
+    ended, started = Event(), time.monotonic()
+
+    def watch() -> None:
+        say(step)
+        while not ended.wait(_SECONDS_BETWEEN_LINES):
+            say(f"{step}: {time.monotonic() - started:.0f} s")
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _train(java: _Java, made: Path, config: str) -> None:

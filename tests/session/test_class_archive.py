@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def test_made_and_tried_beside_the_old_one(
     os.utime(killed, (0, 0))
     runs = Runs((0, "done"), is_made=True, trying=(0, "version"))
     monkeypatch.setattr(subprocess, "run", runs)
-    assert class_archive.make("demo") == old
+    steps: list[str] = []
+    assert class_archive.make("demo", steps.append) == old
+    assert [step[:7] for step in steps] == ["1 of 2:", "2 of 2:"]
     assert old.read_bytes() == b"classes"
     assert sorted(os.listdir(old.parent)) == [old.name, beside.name], "what a killed one left is gone"
     [[maker], [user, condition]] = runs.options
@@ -124,7 +127,7 @@ def test_a_run_or_a_java_that_fails_is_told(
     old = made(prefix)
     monkeypatch.setattr(subprocess, "run", Runs(making, is_made, trying))
     with pytest.raises(SwallowSparkError, match=said):
-        class_archive.make("demo")
+        class_archive.make("demo", lambda step: None)
     assert os.listdir(old.parent) == [old.name]
     assert old.read_bytes() == b"old"
 
@@ -133,7 +136,7 @@ def test_an_environment_that_cannot_be_written_to(prefix: Path) -> None:
     prefix.mkdir()
     (prefix / "share").touch()
     with pytest.raises(UsageError, match="can't be written to"):
-        class_archive.make("demo")
+        class_archive.make("demo", lambda step: None)
 
 
 def test_its_pages_go_through_all_stages() -> None:
@@ -149,3 +152,12 @@ def test_its_pages_go_through_all_stages() -> None:
             for value in measured.column(name).to_pylist():
                 assert bound.min is None or value >= bound.min, name
                 assert bound.max is None or value <= bound.max, name
+
+
+def test_a_step_that_takes_long_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_archive, "_SECONDS_BETWEEN_LINES", 0.01)
+    steps: list[str] = []
+    with class_archive._telling(steps.append, "archiving"):
+        while len(steps) < 3:
+            time.sleep(0.01)
+    assert steps[:2] == ["archiving", "archiving: 0 s"]
