@@ -16,7 +16,7 @@ from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import open_warc
 from swallow_spark.kernels.classifiers import Model, Preparation, kind
-from swallow_spark.kernels.html.page import Limits, Page, read_page
+from swallow_spark.kernels.html.page import Limits, Page, PassedOver, read_page
 from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.score.models import model_here
@@ -55,11 +55,13 @@ class Rates(NamedTuple):
     pages: float
     """Japanese pages read from a WARC."""
     other_bytes: float
-    """Inflated bytes of other records."""
+    """Inflated bytes of all other records."""
+    foreign_bytes: float
+    """Inflated bytes of pages without a sign of Japanese, which most of a crawl are."""
     annotated: float
-    """Texts sketched and measured."""
+    """Characters of texts that are sketched and measured."""
     scored: float
-    """Texts scored by all classifiers; 0 without classifiers, or if a model isn't on this machine."""
+    """Characters of texts that all classifiers score; 0 without classifiers, or if a model isn't on this machine."""
 
 
 def estimate(
@@ -74,21 +76,23 @@ def estimate(
     known = sum(size for size in sizes if size >= 0)
     unknown = sum(size < 0 for size in sizes)
     pages = round(known / 1e9 * sample.pages + unknown * _COMMON_CRAWL.pages)
-    other_bytes = known / 1e9 * sample.other_bytes + unknown * _COMMON_CRAWL.other_bytes
+    others = known / 1e9 * sample.other_bytes / rates.other_bytes
+    others += unknown * _COMMON_CRAWL.other_bytes / rates.foreign_bytes
+    chars = sample.chars_per_page if known else _COMMON_CRAWL.chars_per_page
     sketch = config.sketch
     need = partial(
         needs,
         bands=sketch.bands,
         rows_per_band=sketch.rows_per_band,
         bands_per_pass=config.execution.bands_per_pass,
-        chars_per_page=sample.chars_per_page if known else _COMMON_CRAWL.chars_per_page,
+        chars_per_page=chars,
     )
     new, in_all = need(max(1, pages)), need(max(1, pages + before))
     seconds = {
-        "ingest": pages / rates.pages + other_bytes / rates.other_bytes,
-        "annotate": pages / rates.annotated,
+        "ingest": pages / rates.pages + others,
+        "annotate": pages * chars / rates.annotated,
         "deduplicate": (pages + before) * _DEDUP_SECONDS,
-        "score": pages / rates.scored if rates.scored else None,
+        "score": pages * chars / rates.scored if rates.scored else None,
     }
     return {
         "bytes": known + unknown * CRAWL_FILE_BYTES,
@@ -122,11 +126,17 @@ def _measure(config: Config, stages: Stages, files: Sequence[Path]) -> tuple[Sam
     )
     rates = Rates(
         pages=len(texts) / read.page_seconds,
-        other_bytes=read.other_bytes / read.other_seconds if read.other_bytes else math.inf,  # there are none
-        annotated=_texts_per_second(pages, annotations, _ANNOTATE_SECONDS),
-        scored=_texts_per_second(pages, scorers, _SCORE_SECONDS) if len(scorers) == len(config.classifiers) > 0 else 0,
+        other_bytes=_rate(read.other_bytes, read.other_seconds),
+        foreign_bytes=_rate(read.foreign_bytes, read.foreign_seconds),
+        annotated=_chars_per_second(pages, annotations, _ANNOTATE_SECONDS),
+        scored=_chars_per_second(pages, scorers, _SCORE_SECONDS) if len(scorers) == len(config.classifiers) > 0 else 0,
     )
     return sample, rates
+
+
+def _rate(size: int, seconds: float) -> float:
+    """Bytes in a second. Where there were none, they take no time."""
+    return size / seconds if size and seconds else math.inf
 
 
 @dataclass
@@ -137,6 +147,8 @@ class _Read:
     page_seconds: float = 0.0
     other_bytes: int = 0
     other_seconds: float = 0.0
+    foreign_bytes: int = 0
+    foreign_seconds: float = 0.0
     stored_bytes: int = 0
 
 
@@ -157,6 +169,9 @@ def _read(files: Sequence[Path]) -> _Read:
         else:
             read.other_bytes += item.block_bytes
             read.other_seconds += at - before
+            if found == PassedOver("no_sign_of_japanese"):
+                read.foreign_bytes += item.block_bytes
+                read.foreign_seconds += at - before
         if at - began > _READ_SECONDS:
             break
     return read
@@ -183,8 +198,8 @@ def _score(model: Model, prepare: Callable[[pa.Array], pa.Array], pages: pa.Reco
     return model.probabilities(prepare(pages.column("text")))
 
 
-def _texts_per_second(pages: pa.RecordBatch, works: Sequence[_Work], seconds: float) -> float:
-    """How many texts all works together take in a CPU second."""
+def _chars_per_second(pages: pa.RecordBatch, works: Sequence[_Work], seconds: float) -> float:
+    """Of texts that all works together take in a CPU second."""
     for work in works:
         work(pages.slice(0, _UNTIMED))
     began, done = time.process_time(), 0.0
@@ -193,6 +208,6 @@ def _texts_per_second(pages: pa.RecordBatch, works: Sequence[_Work], seconds: fl
             batch = pages.slice(start, _TEXTS_AT_ONCE)
             for work in works:
                 work(batch)
-            done += batch.num_rows
+            done += pc.sum(batch.column("num_chars")).as_py()
             if (spent := time.process_time() - began) > seconds:
                 return float(done / spent)

@@ -43,7 +43,7 @@ def dry_run(call: OnCorpus, register: Register, price: float | None) -> None:
     crawl = register[0]
     done = _done(corpus, crawl)
     new = [file for file in inputs if file.key not in done]
-    own = [Path(file.path) for file in new if Path(file.path).is_file()]
+    own = [Path(file.path) for file in new if Path(file.path).is_file()] if all(f.bytes >= 0 for f in new) else []
     files = own or sorted(configs.demo_pages().glob("*.warc.gz"))
     typer.echo(f"Measuring this machine for ten seconds, on {files[0] if own else 'the pages of `demo`'}", err=True)
     before = sum(batch.rows("pages") for batch in corpus.manifests("ingest")) if corpus else 0
