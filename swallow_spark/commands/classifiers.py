@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.tables import print_result, show_measures, show_trained
+from swallow_spark.session.waiting import waiting
 
 with on_first_use():
     from swallow_spark.config import load as configs
@@ -32,7 +33,8 @@ def train(
 ) -> None:
     """Train a fastText classifier and write its model card."""
     section = configs.load(config, set_ or ()).training
-    trained = training.train(task, inputs, model, section, demonstration=demonstration)
+    with waiting(tell, "train"):
+        trained = training.train(task, inputs, model, section, demonstration=demonstration)
     print_result(trained, as_json, show_trained)
 
 
@@ -44,4 +46,6 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a classifier on labelled examples."""
-    print_result(evaluation.evaluate(task, model, inputs), as_json, show_measures)
+    with waiting(tell, "evaluate"):
+        measured = evaluation.evaluate(task, model, inputs)
+    print_result(measured, as_json, show_measures)

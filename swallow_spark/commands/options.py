@@ -68,6 +68,13 @@ SetOption = Annotated[
 MasterOption = Annotated[
     str | None, option("--master", "URL", "Spark master. Default: that of spark-submit, otherwise local[*,4].")
 ]
+
+
+def tell(line: str) -> None:
+    """Prints a line for people, at once."""
+    typer.echo(line, err=True)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]
 
 

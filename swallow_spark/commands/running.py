@@ -11,11 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import typer
-
 from swallow_spark import __version__
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus
+from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus, tell
 from swallow_spark.commands.tables import print_json, show_summary
 from swallow_spark.errors import printable, root_cause
 
@@ -163,20 +161,19 @@ def _fetch_unpinned(settings: "Config") -> dict[str, str]:
     sums: dict[str, str] = {}
     for name, classifier in configs.unpinned(settings).items():
         url, told = str(classifier.path), time.monotonic()
-        typer.echo(f"classifiers.{name}: fetching {url}", err=True)
+        tell(f"classifiers.{name}: fetching {url}")
 
-        def tell(size: int, name: str = name) -> None:
+        def tell_size(size: int, name: str = name) -> None:
             nonlocal told
             if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
                 told = time.monotonic()
-                typer.echo(f"classifiers.{name}: {size / 1e6:,.0f} MB fetched", err=True)
+                tell(f"classifiers.{name}: {size / 1e6:,.0f} MB fetched")
 
-        found = models.fetch_model(url, tell=tell)
+        found = models.fetch_model(url, tell=tell_size)
         sums[name] = found.name
-        typer.echo(
+        tell(
             f"classifiers.{name}: fetched {found.stat().st_size:,} bytes with sha256 {found.name}. This corpus keeps "
-            f'to that file; for others, write sha256 = "{found.name}" into the configuration.',
-            err=True,
+            f'to that file; for others, write sha256 = "{found.name}" into the configuration.'
         )
     return sums
 

@@ -8,10 +8,11 @@ import typer
 from rich.console import Console
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.errors import UsageError
+from swallow_spark.session.waiting import waiting
 
 with on_first_use():
     from swallow_spark import pipeline
@@ -74,8 +75,9 @@ def check(
     opened = corpora.Corpus.open(corpus)
     stored = opened.stored()
     opened = opened.as_found(stored)
-    if found := integrity.damages(opened, stored, content=content):
-        found = integrity.confirmed(opened, found, content=content)
+    with waiting(tell, "check: reading files"):
+        if found := integrity.damages(opened, stored, content=content):
+            found = integrity.confirmed(opened, found, content=content)
     result: dict[str, Any] = {
         "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],
         "unlisted": corpora.unlisted_directories(stored),
@@ -118,5 +120,5 @@ def warm_up() -> None:
     Run it once after installing, updating or copying the environment, for each Java. Takes 1 to 2 minutes, and 220 MB
     in the environment."""
     session.choose_java()
-    archive = class_archive.make("demo", lambda step: typer.echo(f"warm-up: {step}", err=True))
+    archive = class_archive.make("demo", lambda step: tell(f"warm-up: {step}"))
     typer.echo(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB", err=True)

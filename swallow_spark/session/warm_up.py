@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final, NamedTuple
 
 from pyspark.find_spark_home import _find_spark_home
@@ -25,6 +24,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.errors import SwallowSparkError, UsageError
+from swallow_spark.session.waiting import waiting
 
 _AOT_VERSION: Final = 25  # from this version on, AOT caches: they also hold linked classes and profiles of methods
 _SENTENCES: Final = (
@@ -47,7 +47,6 @@ _SENTENCES: Final = (
 _OF_ARCHIVES: Final = re.compile(r"-XX:(?:AOT|SharedArchiveFile|ArchiveClassesAtExit)")
 _COMPLAINTS: Final = re.compile(r"\b(?:unable|error)\b", re.IGNORECASE)
 _SCRATCH: Final = "making-"
-_SECONDS_BETWEEN_LINES: Final = 15.0
 _LEFT_BEHIND_SECONDS: Final = 3600  # older scratch is of a killed warm-up: one takes 1-2 minutes
 
 
@@ -92,31 +91,15 @@ def make(config: str, say: Callable[[str], None]) -> Path:
         raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
     with scratch:
         made = Path(scratch.name) / java.archive.name
-        with _telling(say, "1 of 2: running the pipeline over a few pages, compiling kernels, archiving classes"):
+        step = "1 of 2: running the pipeline over a few pages, compiling kernels, archiving classes"
+        say(step)
+        with waiting(say, step):
             _train(java, made, config)
-        with _telling(say, "2 of 2: trying the archive"):
+        say("2 of 2: trying the archive")
+        with waiting(say, "2 of 2: trying the archive"):
             _try(java, made)
         made.replace(java.archive)
     return java.archive
-
-
-@contextmanager
-def _telling(say: Callable[[str], None], step: str) -> Iterator[None]:
-    """Says what is being done, and every _SECONDS_BETWEEN_LINES that it still is."""
-    ended, started = Event(), time.monotonic()
-
-    def watch() -> None:
-        say(step)
-        while not ended.wait(_SECONDS_BETWEEN_LINES):
-            say(f"{step}: {time.monotonic() - started:.0f} s")
-
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def _train(java: _Java, made: Path, config: str) -> None:

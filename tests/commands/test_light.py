@@ -65,3 +65,11 @@ def test_every_command_has_a_group_and_an_example_that_can_be_called(name: str) 
         words = last.replace("'", "").split()
         assert words[: len(path)] == path
         inner.make_context(name, words[len(path) :])
+
+
+def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_SWALLOW_SPARK_COMPLETE", "complete_bash")
+    for words, number, found in (("swallow-spark bui", 1, "build"), ("swallow-spark build --dry", 2, "--dry-run")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(number))
+        assert call().out.decode().split() == [found]

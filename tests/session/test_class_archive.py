@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +151,3 @@ def test_its_pages_go_through_all_stages() -> None:
             for value in measured.column(name).to_pylist():
                 assert bound.min is None or value >= bound.min, name
                 assert bound.max is None or value <= bound.max, name
-
-
-def test_a_step_that_takes_long_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_archive, "_SECONDS_BETWEEN_LINES", 0.01)
-    steps: list[str] = []
-    with class_archive._telling(steps.append, "archiving"):
-        while len(steps) < 3:
-            time.sleep(0.01)
-    assert steps[:2] == ["archiving", "archiving: 0 s"]
