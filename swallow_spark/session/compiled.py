@@ -24,8 +24,9 @@ def choose_directory() -> None:
 
 
 def is_compiled() -> bool:
-    """Whether kernels have been compiled here: only the first run of an installation waits for that."""
+    """Whether kernels have been compiled here: only the first run of an installation waits for that. By a kernel that
+    only tasks use: checks before the start of Spark compile some others."""
     package = Path(__file__).parents[1]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".cache") / "numba"
     places = [package / "kernels", home, Path(os.environ.get("NUMBA_CACHE_DIR") or home)]
-    return any(next(place.rglob("*.nbi"), None) for place in places)
+    return any(next(place.rglob("signs.*.nbi"), None) for place in places)
