@@ -110,7 +110,7 @@ def test_a_url_without_a_sum_is_pinned_to_what_the_corpus_was_scored_with(tmp_pa
     assert list(unpinned(first)) == ["wiki"]
     sums = _fetch_unpinned(first)
     assert sums == {"wiki": SUM}
-    assert [path.name for path in cached(tmp_path)] == [SUM]
+    assert cached(tmp_path) == [SUM]
     pin = with_sums(first, sums)
     assert not unpinned(pin)
     assert pin.classifiers["wiki"].meaning() == load("demo").classifiers["wiki"].meaning()
