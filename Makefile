@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CORPUS ?= demo-corpus
-# A page of the demo that is kept, has near-duplicates and is in a subset.
-EXAMPLE := https://www.aozora.gr.jp/cards/000148/files/763_763.html
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test search coverage chaos check lint licences audit format docs reference models lock package clean
@@ -13,13 +11,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Run the whole pipeline on the real pages in demo/pages
-	$(BIN)/swallow-spark build --corpus $(CORPUS) --config demo --crawl demo demo/pages/*.warc.gz
-	@echo
-	@echo "What to try next:"
-	@echo "  open $(CORPUS)/report/index.html in a browser"
-	@echo "  $(BIN)/swallow-spark explain --corpus $(CORPUS) --url $(EXAMPLE)"
-	@echo "  $(BIN)/swallow-spark decide --corpus $(CORPUS) --preset swallow-v1     # other rules: no text is read"
-	@echo "  $(BIN)/swallow-spark --help"
+	$(BIN)/swallow-spark demo $(CORPUS)
 
 # Whole files at a time, since the tests of a file share what they look at; in order, since the long ones come first.
 PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder

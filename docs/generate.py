@@ -21,6 +21,7 @@ from swallow_spark.cli import app
 from swallow_spark.config.load import Config, load
 from swallow_spark.config.section import Listing, Section
 from swallow_spark.kernels.features import FEATURES
+from swallow_spark.pipeline import STAGES
 from swallow_spark.tables import TABLES
 
 DIRECTORY = Path(__file__).parent / "reference"
@@ -203,9 +204,13 @@ def commands() -> list[str]:
         "",
         *(line for text in shared for line in item(text)),
         "",
+        *paragraph(
+            f"Stages for `--until`: {', '.join(STAGES.ends)}. For `discard --stage`: {', '.join(STAGES.discardable)}."
+        ),
     ]
     for name, command in found:
         lines += [f"## {name}", "", *paragraph(_literally(command.help or ""))]
+        lines += ["```", command.epilog, "```", ""]
         own = [_option(p) for p in command.params if _option(p) not in shared]
         also = [f"`{p.opts[0]}`" for p in command.params if _option(p) in shared]
         lines += [line for text in own for line in item(text)]

@@ -4,6 +4,7 @@ Results for programs (`--json`) go to standard output, everything for people to 
 1 the run failed, 2 wrong usage or configuration, found before any work starts, 130 stopped.
 """
 
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -16,14 +17,18 @@ import typer
 from swallow_spark import __version__, commands
 from swallow_spark.commands.options import app
 from swallow_spark.errors import SwallowSparkError, printable, root_cause
-from swallow_spark.session.session import check_arguments, stopped_by_signals
+from swallow_spark.session.signals import stopped_by_signals
+
+with commands.on_first_use():
+    from swallow_spark.session import session
 
 
 def load_commands() -> None:
     """Imports the modules in commands/, which add their commands to `app`; the stages come first in --help."""
-    names = (module.name for module in pkgutil.iter_modules(commands.__path__))
-    for name in sorted(names, key=lambda name: (name != "stages", name)):
-        import_module(f"{commands.__name__}.{name}")
+    first = f"{commands.__name__}.stages"
+    names = (module.name for module in pkgutil.walk_packages(commands.__path__, f"{commands.__name__}."))
+    for name in sorted(names, key=lambda name: (name != first, name)):
+        import_module(name)
 
 
 load_commands()
@@ -65,7 +70,8 @@ def _run(arguments: list[str], stopped: Event) -> int:
 
 
 def _call(arguments: list[str], stopped: Event) -> int | None:
-    check_arguments(arguments)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        session.check_arguments(arguments)
     try:
         status: int | None = app(arguments or ["--help"], prog_name="swallow-spark", standalone_mode=False)
     except Exception as error:

@@ -43,7 +43,6 @@ REPORT: Final = Stage(
     unit="index",
     sources=(Source("subsets", in_fingerprint=False, required=False, discards=False),),
     run=report,
-    help="Write the report: one HTML page below the corpus.",
     checked=False,
     reported=False,
     meaning=lambda config, _: config.meaning(),

@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option
+from swallow_spark.commands import on_first_use
+from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.tables import print_result, show_measures, show_trained
-from swallow_spark.config.load import load
-from swallow_spark.training.evaluate import evaluate as evaluate_model
-from swallow_spark.training.train import train as train_model
+from swallow_spark.session.waiting import waiting
+
+with on_first_use():
+    from swallow_spark.config import load as configs
+    from swallow_spark.training import evaluate as evaluation
+    from swallow_spark.training import train as training
 
 TaskOption = Annotated[str, option("--task", "wiki|edu", "The classifier's task.")]
 ExamplesOption = Annotated[
@@ -17,7 +21,7 @@ ExamplesOption = Annotated[
 ]
 
 
-@command("train")
+@command("train", "Classifiers", "--task wiki --input examples.parquet --model mine.bin")
 def train(
     task: TaskOption,
     inputs: ExamplesOption,
@@ -28,12 +32,13 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a fastText classifier and write its model card."""
-    section = load(config, set_ or ()).training
-    trained = train_model(task, inputs, model, section, demonstration=demonstration)
+    section = configs.load(config, set_ or ()).training
+    with waiting(tell, "train"):
+        trained = training.train(task, inputs, model, section, demonstration=demonstration)
     print_result(trained, as_json, show_trained)
 
 
-@command("evaluate")
+@command("evaluate", "Classifiers", "--task wiki --model mine.bin --input held-out.parquet")
 def evaluate(
     task: TaskOption,
     model: Annotated[Path, option("--model", "FILE", "A fastText model.")],
@@ -41,4 +46,6 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a classifier on labelled examples."""
-    print_result(evaluate_model(task, model, inputs), as_json, show_measures)
+    with waiting(tell, "evaluate"):
+        measured = evaluation.evaluate(task, model, inputs)
+    print_result(measured, as_json, show_measures)

@@ -3,13 +3,16 @@
 import json
 from typing import Annotated
 
-from swallow_spark import pipeline
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 
+with on_first_use():
+    from swallow_spark import pipeline
 
-@command("decontaminate")
+
+@command("decontaminate", "Single stages", "--corpus my-corpus --against benchmark.jsonl")
 def decontaminate(
     call: OnCorpus,
     against: Annotated[

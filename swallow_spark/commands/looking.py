@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import (
     DEFAULT_CONFIG,
     JsonOption,
@@ -17,18 +18,20 @@ from swallow_spark.commands.options import (
 )
 from swallow_spark.commands.running import reading
 from swallow_spark.commands.tables import print_result, show_trial, show_values
-from swallow_spark.config.load import load
 from swallow_spark.errors import UsageError
-from swallow_spark.files.storage import fetch
-from swallow_spark.report.explain import explain_page
-from swallow_spark.stages.decide.rules import try_rules
-from swallow_spark.stages.run import check_config
 
-rules = typer.Typer(help="Try the rules without a corpus.", no_args_is_help=True)
-app.add_typer(rules, name="rules")
+with on_first_use():
+    from swallow_spark.config import load as configs
+    from swallow_spark.files import storage
+    from swallow_spark.report import explain as explaining
+    from swallow_spark.stages import run as runs
+    from swallow_spark.stages.decide import rules as deciding
+
+rules = typer.Typer(name="rules", help="Try the rules without a corpus.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rules, rich_help_panel="Look at a corpus")
 
 
-@rules.command("try")
+@command("try", "Look at a corpus", "'これは一つの文章です。' --config swallow-v2", to=rules)
 def try_(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text, or - for standard input.")],
     config: PlainConfigOption = DEFAULT_CONFIG,
@@ -37,14 +40,14 @@ def try_(
     as_json: JsonOption = False,
 ) -> None:
     """Print the features and the verdict of one text. Needs no Spark."""
-    settings = load(config, set_ or (), fetch)
-    check_config(settings, models=False)
+    settings = configs.load(config, set_ or (), storage.fetch)
+    runs.check_config(settings, models=False)
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-    print_result(try_rules(settings, text, url), as_json, show_trial, settings.rules.bounds)
+    print_result(deciding.try_rules(settings, text, url), as_json, show_trial, settings.rules.bounds)
 
 
-@command("explain")
+@command("explain", "Look at a corpus", "--corpus my-corpus --url https://www.example.jp/page.html")
 def explain(
     call: OnCorpus,
     url: Annotated[str | None, option("--url", "URL", "The page's URL.")] = None,
@@ -56,7 +59,7 @@ def explain(
         raise UsageError("explain: give either --url or --doc-id")
     with reading(call) as run:
         with run.progress.stage(call.command):
-            explained = explain_page(run.spark, run.corpus, run.config, url, doc_id)
+            explained = explaining.explain_page(run.spark, run.corpus, run.config, url, doc_id)
         record = explained.raw_record() if raw else None
     if record is not None:
         sys.stdout.buffer.write(record)

@@ -3,17 +3,44 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 import typer
-from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DEFAULT_CONFIG: Final = "swallow-v2"
+Group = Literal["Build a corpus", "Plan", "Look at a corpus", "Take text out", "Classifiers", "Single stages", "Upkeep"]
+"""Headings of the commands in --help, in their order."""
+
+
+class _Program(TyperGroup):
+    """The program: --help lists its commands by group."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        for group in get_args(Group):
+            found = {name: one for name, one in self.commands.items() if getattr(one, "rich_help_panel", None) == group}
+            texts = {name: one.get_short_help_str(formatter.width - width - 6) for name, one in found.items()}
+            if texts:
+                with formatter.section(group):
+                    formatter.write_dl([(f"{name:{width}}", text) for name, text in texts.items()])
+
+
+class _Command(TyperCommand):
+    """A command: its --help ends with an example, in one line, so that it can be copied."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(f"\nExample:\n  {self.epilog}\n")
+
 
 app = typer.Typer(
     name="swallow-spark",
+    cls=_Program,
     help="Build a Japanese pre-training corpus from Common Crawl, on Spark.",
-    add_completion=False,
+    epilog="First steps: `swallow-spark demo`, then `swallow-spark init my.toml`.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -41,6 +68,13 @@ SetOption = Annotated[
 MasterOption = Annotated[
     str | None, option("--master", "URL", "Spark master. Default: that of spark-submit, otherwise local[*,4].")
 ]
+
+
+def tell(line: str) -> None:
+    """Prints a line for people, at once."""
+    typer.echo(line, err=True)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]
 
 
@@ -56,7 +90,7 @@ class Call:
     as_json: JsonOption = False
     result: dict[str, Any] = field(default_factory=dict, init=False)
     """Printed as one JSON object with --json."""
-    tables: list[Callable[[Console], None]] = field(default_factory=list, init=False)
+    tables: list[Callable[["Console"], None]] = field(default_factory=list, init=False)
     """Printed for people without --json, in this order."""
 
     def show(self, table: Callable[..., None], *values: Any) -> None:
@@ -80,15 +114,22 @@ class OnCorpus(Call):
     corpus: CorpusOption
 
 
-def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    name: str, group: Group, example: str = "", *, to: typer.Typer = app
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds the decorated function to the program. If its first parameter is a Call (or OnCorpus), the fields of that
-    class become options of the command; typer reads the rest of the signature."""
+    class become options of the command; typer reads the rest of the signature.
+
+    example: arguments of a call that `--help` shows. to: the program, or a command that has commands of its own.
+    """
+    path = "swallow-spark " if to is app else f"swallow-spark {to.info.name} "
+    shown: dict[str, Any] = {"cls": _Command, "rich_help_panel": group, "epilog": f"{path}{name} {example}".strip()}
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function).parameters.values())
         kind = own[0].annotation if own else None
         if not (isinstance(kind, type) and issubclass(kind, Call)):
-            app.command(name)(function)
+            to.command(name, **shown)(function)
             return function
         shared = [parameter for parameter in inspect.signature(kind).parameters.values() if parameter.name != "command"]
 
@@ -102,7 +143,7 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         keywords = [each.replace(kind=each.KEYWORD_ONLY) for each in (*required, *own[1:], *optional)]
         called.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
         called.__annotations__ = {each.name: each.annotation for each in keywords}
-        app.command(name, help=inspect.getdoc(function))(called)
+        to.command(name, help=inspect.getdoc(function), **shown)(called)
         return function
 
     return add

@@ -1,19 +1,23 @@
 """Permanent removal of pages on request."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
-from swallow_spark.files.storage import fetch
-from swallow_spark.kernels.text.tombstones import Kind
-from swallow_spark.stages.remove.lists import parse
-from swallow_spark.stages.remove.step import remove as remove_pages
-from swallow_spark.stages.remove.step import write_duplicates
+
+with on_first_use():
+    from swallow_spark.files import storage
+    from swallow_spark.stages.remove import lists
+    from swallow_spark.stages.remove import step as removing
+
+if TYPE_CHECKING:
+    from swallow_spark.kernels.text.tombstones import Kind
 
 
-@command("remove")
+@command("remove", "Upkeep", "--corpus my-corpus --urls urls.txt")
 def remove(
     call: OnCorpus,
     urls: Annotated[list[str] | None, option("--urls", "FILE", "URLs, one per line; repeatable.")] = None,
@@ -35,13 +39,13 @@ def remove(
     if duplicates and ("://" in duplicates or not Path(duplicates).absolute().parent.is_dir()):
         raise UsageError(f"--duplicates {duplicates}: give a file in an existing directory of this machine")
     listed: dict[Kind, list[str]] = {
-        "url": [url for name in urls or () for url in parse("url", fetch(name))],
-        "host": [host for name in hosts or () for host in parse("host", fetch(name))],
+        "url": [url for name in urls or () for url in lists.parse("url", storage.fetch(name))],
+        "host": [host for name in hosts or () for host in lists.parse("host", storage.fetch(name))],
     }
     with running(call) as run:
-        found = remove_pages(run, listed)
+        found = removing.remove(run, listed)
         if duplicates:
-            write_duplicates(run.corpus, duplicates)
+            removing.write_duplicates(run.corpus, duplicates)
         call.result["removal"] = found
         run.progress.say(_said(found))
 

@@ -3,61 +3,77 @@ output at its end. Commands that change a corpus use `running`, those that read 
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import pyspark
-from pyspark.sql import SparkSession
-
 from swallow_spark import __version__
-from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus
+from swallow_spark.commands import on_first_use
+from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus, tell
 from swallow_spark.commands.tables import print_json, show_summary
-from swallow_spark.config.load import Config, load, remembered
-from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
-from swallow_spark.corpus.integrity import repair
-from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import printable, root_cause
-from swallow_spark.files.storage import Root, fetch
-from swallow_spark.pipeline import STAGES
-from swallow_spark.session.metrics import Exporter
-from swallow_spark.session.notify import notify
-from swallow_spark.session.progress import Progress
-from swallow_spark.session.session import check_cluster, open_session
-from swallow_spark.stages.run import Run, check_config, refuse_changes
-from swallow_spark.tables import InputFile
 
-Register = tuple[str, Callable[[Config], list[InputFile]]]
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.config import load as configs
+    from swallow_spark.corpus import corpus as corpora
+    from swallow_spark.corpus import integrity
+    from swallow_spark.corpus import summary as summaries
+    from swallow_spark.files import storage
+    from swallow_spark.session import metrics, notify, session
+    from swallow_spark.session import progress as progresses
+    from swallow_spark.stages import run as runs
+    from swallow_spark.stages.score import models
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from swallow_spark.config.load import Config
+    from swallow_spark.corpus.corpus import Corpus, Manifest, Stored
+    from swallow_spark.files.storage import Root
+    from swallow_spark.session.progress import Progress
+    from swallow_spark.stages.run import Run
+    from swallow_spark.tables import InputFile
+
+_SECONDS_BETWEEN_LINES: Final = 5.0
+
+Register = tuple[str, Callable[["Config"], "list[InputFile]"]]
 """A crawl, and the function that finds its input files."""
 
 
 @contextmanager
 def running(
     call: OnCorpus, *, register: Register | None = None, preset: str | None = None, scores: bool = False
-) -> Iterator[Run]:
+) -> Iterator["Run"]:
     """A run that changes the corpus and leaves a record in it. The result is the summary.
 
     The configuration is checked first, with the models if the run `scores`; inputs are registered under the lock.
     `preset`: the configuration whose rules are used, for this run only.
     """
     if register:
-        check_crawl(register[0])
-    there = Corpus.open(call.corpus) if not register or Corpus.is_at(call.corpus) else None
+        corpora.check_crawl(register[0])
+    there = corpora.Corpus.open(call.corpus) if not register or corpora.Corpus.is_at(call.corpus) else None
     standing = settings = configuration(there, call.config, () if preset else call.overrides)
     if preset:
         settings = with_rules(standing, preset, call.overrides)
-    check_config(settings, models=scores)
+    runs.check_config(settings, models=False)
     inputs = register[1](settings) if register else []
-    corpus = there or Corpus.open_or_create(call.corpus)
+    if scores:
+        sums = _fetch_unpinned(settings)
+        standing, settings = configs.with_sums(standing, sums), configs.with_sums(settings, sums)
+        runs.check_config(settings, models=True)  # last: models may have to be fetched
+    corpus = there or corpora.Corpus.open_or_create(call.corpus)
     started = datetime.now(UTC)
     with (
         monitored(call, settings, corpus, corpus.root) as progress,
-        corpus.lock(lambda opened, found: repair(opened, found, register and register[0], STAGES.again, progress.say)),
+        corpus.lock(partial(_repair, register and register[0], progress)),
     ):
-        run = Run(corpus, settings, progress, STAGES, inputs)
-        refuse_changes(run.lineage)
+        run = runs.Run(corpus, settings, progress, pipeline.STAGES, inputs)
+        runs.refuse_changes(run.lineage)
         if register:
             corpus.register(register[0], inputs)
         before = {manifest.id for manifest in _units(corpus)}
@@ -69,20 +85,24 @@ def running(
         call.show(show_summary, summary, corpus)
 
 
+def _repair(crawl: str | None, progress: "Progress", corpus: "Corpus", found: "Stored") -> None:
+    integrity.repair(corpus, found, crawl, pipeline.STAGES.again, progress.say)
+
+
 @contextmanager
-def reading(call: OnCorpus, *, writes: bool = False) -> Iterator[Run]:
+def reading(call: OnCorpus, *, writes: bool = False) -> Iterator["Run"]:
     """Work on a corpus without a lock and without a record. `writes`: tasks write into the corpus, so all machines of a
     cluster must see it."""
-    corpus = Corpus.open(call.corpus)
+    corpus = corpora.Corpus.open(call.corpus)
     settings = configuration(corpus, call.config, call.overrides)
     with monitored(call, settings, corpus, corpus.root if writes else None) as progress:
-        yield Run(corpus, settings, progress, STAGES)
+        yield runs.Run(corpus, settings, progress, pipeline.STAGES)
 
 
 @contextmanager
 def monitored(
-    call: Call, settings: Config, corpus: Corpus | None = None, written: Root | None = None
-) -> Iterator[Progress]:
+    call: Call, settings: "Config", corpus: "Corpus | None" = None, written: "Root | None" = None
+) -> Iterator["Progress"]:
     """Opens the Spark session when it is first needed, shows the progress, and finally prints what the call has
     collected. The outcome, also a failure, goes to the metrics and to `monitoring.notify`.
 
@@ -90,18 +110,19 @@ def monitored(
     """
     monitoring = settings.monitoring
 
-    def session() -> SparkSession:
-        opened = open_session(f"swallow-spark {call.command}", call.master, settings.spark)
-        for problem in check_cluster(opened, str(written.local_path("")) if written and written.is_local else None):
+    def opened() -> "SparkSession":
+        spark = session.open_session(f"swallow-spark {call.command}", call.master, settings.spark)
+        shared = str(written.local_path("")) if written and written.is_local else None
+        for problem in session.check_cluster(spark, shared):
             progress.say(problem)
-        return opened
+        return spark
 
     number = _next_number(corpus) if corpus else 0
-    progress = Progress(
-        session,
+    progress = progresses.Progress(
+        opened,
         log=monitoring.log,
         run_id=f"{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
-        exporter=Exporter(monitoring.metrics_file, monitoring.metrics_url, call.command),
+        exporter=metrics.Exporter(monitoring.metrics_file, monitoring.metrics_url, call.command),
     )
     outcome: dict[str, Any] = {"run": progress.run_id, "command": call.command, "status": "failed"}
     if corpus:
@@ -122,7 +143,7 @@ def monitored(
     finally:
         problems = [progress.tell_end(failed=outcome["status"] == "failed")]
         if monitoring.notify:
-            problems.append(notify(monitoring.notify, outcome))
+            problems.append(notify.notify(monitoring.notify, outcome))
         for problem in filter(None, problems):
             progress.say(problem)
     if call.as_json and call.result:
@@ -135,45 +156,77 @@ def monitored(
     progress.tell_seconds()
 
 
-def summary_of(run: Run) -> dict[str, Any]:
+def _fetch_unpinned(settings: "Config") -> dict[str, str]:
+    """Fetches the models at URLs whose sha256 is not known; classifier -> sha256 of what came."""
+    sums: dict[str, str] = {}
+    for name, classifier in configs.unpinned(settings).items():
+        url, told = str(classifier.path), time.monotonic()
+        tell(f"classifiers.{name}: fetching {url}")
+
+        def tell_size(size: int, name: str = name) -> None:
+            nonlocal told
+            if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                tell(f"classifiers.{name}: {size / 1e6:,.0f} MB fetched")
+
+        found = models.fetch_model(url, tell=tell_size)
+        sums[name] = found.name
+        tell(
+            f"classifiers.{name}: fetched {found.stat().st_size:,} bytes with sha256 {found.name}. This corpus keeps "
+            f'to that file; for others, write sha256 = "{found.name}" into the configuration.'
+        )
+    return sums
+
+
+def summary_of(run: "Run") -> dict[str, Any]:
     rules, classifiers = run.config.rules, run.config.classifiers
-    return summarise(run.corpus, rules.preset, classifiers, run.lineage.fingerprint("cuts"))
+    return summaries.summarise(run.corpus, rules.preset, classifiers, run.lineage.fingerprint("cuts"))
 
 
-def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -> Config:
+def with_rules(settings: "Config", preset: str, overrides: Sequence[str] | None) -> "Config":
     """The configuration, with the rules of another one."""
-    return settings.model_copy(update={"rules": load(preset, overrides or (), fetch).rules})
+    return settings.model_copy(update={"rules": configs.load(preset, overrides or (), storage.fetch).rules})
 
 
-def configuration(corpus: Corpus | None, name: str | None, overrides: Sequence[str] | None) -> Config:
+def configuration(corpus: "Corpus | None", name: str | None, overrides: Sequence[str] | None) -> "Config":
     """The named configuration, or that of the corpus's last run, or the default."""
-    if name or not corpus or not (runs := corpus.root.files("runs", ".json")):
-        return load(name or DEFAULT_CONFIG, overrides or (), fetch)
-    last = json.loads(corpus.root.read_bytes(runs[-1]))  # the highest number: clocks may step back
-    return load(remembered(last, _place(corpus)), overrides or (), fetch)
+    records = corpus.root.files("runs", ".json") if corpus else []
+    if not corpus or not records:
+        return configs.load(name or DEFAULT_CONFIG, overrides or (), storage.fetch)
+    last = json.loads(corpus.root.read_bytes(records[-1]))  # the highest number: clocks may step back
+    if not name:
+        return configs.load(configs.remembered(last, _place(corpus)), overrides or (), storage.fetch)
+    return configs.pinned(configs.load(name, overrides or (), storage.fetch), last)
 
 
-def _place(corpus: Corpus) -> str:
+def _place(corpus: "Corpus") -> str:
     return str(corpus.root.local_path("")) if corpus.root.is_local else corpus.root.location
 
 
-def _next_number(corpus: Corpus) -> int:
+def _next_number(corpus: "Corpus") -> int:
     numbers = [re.match(r"runs/(\d{8})-", path) for path in corpus.root.files("runs", ".json")]
     return max((int(number[1]) for number in numbers if number), default=0) + 1
 
 
-def _units(corpus: Corpus) -> Iterator[Manifest]:
+def _units(corpus: "Corpus") -> Iterator["Manifest"]:
     """All finished units."""
-    for directory in STAGES.directories:
+    for directory in pipeline.STAGES.directories:
         if directory != "report":  # which has no rows
             yield from corpus.manifests(directory)
 
 
 def _record(
-    run: Run, standing: Config, command: str, started: datetime, summary: dict[str, Any], of_this_run: list[Manifest]
+    run: "Run",
+    standing: "Config",
+    command: str,
+    started: datetime,
+    summary: dict[str, Any],
+    of_this_run: "list[Manifest]",
 ) -> None:
     """Writes the run's manifest. `standing`: the configuration for later runs, without the rules of `decide --preset`.
     `of_this_run`: its units."""
+    import pyspark
+
     corpus, progress = run.corpus, run.progress
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}

@@ -5,20 +5,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
-from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import InputError, UsageError
-from swallow_spark.files.storage import replacing
-from swallow_spark.labelling.answers import SCORES
-from swallow_spark.labelling.endpoint import Endpoint, EndpointError
-from swallow_spark.labelling.label import label as label_texts
-from swallow_spark.labelling.texts import check_output, read_labels, read_texts
-from swallow_spark.pipeline import STAGES
-from swallow_spark.report.labels import gather, render_labels
-from swallow_spark.stages.run import Run, check_config
-from swallow_spark.stages.sample.step import Sample, check, write_pages, write_sample
+
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.corpus import corpus as corpora
+    from swallow_spark.files import storage
+    from swallow_spark.labelling import answers, endpoint, texts
+    from swallow_spark.labelling import label as labelling
+    from swallow_spark.report import labels as reporting
+    from swallow_spark.stages import run as runs
+    from swallow_spark.stages.sample import step
 
 KEY_VARIABLE: Final = "SWALLOW_SPARK_API_KEY"
 
@@ -42,7 +43,7 @@ StrataOption = Annotated[int, option("--strata", "N", "Number of ranges of --by 
 SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.")]
 
 
-@command("sample")
+@command("sample", "Take text out", "--corpus my-corpus --sample 1000 --output sample.parquet")
 def sample(
     call: OnCorpus,
     number: Annotated[int, option("--sample", "N", "Number of pages.")],
@@ -60,17 +61,21 @@ def sample(
     if output.suffix != ".parquet" or not output.parent.is_dir():
         raise UsageError(f"--output {output}: give a .parquet file in an existing directory")
     with reading(call, writes=True) as run:
-        wanted = check(Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
-        check_config(run.config, models=False)
+        wanted = step.check(step.Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
+        runs.check_config(run.config, models=False)
         with run.corpus.lock():
-            call.result.update(pages=write_sample(run, wanted, output), output=str(output))
+            call.result.update(pages=step.write_sample(run, wanted, output), output=str(output))
         call.show(show_sample, call.result)
 
 
-@command("label")
+@command(
+    "label",
+    "Classifiers",
+    "--corpus my-corpus --sample 1000 --endpoint http://localhost:8000/v1 --output labels.parquet",
+)
 def label(
     call: Call,
-    endpoint: Annotated[str, option("--endpoint", "URL", "OpenAI-compatible API: http://host:8000/v1")],
+    url: Annotated[str, option("--endpoint", "URL", "OpenAI-compatible API: http://host:8000/v1")],
     output: Annotated[Path, option("--output", "FILE", "Labels to write: .parquet or .jsonl.")],
     corpus: Annotated[str | None, option("--corpus", "DIR", "The corpus of the pages.")] = None,
     number: Annotated[int | None, option("--sample", "N", "Number of pages to label.")] = None,
@@ -90,29 +95,29 @@ def label(
         raise UsageError("label: give either --sample N or --from FILE")
     if corpus is None and chosen is None:
         raise UsageError("label: --sample needs --corpus DIR")
-    check_output(output)
-    opened = Corpus.open(corpus) if corpus else None
+    texts.check_output(output)
+    opened = corpora.Corpus.open(corpus) if corpus else None
     settings = configuration(opened, call.config, call.overrides)
     section = settings.label
-    server = Endpoint(endpoint, key_variable, section.timeout_seconds, section.concurrency)
+    server = endpoint.Endpoint(url, key_variable, section.timeout_seconds, section.concurrency)
     with monitored(call, settings, opened, opened.root if opened else None) as progress:
         doc_ids = _doc_ids(chosen) if chosen else []
         if doc_ids and not opened:
             raise UsageError(f"{chosen}: its rows have no text: give --corpus DIR too, to read the texts from")
         if chosen and not doc_ids:
-            texts = chosen
+            source = chosen
         else:
             assert opened
-            texts = output.with_name(f"{output.name}.texts.parquet")
-            run = Run(opened, settings, progress, STAGES)
-            sample = Sample(number or 0, of.value, by.value, classifier, strata, seed)
-            wanted = None if number is None else check(sample, settings)
-            check_config(settings, models=False)
+            source = output.with_name(f"{output.name}.texts.parquet")
+            run = runs.Run(opened, settings, progress, pipeline.STAGES)
+            wanted_sample = step.Sample(number or 0, of.value, by.value, classifier, strata, seed)
+            wanted = None if number is None else step.check(wanted_sample, settings)
+            runs.check_config(settings, models=False)
             with opened.lock():  # only while pages are chosen and read
-                write_sample(run, wanted, texts) if wanted else write_pages(run, doc_ids, texts)
+                step.write_sample(run, wanted, source) if wanted else step.write_pages(run, doc_ids, source)
         try:
-            summary = label_texts(texts, output, server, model, section, progress.say)
-        except EndpointError:
+            summary = labelling.label(source, output, server, model, section, progress.say)
+        except endpoint.EndpointError:
             _write_page(output)  # with the answers so far
             raise
         _write_page(output)
@@ -122,15 +127,15 @@ def label(
 
 def _write_page(labels: Path) -> None:
     """Writes the HTML page beside a file of labels."""
-    found = gather(labels.name, chain.from_iterable(read_labels(labels)), SCORES)
-    with replacing(labels.with_name(f"{labels.name}.html")) as page:
-        page.write_text(render_labels(found), encoding="utf-8", errors="replace")
+    found = reporting.gather(labels.name, chain.from_iterable(texts.read_labels(labels)), answers.SCORES)
+    with storage.replacing(labels.with_name(f"{labels.name}.html")) as page:
+        page.write_text(reporting.render_labels(found), encoding="utf-8", errors="replace")
 
 
 def _doc_ids(chosen: Path) -> list[int]:
     """The doc_ids in a file without texts; none if it has texts."""
     doc_ids, number = [], 0
-    for rows in read_texts(chosen):
+    for rows in texts.read_texts(chosen):
         number += len(rows)
         doc_ids += [row["doc_id"] for row in rows if row["text"] is None]
     if doc_ids and len(doc_ids) < number:

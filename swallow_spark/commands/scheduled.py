@@ -8,22 +8,25 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from swallow_spark import pipeline
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import OnCorpus, command
 from swallow_spark.commands.running import configuration, running, summary_of
 from swallow_spark.commands.selection import as_override
 from swallow_spark.commands.stages import OnWarcs
 from swallow_spark.commands.tables import print_json, show_change
-from swallow_spark.corpus.corpus import Corpus, Unit
 from swallow_spark.errors import InputError, UsageError, printable, root_cause
-from swallow_spark.files.storage import fetch
-from swallow_spark.report.change import change
-from swallow_spark.stages.select.step import thresholds as thresholds_of
+
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.corpus import corpus as corpora
+    from swallow_spark.files import storage
+    from swallow_spark.report import change as changes
+    from swallow_spark.stages.select import step as selecting
 
 _CRAWL: Final = re.compile(r"CC-MAIN-\d{4}-\d{2}", re.ASCII)
 
 
-@command("add-crawl")
+@command("add-crawl", "Build a corpus", "latest --corpus my-corpus")
 def add_crawl(
     call: OnWarcs,
     crawl: Annotated[str, typer.Argument(metavar="CRAWL", help="CC-MAIN-YYYY-WW, or latest.", show_default=False)],
@@ -42,7 +45,7 @@ def add_crawl(
         with running(call, register=register, scores=True) as run:
             pipeline.build(run, name, selection)
             outcome["summary"] = summary_of(run)
-            found = change(run.corpus, outcome["summary"])
+            found = changes.change(run.corpus, outcome["summary"])
             outcome["change"] = {step: list(numbers) for step, numbers in found.documents.items()} if found else None
             if found:
                 call.show(show_change, found)
@@ -60,20 +63,20 @@ def add_crawl(
 def _standing_thresholds(location: str, overrides: Sequence[str]) -> list[str]:
     """The corpus's score thresholds of its top-k bands, as overrides for the new crawl, unless the user sets some. Read
     from the cuts: thresholds.json is deleted while subsets are written."""
-    if not Corpus.is_at(location) or any(entry.startswith("selection.thresholds") for entry in overrides):
+    if not corpora.Corpus.is_at(location) or any(entry.startswith("selection.thresholds") for entry in overrides):
         return []
-    cuts = Corpus.open(location).manifest(Unit("select", "cuts"))
+    cuts = corpora.Corpus.open(location).manifest(corpora.Unit("select", "cuts"))
     if not cuts or not all(cut["classifier"] and cut["lower"] for cut in cuts.details["cuts"]):
         return []  # ranks mean nothing for other pages
-    return [as_override(json.dumps(thresholds_of(cuts)).encode())]
+    return [as_override(json.dumps(selecting.thresholds(cuts)).encode())]
 
 
 def _latest(call: OnCorpus) -> str:
     """The newest crawl on Common Crawl's list. Raises InputError if that can't be read."""
-    there = Corpus.open(call.corpus) if Corpus.is_at(call.corpus) else None
+    there = corpora.Corpus.open(call.corpus) if corpora.Corpus.is_at(call.corpus) else None
     url = configuration(there, call.config, call.overrides).ingest.crawls_url
     try:
-        names = [entry["id"] for entry in json.loads(fetch(url))]
+        names = [entry["id"] for entry in json.loads(storage.fetch(url))]
         return str(max(name for name in names if _CRAWL.fullmatch(name)))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{url}: not Common Crawl's list of its crawls: {error}") from None

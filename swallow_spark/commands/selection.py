@@ -3,28 +3,25 @@
 import json
 import re
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from rich.console import Console
 
-from swallow_spark import pipeline
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import Call, OnCorpus, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
-from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
-from swallow_spark.files.storage import fetch
-from swallow_spark.stages.export.mixture import (
-    Planned,
-    export_mixture,
-    parse_source,
-    parse_tokens,
-    plan_mixture,
-    warnings,
-    with_tokens,
-)
-from swallow_spark.stages.export.step import Item, check_format, check_shard_bytes, export
-from swallow_spark.stages.run import Run
+
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.config import select as selecting
+    from swallow_spark.files import storage
+    from swallow_spark.stages.export import mixture as mixtures
+    from swallow_spark.stages.export import step as exporting
+
+if TYPE_CHECKING:
+    from swallow_spark.stages.run import Run
 
 FormatOption = Annotated[str, option("--format", "jsonl.zst|parquet", "Format of the shards.")]
 ShardSizeOption = Annotated[
@@ -35,7 +32,7 @@ SeedOption = Annotated[int, option("--seed", "N", "Seed of the sample.", min=0)]
 _SIZES: Final = {"": 0, "K": 1, "M": 2, "G": 3}
 
 
-@command("select")
+@command("select", "Single stages", "--corpus my-corpus")
 def select(
     call: OnCorpus,
     thresholds: Annotated[
@@ -45,7 +42,7 @@ def select(
     """Write the top-k% subsets, with their texts."""
     if thresholds:
         try:
-            call = call.overriding(as_override(fetch(thresholds)))
+            call = call.overriding(as_override(storage.fetch(thresholds)))
         except ValueError as error:
             raise UsageError(f"--thresholds {thresholds}: {error}") from None
     with running(call) as run:
@@ -57,7 +54,7 @@ def select(
 
 def as_override(content: bytes) -> str:
     """The content of a thresholds.json as an override of the configuration. Raises ValueError for other content."""
-    points = points_of(content)
+    points = selecting.points_of(content)
     quoted = (
         f"{json.dumps(name)}={{{', '.join(f'{json.dumps(share)}={score!r}' for share, score in of.items())}}}"
         for name, of in points.items()
@@ -65,7 +62,7 @@ def as_override(content: bytes) -> str:
     return f"selection.thresholds={{{', '.join(quoted)}}}"
 
 
-def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
+def _bands(run: "Run") -> dict[str, dict[str, dict[str, Any]]]:
     """ranking -> top-k band -> its last score, its documents, and the number of ranked documents (`of`)."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for manifest in run.corpus.manifests("select", "cuts"):
@@ -77,7 +74,7 @@ def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-@command("export")
+@command("export", "Take text out", "--corpus my-corpus --subset edu-top10 --format jsonl.zst --output out")
 def export_(
     call: OnCorpus,
     subset: Annotated[list[str], option("--subset", "NAME", "Subset to export; repeatable.")],
@@ -87,16 +84,16 @@ def export_(
 ) -> None:
     """Write subsets as shards for training. Adds a manifest with checksums and, if configured, token counts."""
     size = _parse_size(shard_size)
-    check_format(format_)
-    check_shard_bytes(size)
+    exporting.check_format(format_)
+    exporting.check_shard_bytes(size)
     if len(set(subset)) < len(subset):
         raise UsageError("--subset: the same subset is given twice")
     with running(call) as run:
-        manifest = export(run, [Item(name, name) for name in subset], output, format_, size, 0, {})
+        manifest = exporting.export(run, [exporting.Item(name, name) for name in subset], output, format_, size, 0, {})
         _report_export(call, manifest, output)
 
 
-@command("plan-mixture")
+@command("plan-mixture", "Take text out", "--target-tokens 100B --subset edu-top10:60B --external code:20B=20%")
 def plan_mixture_(
     call: Call,
     target_tokens: Annotated[str, option("--target-tokens", "N", "Tokens of the training run, as 709.22B or 100e9.")],
@@ -121,16 +118,16 @@ def plan_mixture_(
     seed: SeedOption = 1,
 ) -> None:
     """Plan a mixture of training data. Prints how often training reads each source; --output exports the mixture."""
-    target, proxy = parse_tokens(target_tokens), parse_tokens(proxy_tokens) if proxy_tokens else None
+    target, proxy = mixtures.parse_tokens(target_tokens), mixtures.parse_tokens(proxy_tokens) if proxy_tokens else None
     if proxy and proxy > target:
         raise UsageError("--proxy-tokens: must not be more than --target-tokens")
-    sources = [parse_source(text, external=False) for text in subset or ()]
-    sources += [parse_source(text, external=True) for text in external or ()]
+    sources = [mixtures.parse_source(text, external=False) for text in subset or ()]
+    sources += [mixtures.parse_source(text, external=True) for text in external or ()]
     if not sources:
         raise UsageError("plan-mixture: give --subset or --external")
     size = _parse_size(shard_size)
-    check_format(format_)
-    check_shard_bytes(size)
+    exporting.check_format(format_)
+    exporting.check_shard_bytes(size)
     unknown = [source.name for source in sources if source.tokens is None]
     if not corpus and (output or unknown):
         what = (
@@ -138,7 +135,7 @@ def plan_mixture_(
         )
         raise UsageError(f"{what}needs --corpus")
     if not unknown and not output:
-        mixture = _as_json(plan_mixture(sources, target, proxy), target, proxy)
+        mixture = _as_json(mixtures.plan_mixture(sources, target, proxy), target, proxy)
         show_mixture(Console(stderr=True, highlight=False), mixture)
         if call.as_json:
             print_json(mixture)
@@ -146,18 +143,18 @@ def plan_mixture_(
     assert corpus
     on_corpus = call.on(corpus)
     with running(on_corpus) as run:
-        planned = plan_mixture(with_tokens(run, sources), target, proxy)
+        planned = mixtures.plan_mixture(mixtures.with_tokens(run, sources), target, proxy)
         mixture = _as_json(planned, target, proxy)
         on_corpus.result.update(mixture)
         on_corpus.show(show_mixture, mixture)
         if output:
-            manifest = export_mixture(run, planned, target, proxy, output, format_, size, seed)
+            manifest = mixtures.export_mixture(run, planned, target, proxy, output, format_, size, seed)
             _report_export(on_corpus, manifest, output)
 
 
-def _as_json(planned: list[Planned], target: int, proxy: int | None) -> dict[str, Any]:
+def _as_json(planned: "list[mixtures.Planned]", target: int, proxy: int | None) -> dict[str, Any]:
     values = {"target_tokens": target, "proxy_tokens": proxy, "sources": [one.told() for one in planned]}
-    return {**values, "warnings": warnings(planned)}
+    return {**values, "warnings": mixtures.warnings(planned)}
 
 
 def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:

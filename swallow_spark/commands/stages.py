@@ -1,22 +1,30 @@
 """The stages, from WARCs to the report: all of them, or one for the units that are not done yet."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
-from swallow_spark import pipeline
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
-from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
-from swallow_spark.files.inputs import TEXT_SUFFIXES, Places, expand, part_of
-from swallow_spark.report.compare import compare
-from swallow_spark.report.finished import Finished
-from swallow_spark.stages.ingest.index import Selection
-from swallow_spark.stages.run import check_config
 
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.commands.planning import dry_run as planned
+    from swallow_spark.files import inputs as files
+    from swallow_spark.report import compare as comparing
+    from swallow_spark.report import finished
+    from swallow_spark.stages import run as runs
+    from swallow_spark.stages.ingest import index
+
+if TYPE_CHECKING:
+    from swallow_spark.config.load import Config
+    from swallow_spark.stages.ingest.index import Selection
+
+_USUAL_ENDS: Final = ("ingest", "report")  # known without loading the stages
 CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
@@ -30,7 +38,7 @@ Inputs = Annotated[
 
 
 def _known_end(name: str) -> str:
-    if name not in pipeline.STAGES.ends:
+    if name not in _USUAL_ENDS and name not in pipeline.STAGES.ends:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, pipeline.STAGES.ends))}.")
     return name
 
@@ -40,7 +48,7 @@ UntilOption = Annotated[
     option(
         "--until",
         "STAGE",
-        f"Stop after this stage and do only what it needs: {', '.join(pipeline.STAGES.ends)}.",
+        "Stop after this stage, such as deduplicate or decide, and do only what it needs; a wrong name lists them all.",
         callback=_known_end,
     ),
 ]
@@ -80,18 +88,18 @@ class OnWarcs(OnCorpus):
     def with_base_url(self) -> Self:
         return self.overriding(f"ingest.base_url={self.base_url}") if self.base_url else self
 
-    def selection(self) -> Selection | None:
+    def selection(self) -> "Selection | None":
         """The records to take from the index; None without an index. Raises UsageError."""
         if (self.hosts or self.urls) and not self.index:
             raise UsageError("--hosts and --urls choose records of an index: give --index too")
-        return Selection(self.index, tuple(self.hosts or ()), tuple(self.urls or ())) if self.index else None
+        return index.Selection(self.index, tuple(self.hosts or ()), tuple(self.urls or ())) if self.index else None
 
     def warcs(self, crawl: str, inputs: list[str]) -> Register:
         """How `running` finds the WARCs to register. Raises UsageError."""
-        part = part_of(self.files) if self.files is not None else None
+        part = files.part_of(self.files) if self.files is not None else None
         if part and not any(argument.startswith("cc:") for argument in inputs):
             raise UsageError("--files selects lines of a crawl's warc.paths: give cc:CC-MAIN-YYYY-WW as INPUT")
-        return crawl, lambda config: expand(inputs, _places(config), part=part)
+        return crawl, lambda config: files.expand(inputs, _places(config), part=part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +107,32 @@ class Build(OnWarcs):
     config: PlainConfigOption = field()
 
 
-@command("build")
+@command("build", "Build a corpus", "--corpus my-corpus --config swallow-v2 --files 0:20 cc:CC-MAIN-2025-30")
 def build(
     call: Build,
     inputs: Inputs,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the hours, disk and shuffle that it would take, and do nothing.")
+    ] = False,
+    price: Annotated[
+        float | None, option("--price", "PRICE", "With --dry-run: of a core-hour, to print the cost.", min=0)
+    ] = None,
 ) -> None:
     """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
+    if dry_run:
+        if selection:
+            raise UsageError("--dry-run: without --index, since only reading the index tells what it names")
+        planned.dry_run(call.with_base_url(), register, price)
+        return
     with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
         pipeline.build(run, name, selection, until)
 
 
-@command("ingest")
+@command("ingest", "Single stages", "--corpus my-corpus --crawl first pages/*.warc.gz")
 def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
     """Extract the text of Japanese pages from WARCs. Writes `pages`, `failures`, and the `ledger` of all records."""
     selection, register = call.selection(), call.warcs(crawl, inputs)
@@ -121,26 +140,26 @@ def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
         pipeline.build(run, crawl, selection, until="ingest")
 
 
-@command("import")
+@command("import", "Build a corpus", "--corpus my-corpus --crawl texts texts.jsonl")
 def import_(
     call: OnCorpus,
     crawl: CrawlOption,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files of text: a wrong one lists formats.")],
     until: UntilOption = "ingest",
 ) -> None:
     """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
     date; then runs the stages up to `--until`."""
-    found = (crawl, lambda config: expand(inputs, _places(config), text=True))
+    found = (crawl, lambda config: files.expand(inputs, _places(config), text=True))
     with running(call, register=found, scores=_scores(until)) as run:
         pipeline.build(run, crawl, until=until)
 
 
 def _scores(until: str) -> bool:
-    return "score" in pipeline.STAGES.needed(until)
+    return until == "report" or "score" in pipeline.STAGES.needed(until)
 
 
-def _places(config: Config) -> Places:
-    return Places(config.ingest.base_url, config.ingest.access())
+def _places(config: "Config") -> "files.Places":
+    return files.Places(config.ingest.base_url, config.ingest.access())
 
 
 def _command(name: str, text: str) -> None:
@@ -152,16 +171,18 @@ def _command(name: str, text: str) -> None:
             pipeline.do(run, stages)
 
     work.__doc__ = text
-    command(name)(work)
+    command(name, "Single stages", "--corpus my-corpus")(work)
 
 
-for _stage in pipeline.STAGES:
-    if _stage.help:
-        _command(_stage.name, _stage.help)
+_command("sketch", "Compute the pages' MinHash sketches, for deduplication.")
+_command("measure", "Measure the pages' features, for the rules.")
 _command("annotate", "Compute all missing annotations in one scan of the text.")
+_command("deduplicate", "Find near-duplicates among all pages of the corpus.")
+_command("score", "Score the accepted pages by the classifiers.")
+_command("report", "Write the report: one HTML page below the corpus.")
 
 
-@command("decide")
+@command("decide", "Single stages", "--corpus my-corpus --preset swallow-v1 --compare swallow-v2")
 def decide(
     call: OnCorpus,
     preset: Annotated[
@@ -177,10 +198,10 @@ def decide(
                 f"--compare {other}: both are named {run.config.rules.preset}: use --set rules.preset=NAME"
             )
         if second:
-            check_config(second.config, models=False)
+            runs.check_config(second.config, models=False)
         pipeline.do(run, {"decide"})
         if second:
             pipeline.do(second, {"decide"})
-            compared = compare(*(Finished(run.spark, each.lineage) for each in (run, second)))
+            compared = comparing.compare(*(finished.Finished(run.spark, each.lineage) for each in (run, second)))
             call.result["comparison"] = compared
             call.show(show_comparison, compared)

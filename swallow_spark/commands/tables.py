@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich import box
@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from swallow_spark.config.decide import Bound
-from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.errors import printable
-from swallow_spark.report.change import Change
+
+if TYPE_CHECKING:
+    from swallow_spark.config.decide import Bound
+    from swallow_spark.corpus.corpus import Corpus
+    from swallow_spark.report.change import Change
 
 _NUMBER: Final = re.compile(r"[+-]?\d")
 _EXCERPT_CHARS: Final = 60
@@ -84,7 +86,7 @@ def _plain(value: object) -> str:
 # ---- runs
 
 
-def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
+def show_summary(console: Console, summary: Mapping[str, Any], corpus: "Corpus") -> None:
     """The funnel so far, the ledger's sum, and the locations of the results."""
     pages = summary["pages"]
     rows = [
@@ -131,7 +133,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {number:,}" for reason, number in counts.items())
 
 
-def _show_places(console: Console, summary: Mapping[str, Any], corpus: Corpus) -> None:
+def _show_places(console: Console, summary: Mapping[str, Any], corpus: "Corpus") -> None:
     def place(relative: str) -> str:
         return str(corpus.root.local_path(relative)) if corpus.root.is_local else corpus.root.spark_path(relative)
 
@@ -143,7 +145,7 @@ def _show_places(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
     print_line(console, f"Tables    {place('')}")
 
 
-def show_change(console: Console, change: Change) -> None:
+def show_change(console: Console, change: "Change") -> None:
     """What new crawls have changed."""
     rows = [(name, before, now, f"{now - before:+,}") for name, (before, now) in change.documents.items()]
     title = f"Since {change.finished}: {', '.join(change.new_crawls)}"
@@ -171,7 +173,7 @@ def show_check(console: Console, result: Mapping[str, Any]) -> None:
 # ---- rules
 
 
-def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, Bound]) -> None:
+def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, "Bound"]) -> None:
     """Features and verdict of one text, features with a bound first."""
     rows = []
     others = (name for name, value in trial["features"].items() if name not in bounds and value is not None)
@@ -332,19 +334,20 @@ def show_capacity(console: Console, found: Mapping[str, Any]) -> None:
     print_table(console, ("J", "probability", ""), curve)
     print_line(console, f"{found['pages']:,} pages of {found['chars_per_page']:,.0f} characters need:")
     needed = [
-        (_NEEDED[name], _bytes(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
+        (_NEEDED[name], size(value), f"{value / found['pages']:,.0f} B") for name, value in found["bytes"].items()
     ]
     print_table(console, ("", "total", "per page"), needed)
     worker, heap = (found["memory_per_core"][name] for name in ("python_worker", "jvm_heap"))
     print_line(
         console,
-        f"Memory of dedup per core, for any number of pages: a Python worker of up to {_bytes(worker)}, and "
-        f"{_bytes(heap)} of JVM heap. docs/scaling.md describes the measurements.",
+        f"Memory of dedup per core, for any number of pages: a Python worker of up to {size(worker)}, and "
+        f"{size(heap)} of JVM heap. docs/scaling.md describes the measurements.",
     )
 
 
-def _bytes(number: float) -> str:
-    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+def size(number: float) -> str:
+    """A number of bytes with three digits and a unit."""
+    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= unit:
             return f"{number / unit:.3g} {name}"
     return f"{number:,.0f} B"

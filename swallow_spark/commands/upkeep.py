@@ -2,30 +2,36 @@
 
 import sys
 from collections import Counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option
+from swallow_spark.commands import on_first_use
+from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
-from swallow_spark.corpus.corpus import Corpus, unlisted_directories
-from swallow_spark.corpus.integrity import confirmed, damages
-from swallow_spark.corpus.lock import holder, take_away
 from swallow_spark.errors import UsageError
-from swallow_spark.pipeline import STAGES
-from swallow_spark.report.state import stages
-from swallow_spark.session import warm_up as class_archive
-from swallow_spark.session.session import choose_java
-from swallow_spark.stages.stage import Lineage
+from swallow_spark.session.waiting import waiting
+
+with on_first_use():
+    from swallow_spark import pipeline
+    from swallow_spark.corpus import corpus as corpora
+    from swallow_spark.corpus import integrity, lock
+    from swallow_spark.report import state
+    from swallow_spark.session import session
+    from swallow_spark.session import warm_up as class_archive
+    from swallow_spark.stages import stage as declared
+
+if TYPE_CHECKING:
+    from swallow_spark.corpus.corpus import Corpus
 
 
-@command("discard")
+@command("discard", "Upkeep", "--corpus my-corpus --stage decide")
 def discard(
     corpus: CorpusOption,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES.discardable)}.")
+        str | None, option("--stage", "STAGE", "Stage to delete, such as decide or score; a wrong name lists them all.")
     ] = None,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Crawl to delete.")] = None,
 ) -> None:
@@ -34,9 +40,9 @@ def discard(
     after it. Numbers of crawls and input files are not reused."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in STAGES.discardable:
-        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(STAGES.discardable)})")
-    opened = Corpus.open(corpus)
+    if stage is not None and stage not in pipeline.STAGES.discardable:
+        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(pipeline.STAGES.discardable)})")
+    opened = corpora.Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")
     # Instead of the usual repair: damage to units that are to be deleted must not stop this.
@@ -44,9 +50,9 @@ def discard(
         pass
 
 
-def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
+def _take_back(corpus: "Corpus", stage: str, crawl: str | None) -> None:
     counts: Counter[str] = Counter()
-    for unit in STAGES.taken_back(stage, crawl, corpus.units):
+    for unit in pipeline.STAGES.taken_back(stage, crawl, corpus.units):
         corpus.forget(unit)
         counts[unit.stage] += 1
     for name, number in counts.items():
@@ -57,7 +63,7 @@ def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
         corpus.withdraw(crawl)
 
 
-@command("check")
+@command("check", "Look at a corpus", "--corpus my-corpus --content")
 def check(
     corpus: CorpusOption,
     content: Annotated[bool, typer.Option(help="Also read every file and compare its checksum.")] = False,
@@ -66,22 +72,23 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Find missing or damaged files and stages not done. Changes nothing; exit status 1 if there is something to do."""
-    opened = Corpus.open(corpus)
+    opened = corpora.Corpus.open(corpus)
     stored = opened.stored()
     opened = opened.as_found(stored)
-    if found := damages(opened, stored, content=content):
-        found = confirmed(opened, found, content=content)
+    with waiting(tell, "check: reading files"):
+        if found := integrity.damages(opened, stored, content=content):
+            found = integrity.confirmed(opened, found, content=content)
     result: dict[str, Any] = {
         "damaged": [{"path": d.path, "problem": d.problem, "stage": d.unit.stage, "unit": d.unit.name} for d in found],
-        "unlisted": unlisted_directories(stored),
-        "held_by": holder(opened.root),
+        "unlisted": corpora.unlisted_directories(stored),
+        "held_by": lock.holder(opened.root),
         "not_done": [],
     }
     if not any(damage.path == damage.unit.manifest for damage in found):
         pending = {crawl: len(opened.pending(crawl)) for crawl in opened.crawls().values()}
-        lineage = Lineage(STAGES, configuration(opened, config, set_), opened)
-        states = stages(lineage, sum(pending.values()))
-        result["not_done"] = [{"stage": state.name, "state": state.state} for state in states if state.state != "done"]
+        lineage = declared.Lineage(pipeline.STAGES, configuration(opened, config, set_), opened)
+        states = state.stages(lineage, sum(pending.values()))
+        result["not_done"] = [{"stage": one.name, "state": one.state} for one in states if one.state != "done"]
         result["files_pending"] = {crawl: number for crawl, number in pending.items() if number}
     if as_json:
         print_json(result)
@@ -91,14 +98,14 @@ def check(
         raise typer.Exit(1)
 
 
-@command("unlock")
+@command("unlock", "Upkeep", "--corpus my-corpus")
 def unlock(
     corpus: CorpusOption,
     force: Annotated[bool, typer.Option("--force", help="Remove the lock. Make sure that the run has ended.")] = False,
 ) -> None:
     """Print who holds the lock of a corpus, and since when. With --force, remove it."""
-    opened = Corpus.open(corpus)
-    held = take_away(opened.root) if force else holder(opened.root)
+    opened = corpora.Corpus.open(corpus)
+    held = lock.take_away(opened.root) if force else lock.holder(opened.root)
     if not held:
         typer.echo("not locked", err=True)
         return
@@ -107,11 +114,11 @@ def unlock(
         raise typer.Exit(1)
 
 
-@command("warm-up")
+@command("warm-up", "Upkeep")
 def warm_up() -> None:
     """Make later commands on this machine start sooner. Compiles the kernels and archives the classes that Spark loads.
     Run it once after installing, updating or copying the environment, for each Java. Takes 1 to 2 minutes, and 220 MB
     in the environment."""
-    choose_java()
-    archive = class_archive.make("demo")
+    session.choose_java()
+    archive = class_archive.make("demo", lambda step: tell(f"warm-up: {step}"))
     typer.echo(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB", err=True)

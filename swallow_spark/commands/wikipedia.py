@@ -3,15 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
+from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import Call, command, option
 from swallow_spark.commands.running import configuration, monitored
 from swallow_spark.commands.tables import show_values
 from swallow_spark.errors import UsageError
-from swallow_spark.files.storage import Root
-from swallow_spark.training.wikipedia.step import Dump, check, read_categories, write_positives
+
+with on_first_use():
+    from swallow_spark.files import storage
+    from swallow_spark.training.wikipedia import step
 
 
-@command("wiki-positives")
+@command(
+    "wiki-positives",
+    "Classifiers",
+    "--pages jawiki-latest-pages-articles.xml.bz2 --categories roots.txt --output positives",
+)
 def wiki_positives(
     call: Call,
     pages: Annotated[Path, option("--pages", "FILE", "pages-articles .xml.bz2, or .parquet: text, title, categories.")],
@@ -27,19 +34,19 @@ def wiki_positives(
     min_chars: Annotated[int, option("--min-chars", "N", "Skip shorter articles.", min=1)] = 200,
 ) -> None:
     """Write Wikipedia articles as positive training examples. Takes those of given categories, for the wiki task."""
-    dump = Dump(pages, categorylinks, linktarget)
-    check(dump)
-    roots = read_categories(categories)
+    dump = step.Dump(pages, categorylinks, linktarget)
+    step.check(dump)
+    roots = step.read_categories(categories)
     if depth and pages.suffix == ".parquet":
         raise UsageError("--depth: needs a dump; a Parquet file of articles has no category tree")
-    settings, root = configuration(None, call.config, call.overrides), Root(output)
+    settings, root = configuration(None, call.config, call.overrides), storage.Root(output)
     if root.files(""):
         raise UsageError(f"--output {output}: not empty; give a new or empty directory")
     with monitored(call, settings, written=root) as progress:
         root.make_directory("")
         try:
             with progress.stage(call.command):
-                done = write_positives(progress.spark, dump, roots, depth, min_chars, root)
+                done = step.write_positives(progress.spark, dump, roots, depth, min_chars, root)
         except BaseException:
             root.delete("")
             raise

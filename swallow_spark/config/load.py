@@ -103,6 +103,11 @@ def packaged_directory() -> Path:
     return next(directory for directory in (package / "conf", package.parent / "conf") if directory.is_dir())
 
 
+def demo_pages() -> Path:
+    """Directory of the demonstration's WARCs, in an installed package or in a source tree."""
+    return packaged_directory().parent / "demo" / "pages"
+
+
 def packaged_names() -> list[str]:
     return sorted(path.stem for path in packaged_directory().glob("*.toml"))
 
@@ -135,15 +140,34 @@ def remembered(run: Mapping[str, Any], corpus: str) -> dict[str, Any]:
     """The values of the configuration in the record of an earlier run, for the corpus's present location.
 
     The corpus, or this program, may have been moved since. So a file that is gone is looked for at the same place
-    relative to the corpus, then among the packaged files. A model that is nowhere is known by its sha256.
+    relative to the corpus, then among the packaged files. A model that is nowhere, or at a URL, is known by its sha256.
     """
     values: dict[str, Any] = run["config"]
     _change_paths(values, partial(_found_again, before=run.get("corpus"), now=corpus))
     for name, sha256 in run.get("models", {}).items():
         model = values["classifiers"][name]
-        if "://" not in model["path"] and not Path(model["path"]).is_file():
+        if sha256 and not Path(model["path"]).is_file():
             model["sha256"] = sha256
     return values
+
+
+def pinned(config: Config, run: Mapping[str, Any]) -> Config:
+    """The configuration, with the sha256 of models at URLs that has none from the record of an earlier run that used
+    the same URLs."""
+    known = {run["config"]["classifiers"][name]["path"]: sha256 for name, sha256 in run.get("models", {}).items()}
+    return with_sums(config, {name: known.get(one.path) for name, one in unpinned(config).items()})
+
+
+def unpinned(config: Config) -> dict[str, Classifier]:
+    """The classifiers whose models are at URLs, and of unknown sha256."""
+    return {name: one for name, one in config.classifiers.items() if not one.content}
+
+
+def with_sums(config: Config, sums: Mapping[str, str | None]) -> Config:
+    """The configuration, with these sha256 of classifiers' models; None leaves one as it is."""
+    old = config.classifiers
+    changed = {name: old[name].model_copy(update={"sha256": found}) for name, found in sums.items() if found}
+    return config.model_copy(update={"classifiers": {**old, **changed}}) if changed else config
 
 
 def _found_again(name: str, before: str | None, now: str) -> str:

@@ -40,7 +40,8 @@ class Classifier(Section):
     sha256: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 of the model. Another file is refused. Required for a URL.",
+        description="SHA-256 of the model. Another file is refused. For a URL without it, a corpus keeps to the "
+        "file that it was first scored with.",
     )
     weights: dict[str, float] = Field(
         min_length=1, description="Label -> weight. The score is the sum of weight x probability."
@@ -54,9 +55,8 @@ class Classifier(Section):
     @model_validator(mode="after")
     def _content(self) -> "Classifier":
         if isinstance(self.path, str):
-            if not self.sha256:
-                raise ValueError(f"{self.path}: a URL needs the model's sha256 too")
-        elif not self.path.is_file():
+            return self
+        if not self.path.is_file():
             if not self.sha256:
                 raise ValueError(f"no such file: {self.path}")
         elif self.sha256 and self.content != self.sha256:
@@ -65,8 +65,8 @@ class Classifier(Section):
 
     @property
     def content(self) -> str:
-        """The SHA-256 of the model."""
-        return sha256_of(self.path) if isinstance(self.path, Path) and self.path.is_file() else str(self.sha256)
+        """The SHA-256 of the model; empty for a URL whose file isn't known yet."""
+        return sha256_of(self.path) if isinstance(self.path, Path) and self.path.is_file() else self.sha256 or ""
 
     def meaning(self) -> dict[str, Any]:
         known = self.model_copy(update={"path": ""})  # its file may be gone

@@ -1,4 +1,4 @@
-"""Numba's cache directory for processes that can't write to the package's directory."""
+"""Where Numba keeps the compiled kernels."""
 
 import os
 import stat
@@ -21,3 +21,12 @@ def choose_directory() -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         own = Path(tempfile.mkdtemp(prefix="swallow-spark-numba-"))
     os.environ["NUMBA_CACHE_DIR"] = str(own)
+
+
+def is_compiled() -> bool:
+    """Whether kernels have been compiled here: only the first run of an installation waits for that. By a kernel that
+    only tasks use: checks before the start of Spark compile some others."""
+    package = Path(__file__).parents[1]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/nonexistent") / ".cache") / "numba"
+    places = [package / "kernels", home, Path(os.environ.get("NUMBA_CACHE_DIR") or home)]
+    return any(next(place.rglob("signs.*.nbi"), None) for place in places)

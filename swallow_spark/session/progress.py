@@ -1,11 +1,12 @@
-"""Progress on standard error: a live line on a terminal, a line every 15 seconds in a log; figures for Prometheus."""
+"""Progress on standard error: a live line on a terminal, a line after 5 seconds and every 15 in a log; figures for
+Prometheus."""
 
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,11 +14,14 @@ from typing import Any, Literal
 
 from pyspark.sql import SparkSession
 from rich.console import Console
+from rich.status import Status
 
 from swallow_spark.errors import printable
+from swallow_spark.session.compiled import is_compiled
 from swallow_spark.session.metrics import Exporter, SparkMetrics
 
 _SECONDS_BETWEEN_LOG_LINES = 15.0
+_SECONDS_BEFORE_LOG_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,30 @@ class Progress:
         self.run_id = run_id
         self._log, self._exporter = log, exporter
         self._starting = 0.0
+        self._active: list[int] = []
+        self._active_since = 0.0
         self.seconds: dict[str, float] = {}
         self.resources: dict[str, dict[str, float]] = {}
 
     @cached_property
     def spark(self) -> SparkSession:
         started = time.monotonic()
-        session = self._session()
+        if SparkSession.getActiveSession():
+            session = self._session()
+        else:
+            if not is_compiled():
+                self.say("The first run compiles kernels, which takes minutes (`swallow-spark warm-up` does it before)")
+            with self._live("Starting Spark") as live:
+                if not live:
+                    self.say("Starting Spark")
+                session = self._session()
         self._starting = time.monotonic() - started
         return session
+
+    def _live(self, message: str) -> AbstractContextManager[Status | None]:
+        """A line that can be changed, on a terminal; elsewhere None."""
+        live = self.console.is_terminal and self._log == "text"
+        return self.console.status(message) if live else nullcontext()
 
     @cached_property
     def _metrics(self) -> SparkMetrics:
@@ -99,9 +118,8 @@ class Progress:
             return {**elapsed, "files_done": ticker.files.value, "files": total, "pages": ticker.pages.value}
 
         def watch() -> None:
-            live = self.console.is_terminal and self._log == "text"
-            told = time.monotonic()
-            with self.console.status(_line(name, figures())) if live else nullcontext() as status:
+            told = time.monotonic() + min(0, _SECONDS_BEFORE_LOG_LINES - _SECONDS_BETWEEN_LOG_LINES)
+            with self._live(name) as status:
                 while not ended.wait(0.5):
                     try:
                         now = figures()
@@ -110,10 +128,10 @@ class Progress:
                     if self._exporter:
                         self._exporter.tell(name, now)
                     if status:
-                        status.update(_line(name, now))
+                        status.update(_line(name, now, self._seconds_left(now)))
                     elif time.monotonic() - told >= _SECONDS_BETWEEN_LOG_LINES:
                         told = time.monotonic()
-                        self.say(_line(name, now), name, **now)
+                        self.say(_line(name, now, self._seconds_left(now)), name, **now)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -150,18 +168,31 @@ class Progress:
 
     def _tasks(self) -> tuple[int, int]:
         tracker = self.spark.sparkContext.statusTracker()
-        infos = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-        known = [info for info in infos if info]
+        active = sorted(tracker.getActiveStageIds())
+        if active != self._active:
+            self._active, self._active_since = active, time.monotonic()
+        known = [info for info in map(tracker.getStageInfo, active) if info]
         return sum(i.numCompletedTasks for i in known), sum(i.numTasks for i in known)
 
+    def _seconds_left(self, figures: dict[str, float]) -> float | None:
+        """Of the present step, which may not be the stage's last; None if nothing of it is done."""
+        if "files" in figures:
+            done, total, spent = figures["files_done"], figures["files"], figures["stage_seconds"]
+        else:
+            done, total, spent = figures["tasks_done"], figures["tasks"], time.monotonic() - self._active_since
+        return spent / done * (total - done) if done else None
 
-def _line(name: str, figures: dict[str, float]) -> str:
+
+def _line(name: str, figures: dict[str, float], left: float | None = None) -> str:
     elapsed = figures["stage_seconds"]
     if "files" not in figures:
-        return f"{name}: {figures['tasks_done']} of {figures['tasks']} tasks, {_duration(elapsed)}"
+        if not figures["tasks"]:
+            return f"{name}: {_duration(elapsed)}, planning"
+        said = f"{name}: {_duration(elapsed)}, {figures['tasks_done']} of {figures['tasks']} tasks of this step"
+        return said if left is None else f"{said}, {_duration(left)} left"
     done, total, pages = figures["files_done"], figures["files"], figures["pages"]
-    left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left unknown"
-    return f"{name}: {done} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {left}"
+    said_left = "time left unknown" if left is None else f"{_duration(left)} left"
+    return f"{name}: {done} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {said_left}"
 
 
 def _duration(seconds: float) -> str:

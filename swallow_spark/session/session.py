@@ -11,10 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 from uuid import uuid4
 
@@ -78,9 +76,10 @@ def is_ascii() -> bool:
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Raises UsageError if spark-submit's JVM has replaced characters that its locale lacks by question marks."""
+    """Raises UsageError if spark-submit's JVM has replaced characters that its locale lacks by question marks. Only
+    under spark-submit."""
     lost = [argument for argument in arguments if "??" in argument]  # in UTF-8, such characters have several bytes
-    if not lost or "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if not lost:
         return
     SparkContext._ensure_initialized()
     jvm: Any = SparkContext._jvm  # its locale counts: Python may have changed its own
@@ -89,29 +88,6 @@ def check_arguments(arguments: Sequence[str]) -> None:
             f"{lost[0]}: spark-submit replaces all characters beyond ASCII in this locale (LC_ALL, LC_CTYPE or LANG is "
             f"C, POSIX or not installed): set LC_ALL={UTF8_LOCALE} (or write * if these question marks are yours)"
         )
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
-    """In this block SIGINT and SIGTERM raise KeyboardInterrupt, which frees locks. Yields an event that is then set.
-    Has no effect outside the main thread, which alone handles signals."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # Ctrl-C and the end of the JVM signal twice: ignore the second. Not by SIG_IGN, which children would inherit.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        stopped.set()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)  # None: not set by Python
 
 
 def _stop_before(jvm: Any) -> None:

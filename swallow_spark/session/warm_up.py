@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,6 +24,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.errors import SwallowSparkError, UsageError
+from swallow_spark.session.waiting import waiting
 
 _AOT_VERSION: Final = 25  # from this version on, AOT caches: they also hold linked classes and profiles of methods
 _SENTENCES: Final = (
@@ -66,12 +68,12 @@ def options(own: str = "") -> list[str]:
     return [shlex.quote(f"{java.use}={java.archive}"), "-Xlog:disable"]
 
 
-def make(config: str) -> Path:
+def make(config: str, say: Callable[[str], None]) -> Path:
     """Runs the pipeline over a few pages, and archives the classes that it loads; returns the archive's path. This also
     compiles the kernels. An older archive stays until the new one has been tried.
 
-    config: a name or file of a configuration. Raises UsageError if the environment can't be written to,
-    SwallowSparkError if the run or the JVM fails.
+    config: a name or file of a configuration. say: told of each step, and while it lasts. Raises UsageError if the
+    environment can't be written to, SwallowSparkError if the run or the JVM fails.
     """
     java = _java()
     if not java:
@@ -89,8 +91,13 @@ def make(config: str) -> Path:
         raise UsageError(f"warm-up: {directory} can't be written to: {error.strerror}") from None
     with scratch:
         made = Path(scratch.name) / java.archive.name
-        _train(java, made, config)
-        _try(java, made)
+        step = "1 of 2: running the pipeline over a few pages, compiling kernels, archiving classes"
+        say(step)
+        with waiting(say, step):
+            _train(java, made, config)
+        say("2 of 2: trying the archive")
+        with waiting(say, "2 of 2: trying the archive"):
+            _try(java, made)
         made.replace(java.archive)
     return java.archive
 

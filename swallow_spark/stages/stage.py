@@ -73,8 +73,6 @@ class Stage:
     wanted: Callable[[Config, Corpus], bool] = lambda config, corpus: True
     run: Callable[[Any], None] | None = None
     """Given the Run, does what is missing; stages that share a scan share it. None: another stage's does it."""
-    help: str = ""
-    """The help of its command; empty: it has none."""
     command: str = ""
     """The command that redoes a unit; default: the name."""
     annotation: Callable[[Config], Annotation] | None = None

@@ -9,6 +9,7 @@ from small_corpus import ingested
 from swallow_spark.commands import running
 from swallow_spark.config.load import load
 from swallow_spark.errors import UsageError
+from swallow_spark.session import session
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     def check(spark: object, directory: str | None) -> list[str]:
         raise UsageError(f"not the same directory everywhere: {directory}")
 
-    monkeypatch.setattr(running, "open_session", lambda *_: object())
-    monkeypatch.setattr(running, "check_cluster", check)
+    monkeypatch.setattr(session, "open_session", lambda *_: object())
+    monkeypatch.setattr(session, "check_cluster", check)
 
 
 @pytest.mark.usefixtures("_cluster")

@@ -12,9 +12,9 @@ import pytest
 from commands import call
 from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
 
-from swallow_spark.commands import running
 from swallow_spark.config.load import packaged_names
 from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.session import session
 
 WARC = DEMO_WARCS[0]
 STAGE_COMMANDS = ("sketch", "measure", "annotate", "deduplicate", "decide", "score", "select", "report")
@@ -28,7 +28,7 @@ def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> None:
         pytest.fail("a session was opened")
 
-    monkeypatch.setattr(running, "open_session", refuse)
+    monkeypatch.setattr(session, "open_session", refuse)
 
 
 @pytest.fixture

@@ -96,7 +96,9 @@ def test_made_and_tried_beside_the_old_one(
     os.utime(killed, (0, 0))
     runs = Runs((0, "done"), is_made=True, trying=(0, "version"))
     monkeypatch.setattr(subprocess, "run", runs)
-    assert class_archive.make("demo") == old
+    steps: list[str] = []
+    assert class_archive.make("demo", steps.append) == old
+    assert [step[:7] for step in steps] == ["1 of 2:", "2 of 2:"]
     assert old.read_bytes() == b"classes"
     assert sorted(os.listdir(old.parent)) == [old.name, beside.name], "what a killed one left is gone"
     [[maker], [user, condition]] = runs.options
@@ -124,7 +126,7 @@ def test_a_run_or_a_java_that_fails_is_told(
     old = made(prefix)
     monkeypatch.setattr(subprocess, "run", Runs(making, is_made, trying))
     with pytest.raises(SwallowSparkError, match=said):
-        class_archive.make("demo")
+        class_archive.make("demo", lambda step: None)
     assert os.listdir(old.parent) == [old.name]
     assert old.read_bytes() == b"old"
 
@@ -133,7 +135,7 @@ def test_an_environment_that_cannot_be_written_to(prefix: Path) -> None:
     prefix.mkdir()
     (prefix / "share").touch()
     with pytest.raises(UsageError, match="can't be written to"):
-        class_archive.make("demo")
+        class_archive.make("demo", lambda step: None)
 
 
 def test_its_pages_go_through_all_stages() -> None:

@@ -53,3 +53,15 @@ def test_a_place_that_is_chosen_is_left(own: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/chosen")
     assert place() == Path("/chosen")
     assert not own.exists()
+
+
+@pytest.mark.parametrize("place", ["package/kernels/html/__pycache__", "cache/numba/html_123", "own"])
+def test_whether_kernels_are_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "package" / "session" / "compiled.py"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "own"))
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "table._sum-1.py311.nbi").touch()  # of a kernel that is used before the start of Spark
+    assert not compiled.is_compiled()
+    (tmp_path / place / "signs._scan-120.py311.nbi").touch()
+    assert compiled.is_compiled()

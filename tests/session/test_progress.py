@@ -125,3 +125,23 @@ def test_a_gateway_that_does_not_answer_stops_nothing() -> None:
         exporter.tell("ingest", {"pages": 1.0})
     assert exporter.problem
     assert "metrics can't be written" in exporter.problem
+
+
+def test_lines_say_what_is_done_and_left() -> None:
+    assert module._line("decide", {"stage_seconds": 5, "tasks_done": 0, "tasks": 0}) == "decide: 0:05, planning"
+    tasks = {"stage_seconds": 65, "tasks_done": 1, "tasks": 4}
+    assert module._line("decide", tasks) == "decide: 1:05, 1 of 4 tasks of this step"
+    assert module._line("decide", tasks, 30.2) == "decide: 1:05, 1 of 4 tasks of this step, 0:30 left"
+    files = {"stage_seconds": 10, "files_done": 1, "files": 3, "pages": 1234}
+    assert module._line("ingest", files).endswith("1 of 3 files, 1,234 pages, 123 pages/s, time left unknown")
+    assert Progress(MagicMock())._seconds_left(files) == 20
+    assert Progress(MagicMock())._seconds_left({**files, "files_done": 0}) is None
+
+
+def test_the_start_of_spark_is_told_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = StringIO()
+    told: list[str] = []
+    monkeypatch.setattr(module.SparkSession, "getActiveSession", lambda: None)
+    progress = Progress(lambda: told.append(out.getvalue()) or MagicMock(), Console(file=out))  # type: ignore[func-returns-value]
+    assert progress.spark
+    assert told[0].endswith("Starting Spark\n")

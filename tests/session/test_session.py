@@ -18,6 +18,7 @@ from swallow_spark.config.load import packaged_directory
 from swallow_spark.errors import UsageError
 from swallow_spark.session import session
 from swallow_spark.session import warm_up as class_archive
+from swallow_spark.session.signals import stopped_by_signals
 
 
 def fake_java(directory: Path, version: str) -> Path:
@@ -221,7 +222,7 @@ def test_who_is_stopped_twice_frees_the_lock_once() -> None:
     """Ctrl-C reaches spark-submit's JVM as well, which passes it on."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     for number in (signal.SIGINT, signal.SIGTERM):
-        with session.stopped_by_signals():
+        with stopped_by_signals():
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
             signal.raise_signal(signal.SIGTERM)
@@ -234,6 +235,7 @@ import sys, time
 from pathlib import Path
 from pyspark.java_gateway import launch_gateway
 from swallow_spark.session import session
+from swallow_spark.session.signals import stopped_by_signals
 from swallow_spark.corpus.lock import lock
 from swallow_spark.files.storage import Root
 
@@ -245,7 +247,7 @@ session._LAST_SECONDS = 3
 gateway = launch_gateway()
 session._stop_before(gateway.jvm)
 java = gateway.jvm.java.lang.ProcessHandle.current().pid()
-with session.stopped_by_signals():
+with stopped_by_signals():
     try:
         with lock(Root(sys.argv[1])):
             print(java, flush=True)

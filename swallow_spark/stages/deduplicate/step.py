@@ -145,7 +145,6 @@ STAGE: Final = Stage(
     unit="corpus",
     sources=(Source("sketch"),),
     run=deduplicate,
-    help="Find near-duplicates among all pages of the corpus.",
     tables=lambda config, _: {"duplicates": DUPLICATES, "groups": GROUPS},
     meaning=lambda config, _: config.dedup.meaning(),
     versions=lambda config, _: {"deduplicate": 3},

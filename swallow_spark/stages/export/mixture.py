@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from swallow_spark.errors import UsageError
+from swallow_spark.kernels.order.numbers import whole
 from swallow_spark.stages.export.step import Item, export
 from swallow_spark.stages.run import Run
 from swallow_spark.stages.select.step import selected
@@ -15,7 +15,6 @@ from swallow_spark.stages.tokens.step import subset_tokens
 MOST_EPOCHS: Final = 4
 """Up to here repeated data is nearly as good as new data; beyond, it soon adds little: Muennighoff et al., Scaling
 Data-Constrained Language Models, NeurIPS 2023."""
-_UNITS: Final = {"": 0, "k": 3, "M": 6, "B": 9, "G": 9, "T": 12}
 _STEPS: Final = 10**9  # shares of samples are rounded to multiples of 1 / _STEPS
 
 
@@ -54,12 +53,11 @@ class Planned(NamedTuple):
 
 
 def parse_tokens(text: str) -> int:
-    """A number of tokens: 48.31B, 100e9, 7_000_000. Raises UsageError for other text."""
-    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)([kMBGT]?)T?", text)
-    number = Fraction(Decimal(match[1])) * 10 ** _UNITS[match[2]] if match else Fraction(0)
-    if number < 1:
-        raise UsageError(f"{text!r} is no number of tokens: write it as 48.31B, 100e9 or 7_000_000")
-    return round(number)
+    """A number of tokens: 48.31B or 48.31BT, 100e9, 7_000_000. Raises UsageError for other text."""
+    try:
+        return whole(re.sub("([kMBGT])T$", r"\1", text))
+    except ValueError:
+        raise UsageError(f"{text!r} is no number of tokens: write it as 48.31B, 100e9 or 7_000_000") from None
 
 
 def parse_source(text: str, *, external: bool) -> Source:

@@ -74,7 +74,6 @@ STAGE: Final = Stage(
     variants=lambda config: tuple(config.classifiers),
     sources=(Source("ingest", in_fingerprint=False), Source("decide")),
     run=score,
-    help="Score the accepted pages by the classifiers.",
     tables=lambda config, name: {f"scores/classifier={name}": SCORES},
     meaning=lambda config, name: config.classifiers[name].meaning(),
     versions=lambda config, name: {(of := config.classifiers[name].kind): kind(of).VERSION},

@@ -1,6 +1,7 @@
 """Models that a URL names."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from misbehaving import Answer, Request, Web, breaking, good, refusing, serving
 from places import MODELS
 
+from swallow_spark.commands.running import _fetch_unpinned
 from swallow_spark.config.access import Access
-from swallow_spark.config.load import load
+from swallow_spark.config.load import load, pinned, remembered, unpinned, with_sums
 from swallow_spark.config.score import Classifier
 from swallow_spark.errors import ConfigError, InputError
 from swallow_spark.files import storage
@@ -89,7 +91,7 @@ def test_what_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.Monke
     assert cached(tmp_path) == []
 
 
-def test_the_configuration_takes_urls_with_a_sum_alone(tmp_path: Path) -> None:
+def test_the_configuration_takes_urls(tmp_path: Path) -> None:
     def config(*lines: str) -> Any:
         (tmp_path / "c.toml").write_text('extends = "demo"\n[classifiers.wiki]\n' + "\n".join(lines))
         return load(tmp_path / "c.toml")
@@ -98,7 +100,26 @@ def test_the_configuration_takes_urls_with_a_sum_alone(tmp_path: Path) -> None:
     by_url = config(f'path = "{url}"', f'sha256 = "{SUM}"').classifiers["wiki"]
     assert by_url.path == url
     assert by_url.meaning() == load("demo").classifiers["wiki"].meaning()  # where a model comes from changes no score
-    with pytest.raises(ConfigError, match=r"classifiers\.wiki: .*a URL needs the model's sha256"):
-        config(f'path = "{url}"')
     with pytest.raises(ConfigError, match=r"classifiers\.wiki\.path: .*gives access"):
         config('path = "https://me:secret@example.org/m.bin"', f'sha256 = "{SUM}"')
+
+
+def test_a_url_without_a_sum_is_pinned_to_what_the_corpus_was_scored_with(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(f'extends = "demo"\n[classifiers.wiki]\npath = "{MODEL.as_uri()}"\n')
+    first = load(tmp_path / "c.toml")
+    assert list(unpinned(first)) == ["wiki"]
+    sums = _fetch_unpinned(first)
+    assert sums == {"wiki": SUM}
+    assert cached(tmp_path) == [SUM]
+    pin = with_sums(first, sums)
+    assert not unpinned(pin)
+    assert pin.classifiers["wiki"].meaning() == load("demo").classifiers["wiki"].meaning()
+
+    def record() -> dict[str, Any]:
+        return {"config": json.loads(first.model_dump_json()), "models": {"wiki": "0" * 64, "edu": ""}}
+
+    assert remembered(record(), str(tmp_path))["classifiers"]["wiki"]["sha256"] == "0" * 64
+    again = pinned(load(tmp_path / "c.toml"), record()).classifiers["wiki"]
+    assert again.content == "0" * 64
+    with pytest.raises(InputError, match=f"sha256 {SUM}, not {'0' * 64}"):
+        model_file(again)
