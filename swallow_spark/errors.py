@@ -35,7 +35,7 @@ class ChangedError(InputError):
 
 
 class CorpusError(UsageError):
-    """A corpus directory that can't be used as asked: not writable, of another configuration, or in use (InUseError)."""
+    """A corpus that can't be used as asked: not writable, made with another configuration, or in use (InUseError)."""
 
 
 class InUseError(CorpusError):

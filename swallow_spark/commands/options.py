@@ -35,6 +35,9 @@ ConfigOption = Annotated[
     ),
 ]
 PlainConfigOption = Annotated[str, option("--config", "FILE", "A configuration file or a packaged one.")]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Agree that subsets made with another configuration are deleted or replaced.")
+]
 SetOption = Annotated[
     list[str] | None, option("--set", "SECTION.KEY=VALUE", "Override a configuration key; repeatable.")
 ]

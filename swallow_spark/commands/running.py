@@ -19,7 +19,7 @@ from swallow_spark.config.load import Config, load, remembered
 from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.corpus.integrity import repair
 from swallow_spark.corpus.summary import summarise
-from swallow_spark.errors import printable, root_cause
+from swallow_spark.errors import UsageError, printable, root_cause
 from swallow_spark.files.storage import Root, fetch
 from swallow_spark.pipeline import STAGES
 from swallow_spark.session.metrics import Exporter
@@ -27,6 +27,7 @@ from swallow_spark.session.notify import notify
 from swallow_spark.session.progress import Progress
 from swallow_spark.session.session import check_cluster, open_session
 from swallow_spark.stages.run import Run, check_config, refuse_changes
+from swallow_spark.stages.select.standing import refuse_replacing
 from swallow_spark.tables import InputFile
 
 Register = tuple[str, Callable[[Config], list[InputFile]]]
@@ -35,12 +36,18 @@ Register = tuple[str, Callable[[Config], list[InputFile]]]
 
 @contextmanager
 def running(
-    call: OnCorpus, *, register: Register | None = None, preset: str | None = None, scores: bool = False
+    call: OnCorpus,
+    *,
+    register: Register | None = None,
+    preset: str | None = None,
+    scores: bool = False,
+    replaces: bool | None = None,
 ) -> Iterator[Run]:
     """A run that changes the corpus and leaves a record in it. The result is the summary.
 
     The configuration is checked first, with the models if the run `scores`; inputs are registered under the lock.
-    `preset`: the configuration whose rules are used, for this run only.
+    `preset`: the configuration whose rules are used, for this run only. `replaces`: whether the user agrees that
+    subsets of another configuration go; None: the run writes no subsets.
     """
     if register:
         check_crawl(register[0])
@@ -58,13 +65,16 @@ def running(
     ):
         run = Run(corpus, settings, progress, STAGES, inputs)
         refuse_changes(run.lineage)
+        if replaces is False:
+            made, earlier = _made_subsets(corpus)
+            refuse_replacing(run, made, earlier)
         if register:
             corpus.register(register[0], inputs)
         before = {manifest.id for manifest in _units(corpus)}
         yield run
         summary = summary_of(run)
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
-        _record(run, standing, call.command, started, summary, of_this_run)
+        _record(run, standing, call, started, summary, of_this_run)
         call.result.update(summary)
         call.show(show_summary, summary, corpus)
 
@@ -147,10 +157,25 @@ def with_rules(settings: Config, preset: str, overrides: Sequence[str] | None) -
 
 def configuration(corpus: Corpus | None, name: str | None, overrides: Sequence[str] | None) -> Config:
     """The named configuration, or that of the corpus's last run, or the default."""
-    if name or not corpus or not (runs := corpus.root.files("runs", ".json")):
+    last = next(_records(corpus), None) if corpus and not name else None
+    if not corpus or not last:
         return load(name or DEFAULT_CONFIG, overrides or (), fetch)
-    last = json.loads(corpus.root.read_bytes(runs[-1]))  # the highest number: clocks may step back
     return load(remembered(last, _place(corpus)), overrides or (), fetch)
+
+
+def _records(corpus: Corpus) -> Iterator[dict[str, Any]]:
+    """The records of the corpus's runs, the last one first: that of the highest number, since clocks may step back."""
+    for path in reversed(corpus.root.files("runs", ".json")):
+        yield json.loads(corpus.root.read_bytes(path))
+
+
+def _made_subsets(corpus: Corpus) -> tuple[dict[str, Any] | None, Config | None]:
+    """The record of the last run that wrote subsets, and its configuration; None where it can't be known."""
+    made = next((record for record in _records(corpus) if "select" in record.get("written", ())), None)
+    try:
+        return made, load(remembered(made, _place(corpus)), (), fetch) if made else None
+    except UsageError:  # a file that it names is gone, or this release doesn't know a key
+        return made, None
 
 
 def _place(corpus: Corpus) -> str:
@@ -170,11 +195,12 @@ def _units(corpus: Corpus) -> Iterator[Manifest]:
 
 
 def _record(
-    run: Run, standing: Config, command: str, started: datetime, summary: dict[str, Any], of_this_run: list[Manifest]
+    run: Run, standing: Config, call: Call, started: datetime, summary: dict[str, Any], of_this_run: list[Manifest]
 ) -> None:
     """Writes the run's manifest. `standing`: the configuration for later runs, without the rules of `decide --preset`.
     `of_this_run`: its units."""
     corpus, progress = run.corpus, run.progress
+    last = next(_records(corpus), {}) if not call.config else {}
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}
     for manifest in of_this_run:
@@ -184,7 +210,7 @@ def _record(
         sums["rows"] += sum(file.rows for file in manifest.files)
         sums["bytes"] += sum(file.bytes for file in manifest.files)
     content = {
-        "command": command,
+        "command": call.command,
         "version": __version__,
         "spark": pyspark.__version__,
         "started": started.isoformat(),
@@ -196,6 +222,7 @@ def _record(
         "written": written,
         "corpus": _place(corpus),
         "models": {name: classifier.content for name, classifier in standing.classifiers.items()},
+        "config_name": call.config or last.get("config_name") or (None if last else DEFAULT_CONFIG),
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # may hold secret addresses
         "summary": summary,
     }

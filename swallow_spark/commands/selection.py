@@ -2,18 +2,20 @@
 
 import json
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Annotated, Any, Final
 
 from rich.console import Console
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import Call, OnCorpus, command, option
+from swallow_spark.commands.options import Call, OnCorpus, ReplaceOption, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import fetch
+from swallow_spark.stages.export.built_in import MADE_BY
 from swallow_spark.stages.export.mixture import (
     Planned,
     export_mixture,
@@ -41,6 +43,7 @@ def select(
     thresholds: Annotated[
         str | None, option("--thresholds", "FILE", "Use the scores in this thresholds.json instead of shares.")
     ] = None,
+    replace: ReplaceOption = False,
 ) -> None:
     """Write the top-k% subsets, with their texts."""
     if thresholds:
@@ -48,7 +51,7 @@ def select(
             call = call.overriding(as_override(fetch(thresholds)))
         except ValueError as error:
             raise UsageError(f"--thresholds {thresholds}: {error}") from None
-    with running(call) as run:
+    with running(call, replaces=replace) as run:
         pipeline.do(run, {"subsets"})
         call.result["bands"] = _bands(run)
         if run.config.selection.thresholds:
@@ -80,7 +83,15 @@ def _bands(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
 @command("export")
 def export_(
     call: OnCorpus,
-    subset: Annotated[list[str], option("--subset", "NAME", "Subset to export; repeatable.")],
+    subset: Annotated[
+        list[str],
+        option(
+            "--subset",
+            "NAME",
+            "Subset to export; repeatable. survivors (the pages that dedup keeps) and accepted (those of them that "
+            "the rules accept) need no [[subsets]]; stages that they lack are done first.",
+        ),
+    ],
     output: Annotated[str, option("--output", "DIR", "Directory or URI for this export alone.")],
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
@@ -92,8 +103,16 @@ def export_(
     if len(set(subset)) < len(subset):
         raise UsageError("--subset: the same subset is given twice")
     with running(call) as run:
+        _make_built_in(run, subset)
         manifest = export(run, [Item(name, name) for name in subset], output, format_, size, 0, {})
         _report_export(call, manifest, output)
+
+
+def _make_built_in(run: Run, names: Iterable[str]) -> None:
+    """Does what is missing of the stages that decide on the pages of the built-in subsets."""
+    for name in names:
+        if name in MADE_BY:
+            pipeline.do(run, run.stages.needed(MADE_BY[name]))
 
 
 @command("plan-mixture")
@@ -151,6 +170,7 @@ def plan_mixture_(
         on_corpus.result.update(mixture)
         on_corpus.show(show_mixture, mixture)
         if output:
+            _make_built_in(run, [one.name for one in planned if not one.external])
             manifest = export_mixture(run, planned, target, proxy, output, format_, size, seed)
             _report_export(on_corpus, manifest, output)
 

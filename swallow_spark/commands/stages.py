@@ -1,12 +1,13 @@
 """The stages, from WARCs to the report: all of them, or one for the units that are not done yet."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from typing import Annotated, Self
 
 import typer
 
 from swallow_spark import pipeline
-from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command, option
+from swallow_spark.commands.options import OnCorpus, ReplaceOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
@@ -94,22 +95,19 @@ class OnWarcs(OnCorpus):
         return crawl, lambda config: expand(inputs, _places(config), part=part)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Build(OnWarcs):
-    config: PlainConfigOption = field()
-
-
 @command("build")
 def build(
-    call: Build,
+    call: OnWarcs,
     inputs: Inputs,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
+    replace: ReplaceOption = False,
 ) -> None:
     """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
-    with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
+    replaces = _replaces(until, replace)
+    with running(call.with_base_url(), register=register, scores=_scores(until), replaces=replaces) as run:
         pipeline.build(run, name, selection, until)
 
 
@@ -127,16 +125,21 @@ def import_(
     crawl: CrawlOption,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")],
     until: UntilOption = "ingest",
+    replace: ReplaceOption = False,
 ) -> None:
     """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
     date; then runs the stages up to `--until`."""
     found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running(call, register=found, scores=_scores(until)) as run:
+    with running(call, register=found, scores=_scores(until), replaces=_replaces(until, replace)) as run:
         pipeline.build(run, crawl, until=until)
 
 
 def _scores(until: str) -> bool:
     return "score" in pipeline.STAGES.needed(until)
+
+
+def _replaces(until: str, agreed: bool) -> bool | None:
+    return agreed if "subsets" in pipeline.STAGES.needed(until) else None
 
 
 def _places(config: Config) -> Places:
@@ -171,7 +174,7 @@ def decide(
 ) -> None:
     """Apply the rules of a preset to the pages that dedup keeps."""
     with running(call, preset=preset) as run:
-        second = replace(run, config=with_rules(run.config, other, ())) if other else None
+        second = changed(run, config=with_rules(run.config, other, ())) if other else None
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(
                 f"--compare {other}: both are named {run.config.rules.preset}: use --set rules.preset=NAME"
