@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option
+from swallow_spark.commands.options import (
+    DEFAULT_CONFIG,
+    JsonOption,
+    OverwriteOption,
+    SetOption,
+    command,
+    option,
+    refuse_existing,
+)
 from swallow_spark.commands.tables import print_result, show_measures, show_trained
 from swallow_spark.config.load import load
 from swallow_spark.training.evaluate import evaluate as evaluate_model
@@ -24,10 +32,12 @@ def train(
     model: Annotated[Path, option("--model", "OUT", "File to write: .bin, or quantised .ftz.")],
     config: Annotated[str, option("--config", "FILE", "Configuration with the section [training].")] = DEFAULT_CONFIG,
     set_: SetOption = None,
+    replace: OverwriteOption = False,
     demonstration: Annotated[bool, typer.Option(help="Mark the model card: for demonstration only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a fastText classifier and write its model card."""
+    refuse_existing("--model", model, replace)
     section = load(config, set_ or ()).training
     trained = train_model(task, inputs, model, section, demonstration=demonstration)
     print_result(trained, as_json, show_trained)

@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-from swallow_spark.commands.options import Call, OnCorpus, command, option
+from swallow_spark.commands.options import Call, OnCorpus, OverwriteOption, command, option
 from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.corpus.corpus import Corpus
@@ -14,6 +14,7 @@ from swallow_spark.files.storage import replacing
 from swallow_spark.labelling.answers import SCORES
 from swallow_spark.labelling.endpoint import Endpoint, EndpointError
 from swallow_spark.labelling.label import label as label_texts
+from swallow_spark.labelling.label import log_path
 from swallow_spark.labelling.texts import check_output, read_labels, read_texts
 from swallow_spark.pipeline import STAGES
 from swallow_spark.report.labels import gather, render_labels
@@ -55,6 +56,7 @@ def sample(
     label: Annotated[
         str | None, option("--label", "VALUE", "Add a column `label` with this value, as negative, for `train`.")
     ] = None,
+    replace: OverwriteOption = False,
 ) -> None:
     """Write a sample of pages with their texts. Pages are chosen by a hash of doc_id and seed."""
     if output.suffix != ".parquet" or not output.parent.is_dir():
@@ -63,7 +65,7 @@ def sample(
         wanted = check(Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
         check_config(run.config, models=False)
         with run.corpus.lock():
-            call.result.update(pages=write_sample(run, wanted, output), output=str(output))
+            call.result.update(pages=write_sample(run, wanted, output, overwrite=replace), output=str(output))
         call.show(show_sample, call.result)
 
 
@@ -91,6 +93,8 @@ def label(
     if corpus is None and chosen is None:
         raise UsageError("label: --sample needs --corpus DIR")
     check_output(output)
+    if output.exists() and not log_path(output).exists():
+        raise UsageError(f"--output {output}: exists already, and not from this command: give another file")
     opened = Corpus.open(corpus) if corpus else None
     settings = configuration(opened, call.config, call.overrides)
     section = settings.label

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -138,6 +139,9 @@ def _show_places(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
     console.print()
     if summary.get("subsets"):
         print_line(console, f"Subsets   {place('subsets')}")
+    elif made := next((name for name in ("accepted", "survivors") if name in summary), None):
+        export = ("export", "--corpus", corpus.root.location, "--subset", made, "--output", "OUT")
+        print_line(console, f"Text out  {shlex.join(('swallow-spark', *export))}")
     if corpus.root.exists("report/index.html"):
         print_line(console, f"Report    {place('report/index.html')}")
     print_line(console, f"Tables    {place('')}")

@@ -13,11 +13,12 @@ from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.corpus.corpus import Corpus, unlisted_directories
 from swallow_spark.corpus.integrity import confirmed, damages
 from swallow_spark.corpus.lock import holder, take_away
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import CorpusError, UsageError
 from swallow_spark.pipeline import STAGES
 from swallow_spark.report.state import stages
 from swallow_spark.session import warm_up as class_archive
 from swallow_spark.session.session import choose_java
+from swallow_spark.stages.select.standing import Standing, standing
 from swallow_spark.stages.stage import Lineage
 
 
@@ -46,15 +47,28 @@ def discard(
 
 def _take_back(corpus: Corpus, stage: str, crawl: str | None) -> None:
     counts: Counter[str] = Counter()
+    before = _subsets(corpus)
     for unit in STAGES.taken_back(stage, crawl, corpus.units):
         corpus.forget(unit)
         counts[unit.stage] += 1
     for name, number in counts.items():
         typer.echo(f"{name}: {number} units discarded", err=True)
+    left = _subsets(corpus)
+    for name, subset in before.items():
+        if subset != left.get(name):
+            typer.echo(f"subset {subset}: {f'now {left[name]}' if name in left else 'deleted'}", err=True)
     if not corpus.units("select"):
         corpus.root.delete("subsets/thresholds.json")
     if crawl:
         corpus.withdraw(crawl)
+
+
+def _subsets(corpus: Corpus) -> dict[str, Standing]:
+    """The subsets by name; none if a manifest is damaged, which must not stop `discard`."""
+    try:
+        return {one.name: one for one in standing(corpus)}
+    except CorpusError:
+        return {}
 
 
 @command("check")

@@ -53,7 +53,8 @@ def ship_built_in(run: Run, subset: BuiltIn) -> Iterator[FromPages]:
     if corpus.manifests("tombstones"):
         members = members.join(removed(run), "doc_id", "left_anti")
     repeated = ship_repeated(run, section.host_lines) if section.host_lines and subset.name == "accepted" else None
-    shipped = lookups.ship(members, corpus.root, subset.name, number)
+    with run.progress.stage("export"):
+        shipped = lookups.ship(members, corpus.root, subset.name, number)
     counting = tokenizer(run).load if run.config.tokens.counting else None
     try:
         yield FromPages(shipped, section, repeated, counting)

@@ -83,18 +83,17 @@ def export(
     columns: dict[str, None] = {}
     scores = tuple(f"score_{name}" for name in run.config.plan.classifiers) if own else ()
     settings = stage.Export(run.corpus.root, target, format_, scores, run.config.tokens.counting, seed)
-    with run.progress.stage("export"), ExitStack() as shipped:
+    with ExitStack() as shipped:
+        pages = {name: shipped.enter_context(ship_built_in(run, one)) for name, one in built_in.items()}
+        shipped.enter_context(run.progress.stage("export"))
         for name in names:
-            of = settings
-            if name in built_in:
-                pages = shipped.enter_context(ship_built_in(run, built_in[name]))
-                of = replace(settings, scores=(), pages=pages)
+            of = replace(settings, scores=(), pages=pages[name]) if name in pages else settings
             columns |= dict.fromkeys(of.schema.names)
             for item in items:
                 if item.subset == name:
                     planned[item] = _plan(run, item, of, shard_bytes, texts, counted.get(name, []))
-            missing = [s for item, own in planned.items() if item.subset == name for s in own if not _is_written(of, s)]
-            stage.write_shards(run.spark, of, missing)
+            wanted = [shard for item in items if item.subset == name for shard in planned[item]]
+            stage.write_shards(run.spark, of, [shard for shard in wanted if not _is_written(of, shard)])
     shards = [shard for item in items for shard in planned[item]]
     notes = {shard: json.loads(target.read_bytes(settings.note_of(shard))) for shard in shards}
     manifest: dict[str, Any] = {
