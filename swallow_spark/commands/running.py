@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from swallow_spark import __version__
 from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus
-from swallow_spark.commands.tables import print_json, show_summary
+from swallow_spark.commands.tables import print_json, show_summary, show_text_out
 from swallow_spark.config.load import Config, load, remembered
 from swallow_spark.corpus.corpus import Corpus, Manifest, check_crawl
 from swallow_spark.corpus.integrity import repair
@@ -77,6 +77,8 @@ def running(
         _record(run, standing, call, started, summary, of_this_run)
         call.result.update(summary)
         call.show(show_summary, summary, corpus)
+        if "export" not in call.result:
+            call.show(show_text_out, summary, corpus)
 
 
 @contextmanager

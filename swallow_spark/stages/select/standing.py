@@ -90,5 +90,13 @@ def _named(made: Mapping[str, Any] | None) -> str:
 
 
 def _differences(before: Config | None, now: Config) -> str:
-    sections = [name for name in _OF_SUBSETS if before and getattr(before, name) != getattr(now, name)]
+    """The sections that mean something else now."""
+    sections = [name for name in _OF_SUBSETS if before and _meaning(before, name) != _meaning(now, name)]
     return f" (different now: {', '.join(f'[{name}]' for name in sections)})" if sections else ""
+
+
+def _meaning(config: Config, section: str) -> Any:
+    value = getattr(config, section)
+    if isinstance(value, Mapping):
+        return {name: one.meaning() for name, one in value.items()}
+    return [one.meaning() for one in value] if isinstance(value, tuple) else value.meaning()
