@@ -7,7 +7,7 @@ import pytest
 from commands import call
 from corpora import ids, snapshot
 
-OTHER = "subsets=[{classifier='wiki',bands=['top10','top20']}]"
+OTHER = "subsets=[{classifier='wiki'}]"  # with the same bands, for which add-crawl has thresholds
 
 
 def test_a_configuration_without_subsets_leaves_them(copy: Path) -> None:
@@ -39,13 +39,7 @@ def test_each_command_that_writes_subsets_asks(built: Path, tmp_path: Path, warc
     ran = call(command, "--corpus", built, "--set", OTHER, *more.get(command, []))
     assert ran.status == 2
     said = ran.err.splitlines()[-1]
-    for part in (
-        "delete edu-top10 (",
-        "wiki-top10-30 (",
-        "and replace wiki-top10 (",
-        "configuration demo",
-        "[subsets]",
-    ):
+    for part in ("delete edu-top10 (", "and replace wiki-top10 (", "configuration demo on", "[subsets]"):
         assert part in said
     assert "Agree with --replace" in said
     assert snapshot(built) == before
