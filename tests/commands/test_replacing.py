@@ -1,5 +1,6 @@
 """What one configuration made is not deleted for another one unless the user agrees."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def test_a_configuration_without_subsets_leaves_them(copy: Path) -> None:
 @pytest.mark.parametrize("command", ["build", "import", "select", "add-crawl"])
 def test_each_command_that_writes_subsets_asks(built: Path, tmp_path: Path, warcs: list[Path], command: str) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "本文"}\n')
-    listing = tmp_path / "crawl-data" / "CC-MAIN-2025-30" / "warc.paths"
+    listing = tmp_path / "crawl-data" / "CC-MAIN-2025-30" / "warc.paths.gz"
     listing.parent.mkdir(parents=True)
-    listing.write_text("0.warc.gz\n")
+    listing.write_bytes(gzip.compress(b"0.warc.gz\n"))
     shutil.copy(warcs[0], tmp_path / "0.warc.gz")
     before = snapshot(built)
     more: dict[str, list[str | Path]] = {
