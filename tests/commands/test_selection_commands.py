@@ -202,7 +202,7 @@ def test_what_is_not_there(built: Path, tmp_path: Path) -> None:
 
     assert "--subset best: no such subset is configured (there is: wiki-top10," in export("--subset", "best")
     assert (
-        "give its number of tokens, as accepted:93.1B"
+        "give them, as accepted:93.1B"
         in call(*("plan-mixture", "--corpus", built, "--target-tokens", "1B", "--subset", "accepted")).complaint
     )
     stale = export("--subset", "wiki-top10", "--set", "cleanup.mode=off")
