@@ -65,8 +65,8 @@ reference: $(VENV)/.installed-dev ## Generate the pages of docs/reference from t
 	$(BIN)/python docs/generate.py
 
 models: $(VENV)/.installed ## Train the demonstration classifiers again (conf/models)
-	$(BIN)/swallow-spark train --task wiki --demonstration --input demo/classifiers/wiki.parquet --model conf/models/demo-wiki.ftz
-	$(BIN)/swallow-spark train --task edu --demonstration --input demo/classifiers/edu.parquet --model conf/models/demo-edu.ftz
+	$(BIN)/swallow-spark train --replace --task wiki --demonstration --input demo/classifiers/wiki.parquet --model conf/models/demo-wiki.ftz
+	$(BIN)/swallow-spark train --replace --task edu --demonstration --input demo/classifiers/edu.parquet --model conf/models/demo-edu.ftz
 
 lock: ## Pin the newest versions of the dependencies of pyproject.toml, with hashes
 	$(PYTHON) -m venv build/lock

@@ -197,8 +197,8 @@ def commands() -> list[str]:
         *paragraph(
             "`swallow-spark COMMAND …`, or `spark-submit … jobs/COMMAND.py …` with the same arguments. Exit status: 0 "
             "done, 1 the run failed (the same command again resumes it), 2 wrong call or configuration, found before "
-            "any work starts, 130 stopped. Results for programs go to standard output (`--json`), everything for "
-            "people to standard error."
+            "any work starts, 75 another run uses the corpus (try again later), 130 stopped. Results for programs go "
+            "to standard output (`--json`), everything for people to standard error."
         ),
         "## Options of many commands",
         "",

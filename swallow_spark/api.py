@@ -232,7 +232,7 @@ def build(
     corpus: Location,
     inputs: Location | Iterable[Location],
     *,
-    config: Location,
+    config: Location | None = None,
     crawl: str | None = None,
     base_url: str | None = None,
     files: str | None = None,
@@ -242,17 +242,20 @@ def build(
     until: str = "report",
     overrides: Sequence[str] = (),
     master: str | None = None,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Runs all stages, from WARCs to subsets and the report, as `swallow-spark build` with the same arguments. Called
     again, it continues where it stopped. Returns the summary, as `--json` prints it.
 
     corpus: a directory or URI, created if missing. inputs: WARC files, globs, URLs, listings, or `cc:CC-MAIN-YYYY-WW`.
-    config: a file, or the name of a packaged configuration. overrides: `section.key=value` (`--set`). until: the last
-    stage.
+    config: a file, or the name of a packaged configuration; None: that of the corpus's last run, otherwise swallow-v2.
+    overrides: `section.key=value` (`--set`). until: the last stage. replace: agree that subsets made with another
+    configuration are deleted or replaced.
 
     Progress and the summary's table go to standard error. Uses the Spark session of this process; if there is none,
     opens one with `master`, which stays open. Raises UsageError (ConfigError, InputError, CorpusError, ModelError)
-    before any work starts if the command would end with status 2; any other exception if the run fails.
+    before any work starts if the command would end with status 2, or with 75 because another run uses the corpus; any
+    other exception if the run fails.
     """
     from swallow_spark import pipeline
     from swallow_spark.commands import stages
@@ -262,10 +265,10 @@ def build(
     names = [fspath(name) for name in ([inputs] if isinstance(inputs, (str, PathLike)) else inputs)]
     # The base URL as an override, so that this call collects the summary.
     settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]
-    call = stages.Build(
+    call = stages.OnWarcs(
         command="build",
         corpus=_location(corpus),
-        config=fspath(config),
+        config=fspath(config) if config else None,
         overrides=settings,
         master=master,
         files=files,
@@ -273,7 +276,7 @@ def build(
         hosts=list(hosts),
         urls=list(urls),
     )
-    stages.build(call, names, crawl, until)
+    stages.build(call, names, crawl, until, replace)
     return call.result
 
 

@@ -1,7 +1,8 @@
 """The program `swallow-spark`, which `jobs/*.py` call too, with the same arguments.
 
 Results for programs (`--json`) go to standard output, everything for people to standard error. Exit status: 0 done,
-1 the run failed, 2 wrong usage or configuration, found before any work starts, 130 stopped.
+1 the run failed, 2 wrong usage or configuration, found before any work starts, 75 another run uses the corpus, 130
+stopped.
 """
 
 import os

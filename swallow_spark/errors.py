@@ -35,7 +35,13 @@ class ChangedError(InputError):
 
 
 class CorpusError(UsageError):
-    """A corpus directory that can't be used as asked: not writable, locked by another run, of another configuration."""
+    """A corpus that can't be used as asked: not writable, made with another configuration, or in use (InUseError)."""
+
+
+class InUseError(CorpusError):
+    """A corpus that another run works on. Exit status 75 (EX_TEMPFAIL of sysexits.h): try again later."""
+
+    exit_status = 75
 
 
 class LedgerError(SwallowSparkError):

@@ -21,7 +21,7 @@ from swallow_spark.stages.ingest import by_index
 from swallow_spark.stages.ingest import step as ingest
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.remove import step as remove
-from swallow_spark.stages.run import Run
+from swallow_spark.stages.run import Run, say_replaced
 from swallow_spark.stages.score import step as score
 from swallow_spark.stages.select import step as select
 from swallow_spark.stages.stage import Source, Stage, Stages
@@ -80,5 +80,6 @@ def build(run: Run, crawl: str, selection: Selection | None = None, until: str =
 
 def do(run: Run, names: set[str]) -> None:
     """Does what is missing of these stages, in the order of the table; except `ingest`, which needs inputs."""
+    say_replaced(run, names)
     for step in dict.fromkeys(stage.run for stage in run.stages if stage.run and stage.name in names):
         step(replace(run, only=frozenset(names)))

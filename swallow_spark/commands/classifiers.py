@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import DEFAULT_CONFIG, JsonOption, SetOption, command, option, tell
+from swallow_spark.commands.options import (
+    DEFAULT_CONFIG,
+    JsonOption,
+    OverwriteOption,
+    SetOption,
+    command,
+    option,
+    refuse_existing,
+    tell,
+)
 from swallow_spark.commands.tables import print_result, show_measures, show_trained
 from swallow_spark.session.waiting import waiting
 
@@ -28,10 +37,12 @@ def train(
     model: Annotated[Path, option("--model", "OUT", "File to write: .bin, or quantised .ftz.")],
     config: Annotated[str, option("--config", "FILE", "Configuration with the section [training].")] = DEFAULT_CONFIG,
     set_: SetOption = None,
+    replace: OverwriteOption = False,
     demonstration: Annotated[bool, typer.Option(help="Mark the model card: for demonstration only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a fastText classifier and write its model card."""
+    refuse_existing("--model", model, replace)
     section = configs.load(config, set_ or ()).training
     with waiting(tell, "train"):
         trained = training.train(task, inputs, model, section, demonstration=demonstration)

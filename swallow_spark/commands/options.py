@@ -3,10 +3,13 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from swallow_spark.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +65,10 @@ ConfigOption = Annotated[
     ),
 ]
 PlainConfigOption = Annotated[str, option("--config", "FILE", "A configuration file or a packaged one.")]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Agree that subsets made with another configuration are deleted or replaced.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--replace", help="Overwrite the file if there is one.")]
 SetOption = Annotated[
     list[str] | None, option("--set", "SECTION.KEY=VALUE", "Override a configuration key; repeatable.")
 ]
@@ -112,6 +119,12 @@ class OnCorpus(Call):
     """A call of a command that works on a corpus."""
 
     corpus: CorpusOption
+
+
+def refuse_existing(name: str, path: str | Path, overwrite: bool) -> None:
+    """Raises UsageError if the file of an option exists, unless the user agrees that it goes."""
+    if not overwrite and Path(path).exists():
+        raise UsageError(f"{name} {path}: exists already: give another file, or --replace to overwrite this one")
 
 
 def command(

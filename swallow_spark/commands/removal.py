@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import OnCorpus, command, option
+from swallow_spark.commands.options import OnCorpus, OverwriteOption, command, option, refuse_existing
 from swallow_spark.commands.running import running
 from swallow_spark.errors import UsageError
 
@@ -32,12 +32,15 @@ def remove(
             "Write the pages with the text of a removed page to this JSONL file; may be given alone.",
         ),
     ] = None,
+    replace: OverwriteOption = False,
 ) -> None:
     """Remove pages by URL or host. Later ingests skip them, and subsets are written without them."""
     if not urls and not hosts and not duplicates:
         raise UsageError("remove: give --urls or --hosts; or --duplicates alone, to list those of earlier removals")
     if duplicates and ("://" in duplicates or not Path(duplicates).absolute().parent.is_dir()):
         raise UsageError(f"--duplicates {duplicates}: give a file in an existing directory of this machine")
+    if duplicates:
+        refuse_existing("--duplicates", duplicates, replace)
     listed: dict[Kind, list[str]] = {
         "url": [url for name in urls or () for url in lists.parse("url", storage.fetch(name))],
         "host": [host for name in hosts or () for host in lists.parse("host", storage.fetch(name))],

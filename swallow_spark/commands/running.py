@@ -14,8 +14,8 @@ from uuid import uuid4
 from swallow_spark import __version__
 from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import DEFAULT_CONFIG, Call, OnCorpus, tell
-from swallow_spark.commands.tables import print_json, show_summary
-from swallow_spark.errors import printable, root_cause
+from swallow_spark.commands.tables import print_json, show_summary, show_text_out
+from swallow_spark.errors import UsageError, printable, root_cause
 
 with on_first_use():
     from swallow_spark import pipeline
@@ -28,6 +28,7 @@ with on_first_use():
     from swallow_spark.session import progress as progresses
     from swallow_spark.stages import run as runs
     from swallow_spark.stages.score import models
+    from swallow_spark.stages.select import standing as subsets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,12 +48,18 @@ Register = tuple[str, Callable[["Config"], "list[InputFile]"]]
 
 @contextmanager
 def running(
-    call: OnCorpus, *, register: Register | None = None, preset: str | None = None, scores: bool = False
+    call: OnCorpus,
+    *,
+    register: Register | None = None,
+    preset: str | None = None,
+    scores: bool = False,
+    replaces: bool | None = None,
 ) -> Iterator["Run"]:
     """A run that changes the corpus and leaves a record in it. The result is the summary.
 
     The configuration is checked first, with the models if the run `scores`; inputs are registered under the lock.
-    `preset`: the configuration whose rules are used, for this run only.
+    `preset`: the configuration whose rules are used, for this run only. `replaces`: whether the user agrees that
+    subsets of another configuration go; None: the run writes no subsets.
     """
     if register:
         corpora.check_crawl(register[0])
@@ -74,15 +81,20 @@ def running(
     ):
         run = runs.Run(corpus, settings, progress, pipeline.STAGES, inputs)
         runs.refuse_changes(run.lineage)
+        if replaces is False:
+            made, earlier = _made_subsets(corpus)
+            subsets.refuse_replacing(run, made, earlier)
         if register:
             corpus.register(register[0], inputs)
         before = {manifest.id for manifest in _units(corpus)}
         yield run
         summary = summary_of(run)
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
-        _record(run, standing, call.command, started, summary, of_this_run)
+        _record(run, standing, call, started, summary, of_this_run)
         call.result.update(summary)
         call.show(show_summary, summary, corpus)
+        if "export" not in call.result:
+            call.show(show_text_out, summary, corpus)
 
 
 def _repair(crawl: str | None, progress: "Progress", corpus: "Corpus", found: "Stored") -> None:
@@ -190,13 +202,27 @@ def with_rules(settings: "Config", preset: str, overrides: Sequence[str] | None)
 
 def configuration(corpus: "Corpus | None", name: str | None, overrides: Sequence[str] | None) -> "Config":
     """The named configuration, or that of the corpus's last run, or the default."""
-    records = corpus.root.files("runs", ".json") if corpus else []
-    if not corpus or not records:
+    last = next(_records(corpus), None) if corpus else None
+    if not corpus or not last:
         return configs.load(name or DEFAULT_CONFIG, overrides or (), storage.fetch)
-    last = json.loads(corpus.root.read_bytes(records[-1]))  # the highest number: clocks may step back
     if not name:
         return configs.load(configs.remembered(last, _place(corpus)), overrides or (), storage.fetch)
     return configs.pinned(configs.load(name, overrides or (), storage.fetch), last)
+
+
+def _records(corpus: "Corpus") -> Iterator[dict[str, Any]]:
+    """The records of the corpus's runs, the last one first: that of the highest number, since clocks may step back."""
+    for path in reversed(corpus.root.files("runs", ".json")):
+        yield json.loads(corpus.root.read_bytes(path))
+
+
+def _made_subsets(corpus: "Corpus") -> tuple[dict[str, Any] | None, "Config | None"]:
+    """The record of the last run that wrote subsets, and its configuration; None where it can't be known."""
+    made = next((record for record in _records(corpus) if "select" in record.get("written", ())), None)
+    try:
+        return made, configs.load(configs.remembered(made, _place(corpus)), (), storage.fetch) if made else None
+    except UsageError:  # a file that it names is gone, or this release doesn't know a key
+        return made, None
 
 
 def _place(corpus: "Corpus") -> str:
@@ -218,7 +244,7 @@ def _units(corpus: "Corpus") -> Iterator["Manifest"]:
 def _record(
     run: "Run",
     standing: "Config",
-    command: str,
+    call: Call,
     started: datetime,
     summary: dict[str, Any],
     of_this_run: "list[Manifest]",
@@ -228,6 +254,7 @@ def _record(
     import pyspark
 
     corpus, progress = run.corpus, run.progress
+    last = next(_records(corpus), {}) if not call.config else {}
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}
     for manifest in of_this_run:
@@ -237,7 +264,7 @@ def _record(
         sums["rows"] += sum(file.rows for file in manifest.files)
         sums["bytes"] += sum(file.bytes for file in manifest.files)
     content = {
-        "command": command,
+        "command": call.command,
         "version": __version__,
         "spark": pyspark.__version__,
         "started": started.isoformat(),
@@ -249,6 +276,7 @@ def _record(
         "written": written,
         "corpus": _place(corpus),
         "models": {name: classifier.content for name, classifier in standing.classifiers.items()},
+        "config_name": call.config or last.get("config_name") or (None if last else DEFAULT_CONFIG),
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # may hold secret addresses
         "summary": summary,
     }

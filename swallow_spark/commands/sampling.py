@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import Call, OnCorpus, command, option
+from swallow_spark.commands.options import Call, OnCorpus, OverwriteOption, command, option
 from swallow_spark.commands.running import configuration, monitored, reading
 from swallow_spark.commands.tables import show_labels, show_sample
 from swallow_spark.errors import InputError, UsageError
@@ -56,6 +56,7 @@ def sample(
     label: Annotated[
         str | None, option("--label", "VALUE", "Add a column `label` with this value, as negative, for `train`.")
     ] = None,
+    replace: OverwriteOption = False,
 ) -> None:
     """Write a sample of pages with their texts. Pages are chosen by a hash of doc_id and seed."""
     if output.suffix != ".parquet" or not output.parent.is_dir():
@@ -64,7 +65,7 @@ def sample(
         wanted = step.check(step.Sample(number, of.value, by.value, classifier, strata, seed, label), run.config)
         runs.check_config(run.config, models=False)
         with run.corpus.lock():
-            call.result.update(pages=step.write_sample(run, wanted, output), output=str(output))
+            call.result.update(pages=step.write_sample(run, wanted, output, overwrite=replace), output=str(output))
         call.show(show_sample, call.result)
 
 
@@ -96,6 +97,8 @@ def label(
     if corpus is None and chosen is None:
         raise UsageError("label: --sample needs --corpus DIR")
     texts.check_output(output)
+    if output.exists() and not labelling.log_path(output).exists():
+        raise UsageError(f"--output {output}: exists already, and not from this command: give another file")
     opened = corpora.Corpus.open(corpus) if corpus else None
     settings = configuration(opened, call.config, call.overrides)
     section = settings.label

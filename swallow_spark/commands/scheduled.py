@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import OnCorpus, command
+from swallow_spark.commands.options import OnCorpus, ReplaceOption, command
 from swallow_spark.commands.running import configuration, running, summary_of
 from swallow_spark.commands.selection import as_override
 from swallow_spark.commands.stages import OnWarcs
@@ -30,6 +30,7 @@ _CRAWL: Final = re.compile(r"CC-MAIN-\d{4}-\d{2}", re.ASCII)
 def add_crawl(
     call: OnWarcs,
     crawl: Annotated[str, typer.Argument(metavar="CRAWL", help="CC-MAIN-YYYY-WW, or latest.", show_default=False)],
+    replace_: ReplaceOption = False,
 ) -> None:
     """Add a crawl of Common Crawl to a corpus. Builds it with the top-k thresholds of the corpus, and reports what has
     changed. Run again, it does what is missing, or nothing. The last line on standard output is a JSON object, even if
@@ -42,7 +43,7 @@ def add_crawl(
         if not _CRAWL.fullmatch(name):
             raise UsageError(f"add-crawl {name}: give CC-MAIN-YYYY-WW or latest")
         selection, register = call.selection(), call.warcs(name, [f"cc:{name}"])
-        with running(call, register=register, scores=True) as run:
+        with running(call, register=register, scores=True, replaces=replace_) as run:
             pipeline.build(run, name, selection)
             outcome["summary"] = summary_of(run)
             found = changes.change(run.corpus, outcome["summary"])

@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from rich.console import Console
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import Call, OnCorpus, command, option
+from swallow_spark.commands.options import Call, OnCorpus, ReplaceOption, command, option
 from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.errors import UsageError
@@ -17,6 +18,7 @@ with on_first_use():
     from swallow_spark import pipeline
     from swallow_spark.config import select as selecting
     from swallow_spark.files import storage
+    from swallow_spark.stages.export import built_in
     from swallow_spark.stages.export import mixture as mixtures
     from swallow_spark.stages.export import step as exporting
 
@@ -38,6 +40,7 @@ def select(
     thresholds: Annotated[
         str | None, option("--thresholds", "FILE", "Use the scores in this thresholds.json instead of shares.")
     ] = None,
+    replace: ReplaceOption = False,
 ) -> None:
     """Write the top-k% subsets, with their texts."""
     if thresholds:
@@ -45,7 +48,7 @@ def select(
             call = call.overriding(as_override(storage.fetch(thresholds)))
         except ValueError as error:
             raise UsageError(f"--thresholds {thresholds}: {error}") from None
-    with running(call) as run:
+    with running(call, replaces=replace) as run:
         pipeline.do(run, {"subsets"})
         call.result["bands"] = _bands(run)
         if run.config.selection.thresholds:
@@ -77,7 +80,15 @@ def _bands(run: "Run") -> dict[str, dict[str, dict[str, Any]]]:
 @command("export", "Take text out", "--corpus my-corpus --subset edu-top10 --format jsonl.zst --output out")
 def export_(
     call: OnCorpus,
-    subset: Annotated[list[str], option("--subset", "NAME", "Subset to export; repeatable.")],
+    subset: Annotated[
+        list[str],
+        option(
+            "--subset",
+            "NAME",
+            "Subset to export; repeatable. survivors (the pages that dedup keeps) and accepted (those of them that "
+            "the rules accept) need no [[subsets]]; stages that they lack are done first.",
+        ),
+    ],
     output: Annotated[str, option("--output", "DIR", "Directory or URI for this export alone.")],
     format_: FormatOption = "parquet",
     shard_size: ShardSizeOption = "256M",
@@ -89,8 +100,16 @@ def export_(
     if len(set(subset)) < len(subset):
         raise UsageError("--subset: the same subset is given twice")
     with running(call) as run:
+        _make_built_in(run, subset)
         manifest = exporting.export(run, [exporting.Item(name, name) for name in subset], output, format_, size, 0, {})
         _report_export(call, manifest, output)
+
+
+def _make_built_in(run: "Run", names: Iterable[str]) -> None:
+    """Does what is missing of the stages that decide on the pages of the built-in subsets."""
+    for name in names:
+        if name in built_in.MADE_BY:
+            pipeline.do(run, run.stages.needed(built_in.MADE_BY[name]))
 
 
 @command("plan-mixture", "Take text out", "--target-tokens 100B --subset edu-top10:60B --external code:20B=20%")
@@ -148,6 +167,7 @@ def plan_mixture_(
         on_corpus.result.update(mixture)
         on_corpus.show(show_mixture, mixture)
         if output:
+            _make_built_in(run, [one.name for one in planned if not one.external])
             manifest = mixtures.export_mixture(run, planned, target, proxy, output, format_, size, seed)
             _report_export(on_corpus, manifest, output)
 

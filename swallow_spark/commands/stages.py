@@ -1,12 +1,13 @@
 """The stages, from WARCs to the report: all of them, or one for the units that are not done yet."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
 from swallow_spark.commands import on_first_use
-from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command, option
+from swallow_spark.commands.options import OnCorpus, ReplaceOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.errors import UsageError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from swallow_spark.config.load import Config
     from swallow_spark.stages.ingest.index import Selection
 
-_USUAL_ENDS: Final = ("ingest", "report")  # known without loading the stages
+ENDS: Final = ("ingest", "annotate", "deduplicate", "decontaminate", "decide", "score", "select", "report")
+"""`pipeline.STAGES.ends`, known without loading the stages."""
 CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
@@ -38,8 +40,8 @@ Inputs = Annotated[
 
 
 def _known_end(name: str) -> str:
-    if name not in _USUAL_ENDS and name not in pipeline.STAGES.ends:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, pipeline.STAGES.ends))}.")
+    if name not in ENDS:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ENDS))}.")
     return name
 
 
@@ -48,7 +50,7 @@ UntilOption = Annotated[
     option(
         "--until",
         "STAGE",
-        "Stop after this stage, such as deduplicate or decide, and do only what it needs; a wrong name lists them all.",
+        f"Stop after this stage and do only what it needs: {', '.join(ENDS)}.",
         callback=_known_end,
     ),
 ]
@@ -102,17 +104,13 @@ class OnWarcs(OnCorpus):
         return crawl, lambda config: files.expand(inputs, _places(config), part=part)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Build(OnWarcs):
-    config: PlainConfigOption = field()
-
-
 @command("build", "Build a corpus", "--corpus my-corpus --config swallow-v2 --files 0:20 cc:CC-MAIN-2025-30")
 def build(
-    call: Build,
+    call: OnWarcs,
     inputs: Inputs,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Default: from cc: inputs, otherwise `crawl`.")] = None,
     until: UntilOption = "report",
+    replace: ReplaceOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the hours, disk and shuffle that it would take, and do nothing.")
     ] = False,
@@ -128,7 +126,8 @@ def build(
             raise UsageError("--dry-run: without --index, since only reading the index tells what it names")
         planned.dry_run(call.with_base_url(), register, price)
         return
-    with running(call.with_base_url(), register=register, scores=_scores(until)) as run:
+    replaces = _replaces(until, replace)
+    with running(call.with_base_url(), register=register, scores=_scores(until), replaces=replaces) as run:
         pipeline.build(run, name, selection, until)
 
 
@@ -146,16 +145,21 @@ def import_(
     crawl: CrawlOption,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files of text: a wrong one lists formats.")],
     until: UntilOption = "ingest",
+    replace: ReplaceOption = False,
 ) -> None:
     """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
     date; then runs the stages up to `--until`."""
     found = (crawl, lambda config: files.expand(inputs, _places(config), text=True))
-    with running(call, register=found, scores=_scores(until)) as run:
+    with running(call, register=found, scores=_scores(until), replaces=_replaces(until, replace)) as run:
         pipeline.build(run, crawl, until=until)
 
 
 def _scores(until: str) -> bool:
     return until == "report" or "score" in pipeline.STAGES.needed(until)
+
+
+def _replaces(until: str, agreed: bool) -> bool | None:
+    return agreed if until == "report" or "subsets" in pipeline.STAGES.needed(until) else None
 
 
 def _places(config: "Config") -> "files.Places":
@@ -192,7 +196,7 @@ def decide(
 ) -> None:
     """Apply the rules of a preset to the pages that dedup keeps."""
     with running(call, preset=preset) as run:
-        second = replace(run, config=with_rules(run.config, other, ())) if other else None
+        second = changed(run, config=with_rules(run.config, other, ())) if other else None
         if second and second.config.rules.preset == run.config.rules.preset:
             raise UsageError(
                 f"--compare {other}: both are named {run.config.rules.preset}: use --set rules.preset=NAME"

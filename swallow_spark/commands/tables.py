@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -143,6 +144,14 @@ def _show_places(console: Console, summary: Mapping[str, Any], corpus: "Corpus")
     if corpus.root.exists("report/index.html"):
         print_line(console, f"Report    {place('report/index.html')}")
     print_line(console, f"Tables    {place('')}")
+
+
+def show_text_out(console: "Console", summary: Mapping[str, Any], corpus: "Corpus") -> None:
+    """The command that gives text, if there are no subsets."""
+    made = next((name for name in ("accepted", "survivors") if name in summary), None)
+    if made and not summary.get("subsets"):
+        export = ("export", "--corpus", corpus.root.location, "--subset", made, "--output", "OUT")
+        print_line(console, f"Text out  {shlex.join(('swallow-spark', *export))}")
 
 
 def show_change(console: Console, change: "Change") -> None:

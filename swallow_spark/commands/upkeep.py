@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -11,7 +11,7 @@ from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import CorpusError, UsageError
 from swallow_spark.session.waiting import waiting
 
 with on_first_use():
@@ -22,17 +22,22 @@ with on_first_use():
     from swallow_spark.session import session
     from swallow_spark.session import warm_up as class_archive
     from swallow_spark.stages import stage as declared
+    from swallow_spark.stages.select import standing as subsets
 
 if TYPE_CHECKING:
     from swallow_spark.corpus.corpus import Corpus
+
+DISCARDABLE: Final = (
+    *("ingest", "sketch", "measure", "deduplicate", "decontaminate", "decide", "score", "tokens", "host_lines"),
+    *("tombstones", "remove", "select"),
+)
+"""`pipeline.STAGES.discardable`, known without loading the stages."""
 
 
 @command("discard", "Upkeep", "--corpus my-corpus --stage decide")
 def discard(
     corpus: CorpusOption,
-    stage: Annotated[
-        str | None, option("--stage", "STAGE", "Stage to delete, such as decide or score; a wrong name lists them all.")
-    ] = None,
+    stage: Annotated[str | None, option("--stage", "STAGE", f"Stage to delete: {', '.join(DISCARDABLE)}.")] = None,
     crawl: Annotated[str | None, option("--crawl", "NAME", "Crawl to delete.")] = None,
 ) -> None:
     """Delete the results of a stage, or a crawl. With --stage, what was computed from them is deleted too; the next run
@@ -40,8 +45,8 @@ def discard(
     after it. Numbers of crawls and input files are not reused."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in pipeline.STAGES.discardable:
-        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(pipeline.STAGES.discardable)})")
+    if stage is not None and stage not in DISCARDABLE:
+        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(DISCARDABLE)})")
     opened = corpora.Corpus.open(corpus)
     if crawl is not None and crawl not in opened.crawls().values():
         raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")
@@ -52,15 +57,28 @@ def discard(
 
 def _take_back(corpus: "Corpus", stage: str, crawl: str | None) -> None:
     counts: Counter[str] = Counter()
+    before = _subsets(corpus)
     for unit in pipeline.STAGES.taken_back(stage, crawl, corpus.units):
         corpus.forget(unit)
         counts[unit.stage] += 1
     for name, number in counts.items():
         typer.echo(f"{name}: {number} units discarded", err=True)
+    left = _subsets(corpus)
+    for name, subset in before.items():
+        if subset != left.get(name):
+            typer.echo(f"subset {subset}: {f'now {left[name]}' if name in left else 'deleted'}", err=True)
     if not corpus.units("select"):
         corpus.root.delete("subsets/thresholds.json")
     if crawl:
         corpus.withdraw(crawl)
+
+
+def _subsets(corpus: "Corpus") -> "dict[str, subsets.Standing]":
+    """The subsets by name; none if a manifest is damaged, which must not stop `discard`."""
+    try:
+        return {one.name: one for one in subsets.standing(corpus)}
+    except CorpusError:
+        return {}
 
 
 @command("check", "Look at a corpus", "--corpus my-corpus --content")

@@ -13,6 +13,8 @@ from swallow_spark.config.score import ClassifierName
 from swallow_spark.config.section import ExistingFile, Name, Section, Share, sha256_of
 
 MOST_SUBSETS: Final = 63  # one bit of an int64 each
+BUILT_IN_SUBSETS: Final = ("survivors", "accepted")
+"""The pages that dedup keeps, and those of them that the rules accept: `export` makes them from `pages`."""
 
 
 class Band(NamedTuple):
@@ -190,8 +192,8 @@ def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
         if parts:
             chosen.append(Chosen(entry.title, parts, entry.intersection is not None))
     names = [subset.name for subset in chosen]
-    if "accepted" in names:
-        raise ValueError("subsets: 'accepted' is the name of all accepted pages; choose another")
+    if taken := next((name for name in names if name in BUILT_IN_SUBSETS), None):
+        raise ValueError(f"subsets: {taken!r} is the name of a built-in subset; choose another")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"subsets: two are named {twice!r}")
     if len(names) > MOST_SUBSETS:

@@ -101,8 +101,9 @@ class Corpus:
 
     @contextmanager
     def lock(self, repair: Callable[["Corpus", Stored], None] | None = None) -> Iterator[None]:
-        """Keeps other runs out, reads all manifests, repairs, and deletes what killed runs left. Raises CorpusError if
-        another run holds the corpus or it can't be written, and, without `repair`, if a manifest is damaged."""
+        """Keeps other runs out, reads all manifests, repairs, and deletes what killed runs left. Raises InUseError if
+        another run holds the corpus, CorpusError if it can't be written, and, without `repair`, if a manifest is
+        damaged."""
         with lock(self.root):
             found = self.stored()
             self._units = found.units

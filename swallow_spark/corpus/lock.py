@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from swallow_spark.errors import CorpusError
+from swallow_spark.errors import CorpusError, InUseError
 from swallow_spark.files.storage import Root, machine_cache
 
 _LOCK: Final = "lock.json"
@@ -32,7 +32,7 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # changes with each b
 def lock(root: Root) -> Iterator[None]:
     """Keeps other runs out. Takes over the lock of a process of this machine that has ended.
 
-    Raises CorpusError if another run holds it, or the corpus can't be written.
+    Raises InUseError if another run holds it, CorpusError if the corpus can't be written.
     """
     with ExitStack() as held:
         try:
@@ -76,7 +76,7 @@ def holder(root: Root) -> str | None:
 
 
 def _take(root: Root, content: bytes, held: ExitStack) -> None:
-    """Creates the lock and holds it until `held` is closed. Raises CorpusError if another run holds it."""
+    """Creates the lock and holds it until `held` is closed. Raises InUseError if another run holds it."""
     path, file = root.local_path(_LOCK), None
     while not file:
         try:
@@ -93,7 +93,7 @@ def _take(root: Root, content: bytes, held: ExitStack) -> None:
 
 
 def _remove_dead(root: Root, path: Path) -> None:
-    """Removes the lock of a process that has ended. Raises CorpusError if it may be running."""
+    """Removes the lock of a process that has ended. Raises InUseError if it may be running."""
     with suppress(FileNotFoundError), _open(path) as file:  # not found: its holder has just ended
         if not (_hold(file) and _is_of_this_machine(file, root)):
             file.seek(0)
@@ -154,8 +154,8 @@ def _write(file: FileIO, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _in_use(root: Root, content: bytes) -> CorpusError:
-    return CorpusError(
+def _in_use(root: Root, content: bytes) -> InUseError:
+    return InUseError(
         f"{root.location}: in use by another run ({_described(content)}); if that run has ended, remove its lock "
         f"({_LOCK}): `swallow-spark unlock --corpus {root.location} --force`"
     )

@@ -1,7 +1,7 @@
 """The run of a command, and the loop over batches of pages that all stages share."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,6 +88,22 @@ def _changed(lineage: Lineage, stage: Stage, old: Manifest) -> str:
         f"({what or f'by version {old.version} of this program, whose results differ'}). Set the old value (--set), "
         f"use another --corpus, or redo it after `swallow-spark discard --corpus DIR --stage {stage.name}`"
     )
+
+
+def say_replaced(run: Run, names: Collection[str]) -> None:
+    """Names the tables that these stages make again because the configuration, or this program, has changed: theirs
+    are replaced. (Subsets are replaced only if the user agrees: select/standing.py.)"""
+    corpus, config = run.corpus, run.config
+    for stage in run.stages:
+        if stage.name not in names or not stage.checked or stage.directory == "select":
+            continue
+        for variant in stage.variants(config) if stage.wanted(config, corpus) else ():
+            fingerprint = run.lineage.fingerprint(stage.name, variant)
+            units = corpus.manifests(stage.directory, stage.prefix.format(variant) + stage.unit)
+            old = [unit for unit in units if unit.fingerprint != fingerprint]
+            tables = ", ".join(sorted({file.table for unit in old for file in unit.files}))
+            if tables:
+                run.progress.say(f"{stage.name}: made with other settings or by another release, made again: {tables}")
 
 
 def of_crawl(manifest: Manifest, crawl: str) -> Manifest:

@@ -131,7 +131,9 @@ def test_train_and_evaluate(tmp_path: Path, task: str) -> None:
     assert list(tmp_path.glob("model.bin.card*"))
     measured = call("evaluate", "--task", task, "--model", model, "--input", few, "--json").json
     assert 0 <= measured["accuracy"] <= 1
-    shown = call("train", "--task", task, "--input", few, "--model", model, *few_epochs).out.decode()
+    again = ("train", "--task", task, "--input", few, "--model", model, *few_epochs)
+    assert f"--model {model}: exists already" in call(*again).complaint
+    shown = call(*again, "--replace").out.decode()
     assert "np.float" not in shown
     assert "Calibration: expected error" in shown
     assert f"Model card: {model}.card.json and {model}.card.md" in " ".join(shown.split())

@@ -8,7 +8,9 @@ import pytest
 import typer
 from commands import call
 
+from swallow_spark import pipeline
 from swallow_spark.cli import app
+from swallow_spark.commands import stages, upkeep
 
 HEAVY = ("pyspark", "numba", "matplotlib", "pandas", "duckdb", "pyarrow.dataset")
 PROGRAM: typer.core.TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
@@ -73,3 +75,8 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(number))
         assert call().out.decode().split() == [found]
+
+
+def test_the_stages_that_options_name_are_all_there_are() -> None:
+    assert pipeline.STAGES.ends == stages.ENDS
+    assert pipeline.STAGES.discardable == upkeep.DISCARDABLE

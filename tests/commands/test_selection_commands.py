@@ -5,13 +5,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import quicktok
 from commands import call
-from corpora import rows
+from corpora import rows, snapshot
+from pyspark.sql import SparkSession
 
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.kernels.order.sampling import is_sampled
+from swallow_spark.kernels.text import cleanup, personal
 
 
 def test_the_bar_of_another_month(built: Path, copy: Path, tmp_path: Path) -> None:
@@ -84,6 +88,71 @@ def test_export_and_mixture(copy: Path, tmp_path: Path) -> None:
     assert manifest["subsets"]["wiki-top10"]["tokens"] == tokens
 
 
+def test_built_in_subsets_need_no_select(
+    spark: SparkSession, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages and texts are those that `select` would write: without removed pages, cleaned up and masked."""
+    monkeypatch.setattr("swallow_spark.stages.export.step._LEAST_SHARD", 1 << 10)
+    pages = {row["doc_id"]: row for row in rows(copy, "pages")}
+    accepted = {row["doc_id"] for row in rows(copy, "verdicts/preset=swallow-v2") if row["accepted"]}
+    gone = min(accepted)
+    (tmp_path / "urls").write_text(f"{pages[gone]['url']}\n")
+    assert call("remove", "--corpus", copy, "--urls", tmp_path / "urls").status == 0
+    removed = {row["doc_id"] for row in rows(copy, "removed")}
+    assert gone in removed
+    assert call("discard", "--corpus", copy, "--stage", "decide").status == 0
+    command = [
+        *("export", "--corpus", copy, "--subset", "survivors", "--subset", "accepted", "--shard-size", "100K"),
+        *("--set", "cleanup.mask=['mail']", "--set", "tokens.encoding=llama3", "--set", "subsets=[]"),
+        *("--output", tmp_path / "out", "--json"),
+    ]
+    ran = call(*command)
+    told = ran.json["export"]["subsets"]
+    assert "Text out" not in ran.err
+    expected = {"survivors": {row["doc_id"] for row in rows(copy, "groups")}, "accepted": accepted}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["columns"] == ["doc_id", "url", "title", "text", "date", "num_chars", "num_tokens"]
+    count = quicktok.get_encoding("llama3").count
+    for name, doc_ids in expected.items():
+        files = [shard["file"] for shard in manifest["subsets"][name]["shards"]]
+        assert len(files) > 1
+        found = [row for file in files for row in pq.read_table(tmp_path / "out" / file).to_pylist()]
+        assert [row["doc_id"] for row in found] == sorted(doc_ids - removed)
+        cleaned = cleanup.clean(pa.array([pages[row["doc_id"]]["text"] for row in found]), "careful").texts
+        masked = personal.mask(cleaned, ("mail",))
+        assert masked.counts.sum() > 0
+        assert [row["text"] for row in found] == masked.texts.to_pylist()
+        for row in found:
+            assert all(row[key] == pages[row["doc_id"]][key] for key in ("url", "title", "date"))
+            assert (row["num_chars"], row["num_tokens"]) == (len(row["text"]), count(row["text"]))
+        assert told[name]["documents"] == len(found)
+        assert told[name]["characters"] == sum(row["num_chars"] for row in found)
+        assert told[name]["tokens"] == sum(row["num_tokens"] for row in found)
+    before = snapshot(tmp_path / "out")
+    assert call(*command).json["export"]["subsets"] == told
+    assert snapshot(tmp_path / "out") == before
+    assert "holds another export" in call(*command, "--set", "cleanup.mode=off").complaint
+    assert not Corpus.open(str(copy)).root.directories("lookups")
+
+
+def test_built_in_subsets_beside_configured_ones(copy: Path, tmp_path: Path) -> None:
+    told = call(
+        *("export", "--corpus", copy, "--subset", "accepted", "--subset", "wiki-top10", "--format", "jsonl.zst"),
+        *("--output", tmp_path / "out", "--json"),
+    ).json["export"]["subsets"]
+    assert told["accepted"]["documents"] == sum(row["accepted"] for row in rows(copy, "verdicts/preset=swallow-v2"))
+    lines = {}
+    for name in ("accepted", "wiki-top10"):
+        (shard,) = (tmp_path / "out" / name).iterdir()
+        with pa.input_stream(shard) as stream:
+            lines[name] = [json.loads(line) for line in stream.read().splitlines()]
+    of_all = {row["doc_id"]: row for row in lines["accepted"]}
+    for row in lines["wiki-top10"]:
+        scores = {"score_wiki", "score_edu"}
+        assert row.keys() - of_all[row["doc_id"]].keys() == scores
+        assert {key: value for key, value in row.items() if key not in scores} == of_all[row["doc_id"]]
+
+
 def test_a_plan_needs_no_corpus_where_tokens_are_told() -> None:
     ran = call("plan-mixture", "--target-tokens", "709.22B", "--subset", "top10:93.10B", "--proxy-tokens", "48.31B")
     assert ran.status == 0
@@ -132,6 +201,10 @@ def test_what_is_not_there(built: Path, tmp_path: Path) -> None:
         return call("export", "--corpus", built, "--output", tmp_path / "o", *arguments).complaint
 
     assert "--subset best: no such subset is configured (there is: wiki-top10," in export("--subset", "best")
+    assert (
+        "give them, as accepted:93.1B"
+        in call(*("plan-mixture", "--corpus", built, "--target-tokens", "1B", "--subset", "accepted")).complaint
+    )
     stale = export("--subset", "wiki-top10", "--set", "cleanup.mode=off")
     assert "first `swallow-spark select`" in stale
     (tmp_path / "t.json").write_text("[]")

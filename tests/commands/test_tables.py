@@ -1,12 +1,15 @@
 """Tables for people lose nothing, however narrow the terminal."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from swallow_spark.commands.tables import print_table, show_comparison
+from swallow_spark.commands.tables import print_table, show_comparison, show_text_out
+from swallow_spark.corpus.corpus import Corpus
 
 NAME = "duplicate_paragraph_fraction_in_character_of_a_very_long_name"
 ROWS = [(NAME, 1_234_567_890, 0.123456789, "12.5%"), ("短い\x1b[31m名前", 5, None, "")]
@@ -63,3 +66,22 @@ def test_what_pages_hold_does_no_harm() -> None:
     show_comparison(Console(file=shown, width=80), compared)
     last = shown.getvalue().splitlines()[-1]
     assert last.startswith("    0.5  4503599627370497  https://a/\\x1b[2J[/red]  a b\\x07a b")
+
+
+@pytest.mark.parametrize(
+    ("summary", "subset"),
+    [
+        ({"survivors": 5}, "survivors"),
+        ({"survivors": 5, "accepted": 3}, "accepted"),
+        ({"pages": 5}, None),
+        ({"accepted": 3, "subsets": {"a": {}}}, None),
+    ],
+)
+def test_where_there_are_no_subsets_the_command_that_gives_text(
+    summary: dict[str, Any], subset: str | None, tmp_path: Path
+) -> None:
+    shown = io.StringIO()
+    corpus = Corpus.open_or_create(str(tmp_path / "my corpus"))
+    show_text_out(Console(file=shown, width=40), summary, corpus)
+    command = f"swallow-spark export --corpus '{tmp_path}/my corpus' --subset {subset} --output OUT"
+    assert shown.getvalue() == (f"Text out  {command}\n" if subset else "")

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from commands import call
 from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
 
-from swallow_spark.config.load import packaged_names
+from swallow_spark import cli
+from swallow_spark.commands import running
+from swallow_spark.config.load import load, packaged_names
 from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.session import session
 
@@ -143,11 +146,22 @@ def test_the_message_names_the_configuration_file(place: Path, tmp_path: Path) -
     assert not any(place.iterdir())
 
 
-@pytest.mark.parametrize("command", ["ingest", "import"])
+@pytest.mark.parametrize("command", ["build", "ingest", "import"])
 def test_the_default_configuration_is_checked_before_anything_is_written(place: Path, command: str) -> None:
     ran = call(command, "--corpus", place / "corpus", "--crawl", "c", "--set", "nothing.x=1", WARC)
     assert "nothing: unknown key" in ran.complaint
     assert not any(place.iterdir())
+
+
+def test_the_default_configuration_is_the_readme_s() -> None:
+    """Of every command that takes one; None is that of the corpus's last run, if there is one."""
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    options = [(name, option) for name, command in commands.items() for option in command.params]
+    defaults = {name: option.default for name, option in options if "--config" in option.opts}
+    assert defaults.keys() >= {*STAGE_COMMANDS, "build", "import", "export", "train"}
+    assert {*defaults.values()} == {None, "swallow-v2"}
+    assert defaults["build"] is None
+    assert running.configuration(None, None, ()) == load("swallow-v2")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "..", "a.", "-a", "a=b", "a\n", "a b", "é", "a" * 101])
@@ -202,7 +216,9 @@ def test_a_stage_before_there_are_pages(place: Path, command: str) -> None:
 
 def test_a_corpus_in_use(place: Path) -> None:
     with Corpus.open_or_create(str(place)).lock():
-        said = call("decide", "--corpus", place, "--config", "demo").complaint
+        said = call("decide", "--corpus", place, "--config", "demo").busy
+        # It is alive: to wait is no way out.
+        assert "stop it first" in call("unlock", "--corpus", place, "--force").complaint
     assert "in use by another run (" in said
     assert f"process {os.getpid()}" in said
 

@@ -76,6 +76,7 @@ def test_a_configuration_survives_being_written_down() -> None:
         ("[{classifier='edu'}, {name='edu-top10', union=['edu-top10', 'wiki-top10']}]", "two are named 'edu-top10'"),
         ("[{name='wiki', classifier='edu'}]", "'wiki' is the name of a classifier"),
         ("[{name='accepted', union=['edu-top10', 'wiki-top10']}]", "'accepted' is the name of"),
+        ("[{name='survivors', union=['edu-top10', 'wiki-top10']}]", "'survivors' is the name of"),
         ("[{classifier='edu', by='tokens'}]", "bands by tokens need a tokenizer"),
         (
             f"[{{classifier='edu', bands={[f'top{n}' for n in range(1, 65)]}}}]",

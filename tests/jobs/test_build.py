@@ -215,7 +215,12 @@ def test_another_classifier_is_scored_and_the_others_stay(copy: Path, warcs: lis
     before = ids(copy, *EARLY, *LATE)
     weight = "classifiers.edu.weights.__label__3=4"
     command = ("build", "--corpus", copy, "--config", "demo", "--crawl", "c", "--set", weight, "--json", *warcs)
-    changed = call(*command).json
+    refused = call(*command).complaint
+    assert all(name in refused for name in ("replace edu-top10 (", "wiki-top10-30 (", "[classifiers]", "--replace"))
+    assert ids(copy, *EARLY, *LATE) == before
+    ran = call(*command, "--replace")
+    changed = ran.json
+    assert "score: made with other settings or by another release, made again: scores/classifier=edu" in ran.err
     after = ids(copy, *EARLY, *LATE)
     redone = {name for name in before if after[name] != before[name]}
     assert {name.split("/")[0] for name in redone} == {"score", "select"}
@@ -227,11 +232,16 @@ def test_another_classifier_is_scored_and_the_others_stay(copy: Path, warcs: lis
 def test_other_bands_are_selected_from_the_same_scores(copy: Path) -> None:
     before = ids(copy, *EARLY, "decide", "score")
     bands = "subsets=[{classifier='wiki',bands=['top5','top50']}]"
-    summary = call("select", "--corpus", copy, "--set", bands, "--json").json
+    (copy / "subsets" / "mine").mkdir()
+    (copy / "subsets" / "mine" / "of-a-user.parquet").write_bytes(b"")
+    assert "delete edu-top10 (" in call("select", "--corpus", copy, "--set", bands).complaint
+    assert ids(copy, *EARLY, *LATE).keys() >= {"select/cuts"}
+    summary = call("select", "--corpus", copy, "--set", bands, "--replace", "--json").json
     accepted = sum(row["accepted"] for row in rows(copy, "verdicts/preset=swallow-v2"))
     documents = {name: subset["documents"] for name, subset in summary["subsets"].items()}
     assert documents == {"wiki-top5": ceil(accepted / 20), "wiki-top50": ceil(accepted / 2)}
-    assert {path.name for path in (copy / "subsets").iterdir()} == {"wiki-top5", "wiki-top50", "thresholds.json"}
+    names = {path.name for path in (copy / "subsets").iterdir()}
+    assert names == {"wiki-top5", "wiki-top50", "thresholds.json", "mine"}
     assert ids(copy, *EARLY, "decide", "score") == before
 
 

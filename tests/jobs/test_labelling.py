@@ -48,6 +48,12 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
     options = ["--sample", "7", "--of", "survivors", "--label", "negative", "--output", output]
     assert call("sample", "--corpus", built, *options, "--json").json == {"pages": 7, "output": str(output)}
     assert pq.read_table(output)["label"].to_pylist() == ["negative"] * 7
+    before = output.read_bytes()
+    other = ["sample", "--corpus", built, *options, "--seed", "1"]
+    assert f"{output}: exists already, and isn't this sample" in call(*other).complaint
+    assert output.read_bytes() == before
+    assert call(*other, "--replace").status == 0
+    assert output.read_bytes() != before
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,7 @@ def test_a_sample_as_training_text(built: Path, tmp_path: Path) -> None:
         (["--from", "ids.jsonl"], "give --corpus DIR too"),
         (["--from", "mixed.jsonl"], "some rows have a text"),
         (["--from", "texts.jsonl", "--output", "labels.csv"], "must end in .parquet or .jsonl"),
+        (["--from", "texts.jsonl", "--output", "mixed.jsonl"], "exists already, and not from this command"),
         (["--from", "texts.jsonl", "--output", "no/labels.jsonl"], "the directory must exist"),
         (["--from", "texts.jsonl", "--set", "label.constraint=magic"], "label.constraint"),
         (["--from", "texts.jsonl", "--endpoint", "http://127.0.0.1:9/v1"], "--endpoint http://127.0.0.1:9/v1"),

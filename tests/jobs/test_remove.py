@@ -101,3 +101,5 @@ def test_nothing_to_remove_is_wrong_usage(built: Path) -> None:
         complaint = call("remove", "--corpus", built, "--duplicates", nowhere).complaint
         assert f"--duplicates {nowhere}: give a file in an existing directory" in complaint
     assert "nowhere" in call("remove", "--corpus", built, "--urls", "/nowhere/urls").complaint
+    there = built / "corpus.json"
+    assert f"--duplicates {there}: exists already" in call("remove", "--corpus", built, "--duplicates", there).complaint

@@ -95,7 +95,7 @@ def test_a_killed_build_goes_on(built: Path, warcs: list[Path], tmp_path: Path) 
             return False
         holder = json.loads((corpus / "lock.json").read_text())["pid"]
         os.kill(holder, signal.SIGSTOP)  # or it might finish the other batches until it is killed
-        refused = call(*command).complaint
+        refused = call(*command).busy
         assert "in use by another run" in refused
         assert f"process {holder}," in refused
         return True
@@ -143,9 +143,9 @@ def test_the_lock_of_a_live_process_is_respected(built: Path, tmp_path: Path, wa
     lock = corpus / "lock.json"
     build = ("build", "--corpus", corpus, "--config", "demo", "--crawl", "c", *warcs)
     with Corpus.open(str(corpus)).lock():
-        assert "in use by another run" in call(*build).complaint
+        assert "in use by another run" in call(*build).busy
         dead = lock.read_text()
     lock.write_text(dead)
     assert call(*build).status == 0
     lock.write_text('{"host": "elsewhere"}')
-    assert "in use by another run" in call(*build).complaint
+    assert "in use by another run" in call(*build).busy

@@ -35,7 +35,15 @@ class Ran:
     @property
     def complaint(self) -> str:
         """The one line on standard error of a command that was refused; nothing is on standard output."""
-        assert self.status == 2, (self.status, self.err)
+        return self._line(2)
+
+    @property
+    def busy(self) -> str:
+        """The same of a command that found the corpus in use."""
+        return self._line(75)
+
+    def _line(self, status: int) -> str:
+        assert self.status == status, (self.status, self.err)
         assert self.out == b""
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err

@@ -6,7 +6,7 @@ import typer
 
 from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import JsonOption, command
-from swallow_spark.commands.stages import Build, build
+from swallow_spark.commands.stages import OnWarcs, build
 from swallow_spark.errors import SwallowSparkError
 
 with on_first_use():
@@ -30,7 +30,7 @@ def demo(
         raise SwallowSparkError(
             f"{configs.demo_pages()}: the demonstration's pages are missing: install the package again"
         )
-    build(Build(command="demo", corpus=directory, config="demo", as_json=as_json), pages, "demo")
+    build(OnWarcs(command="demo", corpus=directory, config="demo", as_json=as_json), pages, "demo")
     if not as_json:
         typer.echo(
             f"""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from swallow_spark.config.select import BUILT_IN_SUBSETS
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels.order.numbers import whole
 from swallow_spark.stages.export.step import Item, export
@@ -115,6 +116,10 @@ def with_tokens(run: Run, sources: Sequence[Source]) -> list[Source]:
     found = []
     for source in sources:
         if source.tokens is None:
+            if source.name in BUILT_IN_SUBSETS:
+                raise UsageError(
+                    f"--subset {source.name}: its tokens aren't counted: give them, as {source.name}:93.1B"
+                )
             selected(run, [source.name])
             if not run.config.tokens.counting:
                 raise UsageError(

@@ -1,7 +1,10 @@
-"""Exports: subsets, or samples of them, as shards with a manifest and checksums. An interrupted export is resumed."""
+"""Exports: subsets, configured or built in, or samples of them, as shards with a manifest and checksums. An interrupted
+export is resumed."""
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -9,11 +12,13 @@ import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark import __version__
+from swallow_spark.config.select import BUILT_IN_SUBSETS
 from swallow_spark.corpus.corpus import Manifest, lineage
 from swallow_spark.errors import UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.order import sampling
 from swallow_spark.stages.export import tasks as stage
+from swallow_spark.stages.export.built_in import find_built_in, ship_built_in
 from swallow_spark.stages.run import Run
 from swallow_spark.stages.select import cuts
 from swallow_spark.stages.select.step import selected
@@ -56,12 +61,15 @@ def export(
     check_format(format_)
     check_shard_bytes(shard_bytes)
     names = list(dict.fromkeys(item.subset for item in items))
-    chosen = selected(run, names)
-    counted = {name: subset_tokens(run, name) for name in names} if run.config.tokens.counting else {}
-    texts = run.corpus.manifests("select", "crawl=")
+    built_in = {name: find_built_in(run, name) for name in names if name in BUILT_IN_SUBSETS}
+    own = [name for name in names if name not in built_in]
+    chosen = selected(run, own) if own else None
+    counted = {name: subset_tokens(run, name) for name in own} if run.config.tokens.counting else {}
+    texts = run.corpus.manifests("select", "crawl=") if own else []
     target = Root(output)
+    units = [*([chosen] if chosen else []), *texts, *(manifest for of in counted.values() for manifest in of)]
     state = {
-        "texts": lineage([chosen, *texts, *(manifest for manifests in counted.values() for manifest in manifests)]),
+        "texts": lineage(units, *(one.content for one in built_in.values())),
         "items": [[item.name, item.subset, str(item.share)] for item in items],
         "format": format_,
         "shard_bytes": shard_bytes,
@@ -71,21 +79,31 @@ def export(
     _begin(target, state)
     if target.exists(MANIFEST):
         return dict(json.loads(target.read_bytes(MANIFEST)))
-    with run.progress.stage("export"):
-        scores = tuple(f"score_{name}" for name in run.config.plan.classifiers)
-        settings = stage.Export(run.corpus.root, target, format_, scores, with_tokens=bool(counted), seed=seed)
-        planned = {item: _plan(run, item, settings, shard_bytes, texts, counted.get(item.subset, [])) for item in items}
-        shards = [shard for own in planned.values() for shard in own]
-        stage.write_shards(run.spark, settings, [shard for shard in shards if not _is_written(settings, shard)])
+    planned: dict[Item, list[stage.Shard]] = {}
+    columns: dict[str, None] = {}
+    scores = tuple(f"score_{name}" for name in run.config.plan.classifiers) if own else ()
+    settings = stage.Export(run.corpus.root, target, format_, scores, run.config.tokens.counting, seed)
+    with ExitStack() as shipped:
+        pages = {name: shipped.enter_context(ship_built_in(run, one)) for name, one in built_in.items()}
+        shipped.enter_context(run.progress.stage("export"))
+        for name in names:
+            of = replace(settings, scores=(), pages=pages[name]) if name in pages else settings
+            columns |= dict.fromkeys(of.schema.names)
+            for item in items:
+                if item.subset == name:
+                    planned[item] = _plan(run, item, of, shard_bytes, texts, counted.get(name, []))
+            wanted = [shard for item in items if item.subset == name for shard in planned[item]]
+            stage.write_shards(run.spark, of, [shard for shard in wanted if not _is_written(of, shard)])
+    shards = [shard for item in items for shard in planned[item]]
     notes = {shard: json.loads(target.read_bytes(settings.note_of(shard))) for shard in shards}
     manifest: dict[str, Any] = {
         "program": f"swallow-spark {__version__}",
-        "selection": chosen.fingerprint,
+        "selection": chosen.fingerprint if chosen else None,
         "format": format_,
-        "columns": settings.schema.names,
-        "tokenizer": run.config.tokens.title if counted else None,
+        "columns": list(columns),
+        "tokenizer": run.config.tokens.title if run.config.tokens.counting else None,
         **also,
-        "subsets": {item.name: _summary(item, seed, [notes[shard] for shard in own]) for item, own in planned.items()},
+        "subsets": {item.name: _summary(item, seed, [notes[shard] for shard in planned[item]]) for item in items},
     }
     sums = "".join(f"{note['sha256']}  {note['file']}\n" for note in notes.values())
     target.write_atomically("SHA256SUMS", sums.encode())
@@ -121,9 +139,13 @@ def _plan(
     tokens: Sequence[Manifest],
 ) -> list[stage.Shard]:
     """Shards of equal size, by doc_id."""
-    corpus = run.corpus
+    corpus, table = run.corpus, f"subsets/{item.subset}"
     narrow = pa.schema([SUBSETS.field(name) for name in ("doc_id", "num_chars")])
-    rows = corpus.read(run.spark, f"subsets/{item.subset}", narrow, texts)
+    if settings.pages:
+        table, texts = "pages", corpus.manifests("ingest")
+    rows = corpus.read(run.spark, table, narrow, texts)
+    if settings.pages:
+        rows = stage.among(rows, settings.pages.members)
     if item.share < 1:
         rows = stage.sampled(rows, settings.seed, item.share)
     # All scores are equal, so the order is by doc_id alone.
@@ -135,7 +157,7 @@ def _plan(
     targets = [cuts.num_above(Fraction(i, number), characters) for i in range(1, number + 1)]
     found = {cut.doc_id: cut for cut in cuts.cuts_after(ordered, targets) if cut}
     ends = sorted(found.values(), key=lambda cut: cut.documents)
-    files = _files(run, texts, f"subsets/{item.subset}"), _files(run, tokens, f"tokens/{item.subset}")
+    files = _files(run, texts, table), _files(run, tokens, f"tokens/{item.subset}")
     shards, after, documents, characters = list[stage.Shard](), -1, 0, 0
     for place, end in enumerate(ends):
         assert end.doc_id is not None

@@ -18,10 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
+from swallow_spark.config.select import Cleanup
+from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.errors import filling
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.order.sampling import is_sampled
-from swallow_spark.tables import SUBSETS, TOKENS
+from swallow_spark.kernels.text.tokens import Tokenizer
+from swallow_spark.stages.select.cleaned import cleaned
+from swallow_spark.tables import PAGES, SUBSETS, TOKENS
 
 BYTES_PER_CHAR: Final = 3  # of Japanese in UTF-8; sizes are estimated by it, since only lengths are known
 # Loaders shuffle and skip row groups: small enough to hold several, large enough to read at full speed.
@@ -32,7 +36,8 @@ FORMATS: Final = ("jsonl.zst", "parquet")
 
 class Shard(NamedTuple):
     """The pages with doc_ids above `after`, up to and including `to`, of the Parquet files `texts` (and `tokens`, their
-    counts, if any); written to `file`, below the target."""
+    counts, if any); written to `file`, below the target. Of a built-in subset, documents and characters are those
+    before clean-up."""
 
     file: str
     after: int
@@ -45,8 +50,20 @@ class Shard(NamedTuple):
 
 
 @dataclass(frozen=True)
+class FromPages:
+    """A built-in subset, which is taken from `pages`: which pages, the clean-up of their texts (`repeated`: the lines
+    to drop), and what loads the tokenizer that counts their tokens."""
+
+    members: Lookups
+    cleanup: Cleanup
+    repeated: Lookups | None
+    tokenizer: Callable[[], Tokenizer] | None
+
+
+@dataclass(frozen=True)
 class Export:
-    """What all shards have in common; `seed` is that of samples."""
+    """What all shards of a subset have in common; `seed` is that of samples. pages: None if its texts are written
+    already, as `select` does."""
 
     source: Root
     target: Root
@@ -54,6 +71,7 @@ class Export:
     scores: tuple[str, ...]
     with_tokens: bool
     seed: int
+    pages: FromPages | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -61,6 +79,13 @@ class Export:
         scores = [pa.field(name, pa.float64(), nullable=False) for name in self.scores]
         tokens = [TOKENS.field("num_tokens")] if self.with_tokens else []
         return pa.schema([*SUBSETS, *scores, *tokens])
+
+    @property
+    def columns_read(self) -> pa.Schema:
+        """Columns of the files with texts."""
+        if self.pages:
+            return pa.schema([*SUBSETS, *([PAGES.field("host")] if self.pages.repeated else [])])
+        return self.schema.empty_table().select([name for name in self.schema.names if name != "num_tokens"]).schema
 
     def note_of(self, shard: Shard) -> str:
         """The file that describes a shard once it is finished."""
@@ -75,6 +100,15 @@ def sampled(rows: DataFrame, seed: int, share: Fraction) -> DataFrame:
 def _sample_task(batches: Iterator[pa.RecordBatch], seed: int, share: Fraction) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch.filter(pa.array(is_sampled(batch.column("doc_id").to_numpy(), seed, share)))
+
+
+def among(rows: DataFrame, members: Lookups) -> DataFrame:
+    """The rows (doc_id, …) whose page is a member."""
+    return rows.mapInArrow(partial(_among_task, members=members), rows.schema)
+
+
+def _among_task(batches: Iterator[pa.RecordBatch], members: Lookups) -> Iterator[pa.RecordBatch]:
+    yield from map(members.among, batches)
 
 
 def write_shards(spark: SparkSession, export: Export, shards: Sequence[Shard]) -> None:
@@ -95,11 +129,12 @@ def _write_task(
 def write_shard(export: Export, shard: Shard) -> None:
     """Writes one shard and its note. Raises ValueError if its rows are not those that were planned."""
     stream = _Hashing(export.target.open_output(shard.file))
+    read = _Sums()
     documents = characters = tokens = 0
     first = last = None
     place = f"{export.target.location}/{shard.file}"
     with filling(place), pa.PythonFile(stream, mode="w") as sink, _writer(export, sink) as write:
-        for group in _with_tokens(export, shard, _groups(_in_order(export, shard))):
+        for group in _with_tokens(export, shard, _groups(_cleaned(export, read.of(_in_order(export, shard))))):
             write(group)
             documents += group.num_rows
             characters += int(group.column("num_chars").to_numpy().sum(dtype=np.int64))
@@ -107,8 +142,8 @@ def write_shard(export: Export, shard: Shard) -> None:
                 tokens += int(group.column("num_tokens").to_numpy().sum(dtype=np.int64))
             doc_ids = group.column("doc_id")
             first, last = doc_ids[0].as_py() if first is None else first, doc_ids[-1].as_py()
-    if (documents, characters) != (shard.documents, shard.characters):
-        raise ValueError(f"{shard.file}: {documents} pages where {shard.documents} are due")
+    if (read.documents, read.characters) != (shard.documents, shard.characters):
+        raise ValueError(f"{shard.file}: {read.documents} pages where {shard.documents} are due")
     note: dict[str, Any] = {
         "file": shard.file,
         "sha256": stream.hash.hexdigest(),
@@ -120,6 +155,32 @@ def write_shard(export: Export, shard: Shard) -> None:
         **({"tokens": tokens} if export.with_tokens else {}),
     }
     export.target.write_atomically(export.note_of(shard), json.dumps(note).encode())
+
+
+@dataclass
+class _Sums:
+    """Documents and characters that pass by."""
+
+    documents: int = 0
+    characters: int = 0
+
+    def of(self, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for part in parts:
+            self.documents += part.num_rows
+            self.characters += int(part.column("num_chars").to_numpy().sum(dtype=np.int64))
+            yield part
+
+
+def _cleaned(export: Export, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The rows as `select` would write them, if they are those of `pages`: cleaned up, without those left empty."""
+    if not export.pages:
+        yield from parts
+        return
+    for part in parts:
+        for batch in part.combine_chunks().to_batches(_ROWS_AT_ONCE):
+            clean, _ = cleaned(batch, export.pages.cleanup, export.pages.repeated)
+            table = pa.Table.from_batches([clean]).select(SUBSETS.names).cast(SUBSETS)
+            yield table.filter(pa.array(table.column("num_chars").to_numpy() > 0))
 
 
 class _RowGroup(NamedTuple):
@@ -151,12 +212,14 @@ def _read(export: Export, shard: Shard, group: _RowGroup, schema: pa.Schema) -> 
         rows = file.read_row_group(group.number, columns=schema.names).select(schema.names).cast(schema)
     doc_ids = rows.column("doc_id").to_numpy()
     here = (doc_ids > shard.after) & (doc_ids <= shard.to) & is_sampled(doc_ids, export.seed, shard.share)
+    if export.pages:
+        here &= export.pages.members.find(doc_ids)[0]
     return rows if here.all() else rows.filter(pa.array(here))
 
 
 def _in_order(export: Export, shard: Shard) -> Iterator[pa.Table]:
     """The shard's rows by doc_id, some at a time: those before the first doc_id of the next row group."""
-    schema = export.schema.empty_table().select([name for name in export.schema.names if name != "num_tokens"]).schema
+    schema = export.columns_read
     groups = _row_groups(export, shard, shard.texts)
     held = schema.empty_table()
     for place, group in enumerate(groups):
@@ -196,6 +259,13 @@ def _with_tokens(export: Export, shard: Shard, groups: Iterator[pa.Table]) -> It
     """The groups with the column num_tokens, if tokens are counted; holds the counts of the whole shard."""
     if not export.with_tokens:
         yield from groups
+        return
+    if export.pages:
+        assert export.pages.tokenizer
+        count = export.pages.tokenizer()
+        for group in groups:
+            counted = pa.array(count(group.column("text").combine_chunks()), TOKENS.field("num_tokens").type)
+            yield group.append_column(TOKENS.field("num_tokens"), counted)
         return
     parts = [_read(export, shard, group, TOKENS) for group in _row_groups(export, shard, shard.tokens)]
     counts = pa.concat_tables([TOKENS.empty_table(), *parts]).sort_by("doc_id")

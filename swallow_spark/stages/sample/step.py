@@ -68,11 +68,12 @@ def check(sample: Sample, config: Config) -> Sample:
     return replace(sample, classifier=classifier)
 
 
-def write_sample(run: Run, sample: Sample, target: Path) -> int:
+def write_sample(run: Run, sample: Sample, target: Path, *, overwrite: bool = True) -> int:
     """Writes the sample to a Parquet file (sample.tasks.COLUMNS, by doc_id); the number of its pages. A file that holds
     the same sample of the same corpus is left alone. Only under the corpus lock.
 
-    Raises UsageError if the stage that the sample is taken from is not finished.
+    Raises UsageError if the stage that the sample is taken from is not finished or, without `overwrite`, if the file
+    exists and holds something else.
     """
     manifests = _population(run, sample)
     pages = run.corpus.manifests("ingest")
@@ -80,6 +81,8 @@ def write_sample(run: Run, sample: Sample, target: Path) -> int:
     meaning = json.dumps([asdict(sample), lineage(manifests), lineage([*pages, *run.corpus.manifests("remove")])])
     if (held := _meaning(target)) and held[0] == meaning:
         return held[1]
+    if not overwrite and target.exists():
+        raise UsageError(f"{target}: exists already, and isn't this sample: give another file, or --replace")
     with run.progress.stage("sample"):
         rows, group = _rows(run, sample, manifests, pages)
         if run.corpus.manifests("tombstones"):

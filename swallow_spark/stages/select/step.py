@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from swallow_spark.config.load import Config, fingerprint
 from swallow_spark.config.load import selection as select_section
-from swallow_spark.config.select import Part, Plan, parse_band, percent_of
+from swallow_spark.config.select import BUILT_IN_SUBSETS, Part, Plan, parse_band, percent_of
 from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Manifest, Unit
 from swallow_spark.corpus.read import read_files
@@ -28,6 +28,7 @@ from swallow_spark.stages.run import Batch, Run, each_batch
 from swallow_spark.stages.score.tasks import table_of
 from swallow_spark.stages.select import cuts as stage
 from swallow_spark.stages.select import tasks
+from swallow_spark.stages.select.standing import left_alone, standing
 from swallow_spark.stages.stage import Source, Stage
 from swallow_spark.stages.tokens.step import accepted_tokens
 from swallow_spark.tables import PAGES, SCORES, TOKENS
@@ -41,10 +42,9 @@ _WEIGHED = pa.schema([*SCORES, pa.field("weight", pa.int64())])
 def select(run: Run) -> None:
     """Finds and commits the cuts of each ranking's top-k bands, then writes the subsets."""
     corpus, config = run.corpus, run.config
-    if not config.subsets:  # delete those of an earlier configuration
-        for manifest in corpus.manifests("select"):
-            corpus.forget(Unit("select", manifest.unit))
-        corpus.root.delete("subsets")
+    if not config.subsets:
+        if there := standing(corpus):
+            run.progress.say(left_alone(run, there))
         return
     find_removed(run)
     plan = config.plan
@@ -67,8 +67,11 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
     corpus, plan = run.corpus, run.config.plan
     known = [subset.name for subset in plan.subsets]
     if unknown := [name for name in names if name not in known]:
+        written = [one.name for one in standing(corpus)]
+        there = ", ".join((*known, *BUILT_IN_SUBSETS))
         raise UsageError(
-            f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(known) or 'none'})"
+            f"--subset {unknown[0]}: no such subset is configured (there is: {there})"
+            + (": it is one of another configuration (--config)" if unknown[0] in written else "")
         )
     for name in ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else [])):
         run.lineage.finished(name)
@@ -213,8 +216,8 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
             if lookup:
                 corpus.root.delete(lookup.directory)
     for directory in corpus.root.directories("subsets"):
-        if directory.count("/") == 1 and directory not in tables:
-            corpus.root.delete(directory)  # of a subset that is no longer configured
+        if directory.count("/") == 1 and directory not in tables and not corpus.root.files(directory):
+            corpus.root.delete(directory)  # empty: of a subset that is no longer configured
 
 
 def _members(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: Rows) -> DataFrame:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ from swallow_spark.config.select import Cleanup
 from swallow_spark.corpus.lookups import Lookups
 from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs, Rows, write_tables
-from swallow_spark.kernels.text import cleanup, host_lines, personal
+from swallow_spark.stages.select.cleaned import cleaned
 from swallow_spark.tables import SUBSETS
 
 
@@ -57,7 +56,7 @@ def _write(
         batch = batch.filter(pa.array(present))
         if not batch.num_rows:
             continue
-        batch, done = _cleaned(batch, section, repeated)
+        batch, done = cleaned(batch, section, repeated)
         with_scores = pa.RecordBatch.from_arrays(
             [*batch.columns, *(pa.array(values[name]) for name in scores)], [*batch.schema.names, *scores]
         )
@@ -83,49 +82,3 @@ def _in_both(members: NDArray[np.int64], bits: Mapping[str, int]) -> dict[str, d
         if number := int(((members & wanted) == wanted).sum()):
             found.setdefault(one, {})[f"both:{one}:{other}"] = number
     return found
-
-
-class _Done(NamedTuple):
-    """What clean-up did to each page: lines dropped, footer trimmed, and personal data masked (kinds, pages)."""
-
-    host_lines: NDArray[np.int32]
-    trimmed: NDArray[np.bool_]
-    masked: NDArray[np.int32]
-
-    def sums(self, here: NDArray[np.bool_], table: str) -> dict[str, int]:
-        """The sums of some pages, for a table."""
-        masked = self.masked[:, here].sum(axis=1).tolist()
-        optional = {"host_lines": int(self.host_lines[here].sum(dtype=np.int64))}
-        optional |= {f"masked_{kind}": number for kind, number in zip(personal.KINDS, masked, strict=True)}
-        return {
-            f"trimmed:{table}": int(self.trimmed[here].sum()),
-            **{f"{name}:{table}": number for name, number in optional.items() if number},
-        }
-
-
-def _cleaned(batch: pa.RecordBatch, section: Cleanup, repeated: Lookups | None) -> tuple[pa.RecordBatch, _Done]:
-    """The batch with its texts cleaned up and their new lengths. Lines are dropped first: they were counted as they are
-    in `pages`."""
-    columns = {name: batch.column(name) for name in batch.schema.names}
-    dropped = np.zeros(batch.num_rows, np.int32)
-    trimmed = np.zeros(batch.num_rows, np.bool_)
-    masked = np.zeros((len(personal.KINDS), batch.num_rows), np.int32)
-    if repeated:
-        short = _without_repeated(columns["text"], columns.pop("host"), repeated)
-        columns["text"], columns["num_chars"], dropped = short.texts, pa.array(short.num_chars), short.num_lines
-    if section.mode != "off":
-        cleaned = cleanup.clean(columns["text"], section.mode)
-        columns["text"], columns["num_chars"], trimmed = cleaned.texts, pa.array(cleaned.num_chars), cleaned.trimmed
-    if section.mask:
-        found = personal.mask(columns["text"], section.mask)
-        columns["text"], columns["num_chars"], masked = found.texts, pa.array(found.num_chars), found.counts
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), _Done(dropped, trimmed, masked)
-
-
-def _without_repeated(texts: pa.Array, hosts: pa.Array, repeated: Lookups) -> host_lines.Without:
-    keys = host_lines.host_keys(hosts)
-    text, host, line = host_lines.lines(texts, keys)
-    dropped, values = repeated.find(line)
-    if dropped.any():
-        dropped[dropped] = values["host"] == host[dropped]
-    return host_lines.without(texts, text, dropped)

@@ -24,7 +24,7 @@ def accepted_tokens(run: Run) -> list[Manifest]:
     run.lineage.finished("decide")
     due = _pending(run, run.lineage.due("tokens"))
     if due:
-        counting = _tokenizer(run)
+        counting = tokenizer(run)
 
         def work(batch: Batch, accepted: Lookups) -> DataFrame:
             return tasks.count_tokens(batch.rows, accepted, counting, "tokens/accepted", batch.outputs)
@@ -37,7 +37,7 @@ def subset_tokens(run: Run, name: str) -> list[Manifest]:
     """Counts the tokens of a subset's texts after clean-up, in batches that lack counts; the units."""
     due = run.lineage.due("subset_tokens", [name])
     if pending := _pending(run, due):
-        counting = _tokenizer(run)
+        counting = tokenizer(run)
 
         def work(batch: Batch) -> DataFrame:
             texts = [manifest for one in batch.due for manifest in one.sources["subsets"]]
@@ -52,8 +52,8 @@ def _pending(run: Run, due: Sequence[Due]) -> list[Due]:
     return [one for one in due if not one.is_done(run.corpus)]
 
 
-def _tokenizer(run: Run) -> tasks.Counting:
-    """Raises UsageError if none is configured, ModelError if it can't be used."""
+def tokenizer(run: Run) -> tasks.Counting:
+    """The configured tokenizer, for tasks. Raises UsageError if none is configured, ModelError if it can't be used."""
     section = run.config.tokens
     if not section.counting:
         raise UsageError("tokens: no tokenizer is configured: set tokens.encoding or tokens.file")
