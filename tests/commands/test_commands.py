@@ -13,6 +13,7 @@ from corpora import rows, same_tables
 from places import DEMO_TEXTS
 from pyspark.sql import SparkSession
 
+from swallow_spark.commands import running
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
 
 
@@ -73,7 +74,8 @@ def explained(corpus: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_explain(built: Path) -> None:
+def test_explain(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "open_session", None)  # it needs no Spark
     pages = {row["doc_id"]: row for row in rows(built, "pages")}
     duplicate = rows(built, "duplicates")[0]
     verdicts = rows(built, "verdicts/preset=swallow-v2")
