@@ -1,9 +1,10 @@
 """Exceptions, by what the user has to do. The command line turns each into one line and an exit status."""
 
+import difflib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -48,6 +49,12 @@ class VersionError(SwallowSparkError):
 
 class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`, did you mean X?` if one of the known names is close to a name that isn't one, otherwise nothing."""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 _HOSTILE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

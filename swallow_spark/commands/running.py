@@ -56,6 +56,8 @@ def running(
         monitored(call, settings, corpus, corpus.root) as progress,
         corpus.lock(lambda opened, found: repair(opened, found, register and register[0], STAGES.again, progress.say)),
     ):
+        for limit in settings.rules.extremes()[1]:
+            progress.say(f"Warning: {limit}")
         run = Run(corpus, settings, progress, STAGES, inputs)
         refuse_changes(run.lineage)
         if register:

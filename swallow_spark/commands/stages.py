@@ -10,7 +10,7 @@ from swallow_spark.commands.options import OnCorpus, PlainConfigOption, command,
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, meant
 from swallow_spark.files.inputs import TEXT_SUFFIXES, Places, expand, part_of
 from swallow_spark.report.compare import compare
 from swallow_spark.report.finished import Finished
@@ -30,8 +30,9 @@ Inputs = Annotated[
 
 
 def _known_end(name: str) -> str:
-    if name not in pipeline.STAGES.ends:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, pipeline.STAGES.ends))}.")
+    ends = pipeline.STAGES.ends
+    if name not in ends:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ends))}{meant(name, ends)}")
     return name
 
 

@@ -103,13 +103,15 @@ def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
         print_line(console, f"Fetched by index: {fetched:,} of the files' {of_files:,} bytes")
     if summary.get("rejected"):
         print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
+    for warning in summary.get("warnings", ()):
+        console.print(Text(printable(f"Warning: {warning}"), style="bold red"), soft_wrap=True)
     _show_places(console, summary, corpus)
 
 
 def _funnel(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
     rows = [
         ("records read", summary["records"], None),
-        ("Japanese pages", summary["pages"], summary["pages_characters"]),
+        ("pages", summary["pages"], summary["pages_characters"]),
     ]
     if "survivors" in summary:
         rows.append(("after dedup", summary["survivors"], summary.get("survivors_characters")))

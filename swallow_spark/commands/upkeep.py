@@ -13,7 +13,7 @@ from swallow_spark.commands.tables import print_json, show_check
 from swallow_spark.corpus.corpus import Corpus, unlisted_directories
 from swallow_spark.corpus.integrity import confirmed, damages
 from swallow_spark.corpus.lock import holder, take_away
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, meant
 from swallow_spark.pipeline import STAGES
 from swallow_spark.report.state import stages
 from swallow_spark.session import warm_up as class_archive
@@ -35,10 +35,13 @@ def discard(
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
     if stage is not None and stage not in STAGES.discardable:
-        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(STAGES.discardable)})")
+        allowed = STAGES.discardable
+        raise UsageError(f"--stage {stage}: no such stage{meant(stage, allowed)} (allowed: {', '.join(allowed)})")
     opened = Corpus.open(corpus)
-    if crawl is not None and crawl not in opened.crawls().values():
-        raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")
+    known = opened.crawls().values()
+    if crawl is not None and crawl not in known:
+        there = ", ".join(known) or "none"
+        raise UsageError(f"--crawl {crawl}: no such crawl{meant(crawl, known)} (there are: {there})")
     # Instead of the usual repair: damage to units that are to be deleted must not stop this.
     with opened.lock(lambda locked, _found: _take_back(locked, stage or "ingest", crawl)):
         pass

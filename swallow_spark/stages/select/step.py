@@ -19,7 +19,7 @@ from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Manifest, Unit
 from swallow_spark.corpus.read import read_files
 from swallow_spark.corpus.write import Outputs, write
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, meant
 from swallow_spark.kernels.order.cuts import Cut
 from swallow_spark.kernels.text import cleanup, host_lines, personal
 from swallow_spark.stages.host_lines.step import ship_repeated
@@ -68,7 +68,8 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
     known = [subset.name for subset in plan.subsets]
     if unknown := [name for name in names if name not in known]:
         raise UsageError(
-            f"--subset {unknown[0]}: no such subset is configured (there is: {', '.join(known) or 'none'})"
+            f"--subset {unknown[0]}: no such subset is configured{meant(unknown[0], known)} "
+            f"(there are: {', '.join(known) or 'none'})"
         )
     for name in ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else [])):
         run.lineage.finished(name)
