@@ -187,10 +187,10 @@ def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
         parts = tuple(_parse_part(name) for name in entry.union or entry.intersection or ())
         for part in parts:
             if part.ranking not in rankings and part.ranking not in known:
-                names = dict.fromkeys((*rankings, *classifiers))
+                ranked = dict.fromkeys((*rankings, *classifiers))
                 raise ValueError(
-                    f"subsets: {entry.title}: no ranking {part.ranking!r}{meant(part.ranking, names)} "
-                    f"(there are: {', '.join(names) or 'none'})"
+                    f"subsets: {entry.title}: no ranking {part.ranking!r}{meant(part.ranking, ranked)} "
+                    f"(there are: {', '.join(ranked) or 'none'})"
                 )
             rankings.setdefault(part.ranking, Ranking(part.ranking, {}, "documents"))
         if parts:
