@@ -12,17 +12,20 @@ from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError, meant
 from swallow_spark.files.inputs import TEXT_SUFFIXES, Places, expand, part_of
+from swallow_spark.files.text_columns import check_columns
+from swallow_spark.kernels.html.imported import TEXT
 from swallow_spark.report.compare import compare
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.run import check_config
+from swallow_spark.tables import InputFile
 
 CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
+        help="Files, directories, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
         "or cc:CC-MAIN-YYYY-WW.",
         show_default=False,
     ),
@@ -126,13 +129,19 @@ def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
 def import_(
     call: OnCorpus,
     crawl: CrawlOption,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=f"Files of text: {TEXT_SUFFIXES}.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help=f"Files of text ({TEXT_SUFFIXES}), or directories of them.")
+    ],
+    text_column: Annotated[str, option("--text-column", "NAME", "The column, or key, that holds the text.")] = TEXT,
     until: UntilOption = "ingest",
 ) -> None:
-    """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
-    date; then runs the stages up to `--until`."""
-    found = (crawl, lambda config: expand(inputs, _places(config), text=True))
-    with running(call, register=found, scores=_scores(until)) as run:
+    """Import text that was extracted elsewhere into `pages`, in whatever language it is. Reads the columns text and, if
+    present, url, title and date; then runs the stages up to `--until`."""
+
+    def found(config: Config) -> list[InputFile]:
+        return check_columns(expand(inputs, _places(config), text=True, text_column=text_column), inputs)
+
+    with running(call, register=(crawl, found), scores=_scores(until)) as run:
         pipeline.build(run, crawl, until=until)
 
 

@@ -97,15 +97,19 @@ def show_summary(console: Console, summary: Mapping[str, Any], corpus: Corpus) -
         print_line(console, f"Damage outside of records: {_listed(summary['file_failures'])}")
     if "files_not_read" in summary:
         files = (f"{path} ({reason})" for path, reason in summary["files_not_read"].items())
-        print_line(console, f"Files that are not read: {', '.join(files)}")
+        _warn(console, f"files that are not read: {', '.join(files)}; the same command tries them again")
     if "bytes_fetched" in summary:
         fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
         print_line(console, f"Fetched by index: {fetched:,} of the files' {of_files:,} bytes")
     if summary.get("rejected"):
         print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
     for warning in summary.get("warnings", ()):
-        console.print(Text(printable(f"Warning: {warning}"), style="bold red"), soft_wrap=True)
+        _warn(console, warning)
     _show_places(console, summary, corpus)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(Text(printable(f"Warning: {text}"), style="bold red"), soft_wrap=True)
 
 
 def _funnel(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commands import call
-from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
+from places import DEMO_WARCS, REPOSITORY
 
 from swallow_spark.commands import running
 from swallow_spark.config.load import packaged_names
@@ -49,7 +49,10 @@ def build(corpus: Path | str, *arguments: str | Path) -> str:
     [
         ("nothing/*.warc.gz", "nothing/*.warc.gz: no file matches"),
         ("nothing.warc.gz", "nothing.warc.gz: no such file"),
-        (str(DEMO_PAGES), f"{DEMO_PAGES}: a directory, not a file"),
+        (
+            str(REPOSITORY / "jobs"),
+            f"{REPOSITORY}/jobs: no file of .warc, .warc.gz, .warc.zst, ",
+        ),
         (f"{WARC}/inner.warc.gz", "inner.warc.gz: no such file"),
         ("nothing.paths.gz", "nothing.paths.gz: can't be read"),
         ("cc:2025-18", "write cc:CC-MAIN-YYYY-WW"),
