@@ -66,6 +66,11 @@ def printable(text: str) -> str:
     return _HOSTILE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """The text in one line. Other blanks than those of ASCII stay: a file's name may hold U+3000."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
+
+
 def is_shortage(error: BaseException) -> bool:
     """Whether the machine lacks memory, disk space or open files, so that the data is not at fault."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)
@@ -146,7 +151,7 @@ def root_cause(error: Exception) -> str:
         return f"{error}"
     kind = type(error).__name__
     if isinstance(error, SwallowSparkError):
-        return f"{' '.join(str(error).split())} ({kind})"
+        return f"{one_line(str(error))} ({kind})"
     lines = _told(str(error))
     foreign = [line for line in lines or [""] if not line.startswith(f"{__package__}.")]
     for sign, remedy in _REMEDIES:

@@ -78,6 +78,10 @@ def show_values(console: Console, values: Mapping[str, Any]) -> None:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "yes", False: "no"}[value]
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -184,7 +188,9 @@ def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, 
     for feature in [*bounds, *others]:
         value, bound = trial["features"][feature], bounds.get(feature)
         limits = ", ".join(f"{k} {v:g}" for k, v in (bound or {}) if k != "source" and v is not None)
-        said = "not measured" if value is None else " ".join(bound.reasons(feature, value)) if bound else ""
+        reasons = bound.reasons(feature, value) if bound else []
+        # Without the feature's name, which is in the row already: so the table fits into 80 columns.
+        said = "null" if value is None else " ".join(reason.rpartition(":")[2] for reason in reasons)
         rows.append((feature, None if value is None else _plain(value), limits, said))
     print_table(console, ("feature", "value", "bounds", "reason"), rows)
     verdict = "accepted" if trial["accepted"] else f"rejected: {', '.join(trial['reasons'])}"

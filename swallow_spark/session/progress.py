@@ -158,10 +158,12 @@ class Progress:
 def _line(name: str, figures: dict[str, float]) -> str:
     elapsed = figures["stage_seconds"]
     if "files" not in figures:
-        return f"{name}: {figures['tasks_done']} of {figures['tasks']} tasks, {_duration(elapsed)}"
-    done, total, pages = figures["files_done"], figures["files"], figures["pages"]
-    left = f"{_duration(elapsed / done * (total - done))} left" if done else "time left unknown"
-    return f"{name}: {done} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {left}"
+        done, known = figures["tasks_done"], figures["tasks"]
+        tasks = f"{done} of {known} tasks, " if known else ""  # there are none between Spark's jobs
+        return f"{name}: {tasks}{_duration(elapsed)}"
+    finished, total, pages = figures["files_done"], figures["files"], figures["pages"]
+    left = f"{_duration(elapsed / finished * (total - finished))} left" if finished else "time left unknown"
+    return f"{name}: {finished} of {total} files, {pages:,} pages, {pages / max(elapsed, 0.001):,.0f} pages/s, {left}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,7 @@
 """Wrong calls: exit status 2, one line that tells what is wrong, and nothing written. No session is opened."""
 
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -12,6 +14,7 @@ import pytest
 from commands import call
 from places import DEMO_WARCS, REPOSITORY
 
+from swallow_spark import cli
 from swallow_spark.commands import running
 from swallow_spark.config.load import packaged_names
 from swallow_spark.corpus.corpus import Corpus
@@ -273,3 +276,11 @@ def test_jobs_run_as_programs(job: str) -> None:
     done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Usage: swallow-spark {job} " in done.stdout
+
+
+def test_what_an_encoding_lacks_is_escaped() -> None:
+    """As with LC_ALL=C and PYTHONUTF8=0."""
+    err = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    with contextlib.redirect_stderr(err), pytest.raises(SystemExit):
+        cli.main(["猫\u3000"])
+    assert b"No such command '\\u732b\\u3000'" in err.buffer.getvalue()  # type: ignore[attr-defined]
