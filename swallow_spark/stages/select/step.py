@@ -69,7 +69,7 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
     if unknown := [name for name in names if name not in known]:
         raise UsageError(
             f"--subset {unknown[0]}: no such subset is configured{meant(unknown[0], known)} "
-            f"(there are: {', '.join(known) or 'none'})"
+            f"(there is: {', '.join(known) or 'none'})"
         )
     for name in ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else [])):
         run.lineage.finished(name)
