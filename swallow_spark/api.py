@@ -124,7 +124,7 @@ class Corpus:
         spark = session or SparkSession.getActiveSession() or open_session("swallow-spark")
         files, schema = self._found(name)
         if not files:
-            return spark.createDataFrame([], from_arrow_schema(schema))
+            return spark.createDataFrame(schema.empty_table(), from_arrow_schema(schema))
         alike: dict[tuple[Any, ...], list[_File]] = {}
         for file in files:
             alike.setdefault((file.origin, file.columns), []).append(file)

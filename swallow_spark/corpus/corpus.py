@@ -25,7 +25,7 @@ from swallow_spark.config.section import NAME_PATTERN
 from swallow_spark.corpus import manifests
 from swallow_spark.corpus.lock import lock
 from swallow_spark.corpus.manifests import File, Manifest, Stored, Unit
-from swallow_spark.corpus.read import Scan, dataset, read_files, scan_files
+from swallow_spark.corpus.read import Scan, are_few, dataset, read_files, scan_files
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.files.storage import Root
@@ -320,8 +320,9 @@ class Corpus:
 
     def read(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         """A table's rows of these units; an empty frame if there are none."""
-        paths = [file.path for manifest in manifests for file in manifest.files if file.table == table]
-        return self.read_files(spark, schema, paths)
+        files = [file for manifest in manifests for file in manifest.files if file.table == table]
+        found = self.read_files(spark, schema, [file.path for file in files])
+        return found.coalesce(1) if are_few(sum(file.rows for file in files)) else found
 
     def dataset(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> ds.Dataset:
         """The same rows without Spark, as a pyarrow.dataset; files are opened when it is scanned."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from swallow_spark.corpus import lookup_file as lookup
+from swallow_spark.corpus.read import in_order
 from swallow_spark.files.storage import Root
 
 _ROWS_PER_PIECE: Final = 16 << 20
@@ -69,7 +70,7 @@ def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
     number of pieces."""
     directory = f"lookups/{name}-{uuid4().hex[:12]}"
     pieces = max(1, -(-rows // _ROWS_PER_PIECE))
-    ordered = df.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
+    ordered = in_order(df, rows, pieces, "doc_id")
     schema = "first long, path string"
     listed = ordered.mapInArrow(partial(_write_piece, root=root, directory=directory), schema).collect()
     columns = tuple(column for column in df.columns if column != "doc_id")

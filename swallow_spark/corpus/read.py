@@ -17,13 +17,15 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from swallow_spark.files.storage import Root, filesystem
 
 _PARQUET: Final = ds.ParquetFileFormat()
+FEW_ROWS = 100_000
+"""One task is done with so many narrow rows before a shuffle has started. Frames of no more rows are not exchanged."""
 _MOST_TASKS: Final = 20_000
 _BATCH_ROWS: Final = 1000
 _BATCH_BYTES: Final = 16 << 20
@@ -75,7 +77,7 @@ def read_files(spark: SparkSession, root: Root, paths: Sequence[str], schema: pa
     """The rows of Parquet files below the root; an empty frame if there are none."""
     spark_schema = from_arrow_schema(schema)
     if not paths:
-        return spark.createDataFrame([], spark_schema)
+        return spark.createDataFrame(schema.empty_table(), spark_schema)
     if root.spark_reads:
         return spark.read.schema(spark_schema).parquet(*map(root.spark_path, paths))
     return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(iter, spark_schema)  # as they are
@@ -88,6 +90,17 @@ def dataset(root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> ds.Datas
     paths = [(f"{base.rstrip('/')}/{path}", size) for path, size in sizes.items()]
     fragments = [_PARQUET.make_fragment(path, files, file_size=size) for path, size in paths]
     return ds.FileSystemDataset(fragments, schema, _PARQUET, files)
+
+
+def are_few(rows: int) -> bool:
+    """Whether one task suffices for rows, of which there are about so many."""
+    return rows <= FEW_ROWS
+
+
+def in_order(df: DataFrame, rows: int, partitions: int, *columns: Column | str) -> DataFrame:
+    """The frame of some `rows` sorted by columns within `partitions` ranges; few rows in one range."""
+    ranges = df.coalesce(1) if are_few(rows) else df.repartitionByRange(partitions, *columns)
+    return ranges.sortWithinPartitions(*columns)
 
 
 def _map(

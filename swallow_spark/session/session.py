@@ -226,6 +226,7 @@ def own_settings(master: str, settings: Mapping[str, str]) -> dict[str, str]:
     own = merged.get("spark.driver.extraJavaOptions", "")
     if master.startswith("local"):
         merged.setdefault("spark.ui.enabled", "false")
+        merged.setdefault("spark.sql.ui.explainMode", "simple")  # no page shows a plan's details, which take time
         options += [_LATE_COMPILER, *class_archive.options(own)]
     if own:
         options.append(own)  # last, so that they win

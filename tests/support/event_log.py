@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
+
+from swallow_spark.corpus import read
 
 
 def events_of(spark: SparkSession, event_log: Path, work: Callable[[], object]) -> list[dict[str, Any]]:
-    """What the event log gets while `work` is done."""
+    """What the event log gets while `work` is done, with plans as they are for many rows, and their details."""
     start = len(_events(spark, event_log))
-    work()
+    spark.conf.set("spark.sql.ui.explainMode", "formatted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read, "FEW_ROWS", 0)
+        work()
+    spark.conf.set("spark.sql.ui.explainMode", "simple")
     return _events(spark, event_log)[start:]
 
 

@@ -17,7 +17,7 @@ import pyspark
 from commands import own_environment
 from places import REPOSITORY
 
-from swallow_spark.session import session
+from swallow_spark.session import session, warm_up
 
 SPARK_HOME: Final = Path(pyspark.__file__).parent
 EAGER_SPECULATION: Final = {
@@ -60,7 +60,7 @@ def environment(place: Path) -> dict[str, str]:
         "SPARK_LOCAL_DIRS": str(place / "scratch"),
         "PYSPARK_PYTHON": sys.executable,
         # Executors that start quickly rather than run fast for hours.
-        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "JAVA_TOOL_OPTIONS": " ".join(["-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", *warm_up.options()]),
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
 

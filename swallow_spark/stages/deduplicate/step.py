@@ -13,6 +13,7 @@ from swallow_spark.config.load import fingerprint
 from swallow_spark.corpus import lookup_file as lookup
 from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Manifest, Unit
+from swallow_spark.corpus.read import are_few, in_order
 from swallow_spark.corpus.write import Kernel, write
 from swallow_spark.errors import LedgerError
 from swallow_spark.stages.deduplicate import tasks as stage
@@ -37,10 +38,9 @@ def deduplicate(run: Run) -> None:
         return
     num_pages = sum(manifest.rows("sketches") for manifest in sketched)
     per_pass = max(config.execution.bands_per_pass, _ROWS_PER_PASS // max(1, num_pages))
-    parts = config.execution.shuffle_partitions or max(
-        run.spark.sparkContext.defaultParallelism,
-        -(-num_pages * min(config.sketch.bands, per_pass) // _ROWS_PER_PARTITION),
-    )
+    exchanged = num_pages * min(config.sketch.bands, per_pass)
+    least = 1 if are_few(exchanged) else run.spark.sparkContext.defaultParallelism
+    parts = config.execution.shuffle_partitions or max(least, -(-exchanged // _ROWS_PER_PARTITION))
     shipped: list[lookups.Lookups] = []
     scan = corpus.scan(run.spark, "sketches", SKETCHES, sketched)
 
@@ -61,7 +61,7 @@ def deduplicate(run: Run) -> None:
         pieces = max(1, num_pages // _ROWS_PER_PARTITION)
         written: list[dict[str, Any]] = []
         for table, rows, sums in (("duplicates", found.duplicates, None), ("groups", found.groups, _kept)):
-            ordered = rows.repartitionByRange(pieces, "doc_id").sortWithinPartitions("doc_id")
+            ordered = in_order(rows, num_pages, pieces, "doc_id")
             written.extend(row.asDict() for row in write(ordered, table, outputs, sums))
         kept = _kept_sets(written, corpus.crawls())
         copies = corpus.manifest(Unit("boundary", "copies"))

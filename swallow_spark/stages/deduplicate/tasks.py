@@ -86,7 +86,9 @@ def represented(falls: DataFrame, settings: Settings, boundary: Boundary) -> Dat
 
 
 def _follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    falls = pa.Table.from_batches(batches, pa.schema([field for field in _FALLS if field.name != "representative"]))
+    schema = pa.schema([field for field in _FALLS if field.name != "representative"])
+    # A plan over empty frames knows that a column is never null.
+    falls = pa.Table.from_batches((batch.cast(schema) for batch in batches), schema)
     doc_ids, witnesses = (falls.column(name).to_numpy() for name in ("doc_id", "witness"))
     yield from falls.append_column("representative", pa.array(chains.ends(doc_ids, witnesses))).to_batches()
 

@@ -177,7 +177,8 @@ def exchanged(
 ) -> DataFrame:
     """Rows packed by `pack` (exchange.PACKED), exchanged by partition, reduced by a kernel, written at a boundary."""
     packed = rows.mapInArrow(pack, from_arrow_schema(exchange.PACKED))
-    return boundary(name, packed.repartitionById(partitions, "partition").select("rows"), by)
+    together = packed.repartitionById(partitions, "partition") if partitions > 1 else packed.coalesce(1)
+    return boundary(name, together.select("rows"), by)
 
 
 def resolved(edges: DataFrame) -> DataFrame:

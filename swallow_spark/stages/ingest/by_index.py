@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -91,7 +92,8 @@ def _of_files(run: Run, rows: DataFrame, files: Sequence[NumberedFile]) -> DataF
     """The index's rows of these files, with their file_no. Paths are compared from their last `crawl-data/` on: the
     files may have been copied below any directory or bucket."""
     named = [(re.sub(_BEFORE_NAME, "", file.key, count=1, flags=re.DOTALL), file.file_no) for file in files]
-    numbers = run.spark.createDataFrame(named, "name string, file_no int")
+    keys, file_nos = zip(*named, strict=True)
+    numbers = run.spark.createDataFrame(pa.table({"name": keys, "file_no": pa.array(file_nos, pa.int32())}))
     name = F.regexp_replace("warc_filename", f"(?s){_BEFORE_NAME}", "")
     return rows.join(F.broadcast(numbers), name == numbers["name"])
 

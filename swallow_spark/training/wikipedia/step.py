@@ -63,7 +63,7 @@ def write_positives(
 ) -> dict[str, int]:
     """Writes the articles as Parquet files into `root`, which must be empty; returns the numbers of `categories` and
     `articles`."""
-    roots = spark.createDataFrame([(title,) for title in categories], "title string")
+    roots = spark.createDataFrame(pa.table({"title": pa.array(categories, pa.string())}))
     if dump.pages.suffix == ".parquet":
         found, number = _from_parquet(spark, dump.pages, roots), len(set(categories))
     else:
