@@ -3,7 +3,6 @@
 Functions import what they need, so that one page can be extracted without Spark.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, reduce
 from importlib import import_module
@@ -19,7 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from swallow_spark import tables
-from swallow_spark.errors import CorpusError, UsageError
+from swallow_spark.errors import CorpusError, UsageError, meant
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -162,9 +161,8 @@ class Corpus:
         names = [table for table in self.tables if f"{table}/".startswith(f"{name}/")]
         if not names:
             known = {*self.tables, *(table.partition("/")[0] for table in self.tables)}
-            near = difflib.get_close_matches(name, sorted(known), 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise CorpusError(f"{self.location}: no table {name!r}{meant} (there are: {', '.join(self.tables)})")
+            there = ", ".join(self.tables)
+            raise CorpusError(f"{self.location}: no table {name!r}{meant(name, known)} (there are: {there})")
         files = [file for table in names for file in self._files[table]]
         if not files:
             return files, pa.schema([*self._empty[names[0]], pa.field("crawl", pa.string())])
@@ -260,8 +258,9 @@ def build(
     from swallow_spark import pipeline
     from swallow_spark.commands import stages
 
-    if until not in pipeline.STAGES.ends:
-        raise UsageError(f"until={until!r}: no such stage (there are: {', '.join(pipeline.STAGES.ends)})")
+    ends = pipeline.STAGES.ends
+    if until not in ends:
+        raise UsageError(f"until={until!r}: no such stage{meant(until, ends)} (there are: {', '.join(ends)})")
     names = [fspath(name) for name in ([inputs] if isinstance(inputs, (str, PathLike)) else inputs)]
     # The base URL as an override, so that this call collects the summary.
     settings = [*overrides, *([f"ingest.base_url={base_url}"] if base_url else [])]

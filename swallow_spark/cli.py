@@ -5,6 +5,7 @@ Results for programs (`--json`) go to standard output, everything for people to 
 stopped.
 """
 
+import io
 import os
 import pkgutil
 import sys
@@ -17,7 +18,7 @@ import typer
 
 from swallow_spark import __version__, commands
 from swallow_spark.commands.options import app
-from swallow_spark.errors import SwallowSparkError, printable, root_cause
+from swallow_spark.errors import SwallowSparkError, one_line, printable, root_cause
 from swallow_spark.session.signals import stopped_by_signals
 
 with commands.on_first_use():
@@ -50,6 +51,9 @@ _WrongCall: Any = typer.BadParameter.__base__  # base of all usage errors; newer
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the program. An error becomes one line on standard error and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding without Japanese, as in the locale C: escapes, no error
+            stream.reconfigure(errors="backslashreplace")
     with stopped_by_signals() as stopped:
         status = _run(list(sys.argv[1:] if arguments is None else arguments), stopped)
     sys.exit(status)
@@ -85,7 +89,7 @@ def _call(arguments: list[str], stopped: Event) -> int | None:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"swallow-spark: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"swallow-spark: {printable(one_line(message))}", file=sys.stderr)
     return status
 
 

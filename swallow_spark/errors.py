@@ -1,9 +1,10 @@
 """Exceptions, by what the user has to do. The command line turns each into one line and an exit status."""
 
+import difflib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -56,6 +57,12 @@ class ModelError(UsageError):
     """A model file that is missing, cut, corrupt or not of the kind expected."""
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """`, did you mean X?` if one of the known names is close to a name that isn't one, otherwise nothing."""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
 _HOSTILE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -63,6 +70,11 @@ def printable(text: str) -> str:
     """Text that is safe in a terminal, a log or a page. Control characters, lone surrogates, line separators and
     directional marks, which URLs, titles and texts of pages may contain, are escaped."""
     return _HOSTILE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """The text in one line. Other blanks than those of ASCII stay: a file's name may hold U+3000."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -145,7 +157,7 @@ def root_cause(error: Exception) -> str:
         return f"{error}"
     kind = type(error).__name__
     if isinstance(error, SwallowSparkError):
-        return f"{' '.join(str(error).split())} ({kind})"
+        return f"{one_line(str(error))} ({kind})"
     lines = _told(str(error))
     foreign = [line for line in lines or [""] if not line.startswith(f"{__package__}.")]
     for sign, remedy in _REMEDIES:

@@ -55,7 +55,9 @@ INPUTS: Final = _table(
     _column("bytes", pa.int64(), "Size; -1 if it isn't known."),
     _nullable("etag", pa.string(), "ETag from an HTTP server or object store."),
     _column("base_offset", pa.int64(), "Byte of the file at which this part begins."),
-    _column("format", pa.string(), "`warc`, or the format of a text file, such as `jsonl`."),
+    _column(
+        "format", pa.string(), "`warc`, or that of a text file: `jsonl`, `jsonl:COLUMN` if its text isn't in `text`."
+    ),
 )
 
 

@@ -58,8 +58,7 @@ def explain(
     if (url is None) == (doc_id is None):
         raise UsageError("explain: give either --url or --doc-id")
     with reading(call) as run:
-        with run.progress.stage(call.command):
-            explained = explaining.explain_page(run.spark, run.corpus, run.config, url, doc_id)
+        explained = explaining.explain_page(run.corpus, run.config, url, doc_id)
         record = explained.raw_record() if raw else None
     if record is not None:
         sys.stdout.buffer.write(record)

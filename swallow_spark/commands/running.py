@@ -79,6 +79,8 @@ def running(
         monitored(call, settings, corpus, corpus.root) as progress,
         corpus.lock(partial(_repair, register and register[0], progress)),
     ):
+        for limit in settings.rules.extremes()[1]:
+            progress.say(f"Warning: {limit}")
         run = runs.Run(corpus, settings, progress, pipeline.STAGES, inputs)
         runs.refuse_changes(run.lineage)
         if replaces is False:
@@ -92,7 +94,8 @@ def running(
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
         _record(run, standing, call, started, summary, of_this_run)
         call.result.update(summary)
-        call.show(show_summary, summary, corpus)
+        if of_this_run or not call.tables:  # otherwise the funnel is old, and the call's answer is another
+            call.show(show_summary, summary, corpus)
         if "export" not in call.result:
             call.show(show_text_out, summary, corpus)
 

@@ -10,12 +10,13 @@ from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import OnCorpus, ReplaceOption, command, option
 from swallow_spark.commands.running import Register, running, with_rules
 from swallow_spark.commands.tables import show_comparison
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, meant
 
 with on_first_use():
     from swallow_spark import pipeline
     from swallow_spark.commands.planning import dry_run as planned
     from swallow_spark.files import inputs as files
+    from swallow_spark.files import text_columns
     from swallow_spark.report import compare as comparing
     from swallow_spark.report import finished
     from swallow_spark.stages import run as runs
@@ -24,15 +25,18 @@ with on_first_use():
 if TYPE_CHECKING:
     from swallow_spark.config.load import Config
     from swallow_spark.stages.ingest.index import Selection
+    from swallow_spark.tables import InputFile
 
 ENDS: Final = ("ingest", "annotate", "deduplicate", "decontaminate", "decide", "score", "select", "report")
 """`pipeline.STAGES.ends`, known without loading the stages."""
+TEXT_SUFFIXES: Final = ".jsonl, .jsonl.gz, .jsonl.zst, .parquet, .json, .json.gz, .json.zst, .csv"
+"""Those of `files.inputs`, known without loading their readers."""
 CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
+        help="Files, directories, globs, http(s):// or s3:// URLs, listings of them (*.paths, *.paths.gz, *.txt), "
         "or cc:CC-MAIN-YYYY-WW.",
         show_default=False,
     ),
@@ -41,7 +45,7 @@ Inputs = Annotated[
 
 def _known_end(name: str) -> str:
     if name not in ENDS:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ENDS))}.")
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ENDS))}{meant(name, ENDS)}")
     return name
 
 
@@ -143,14 +147,22 @@ def ingest(call: OnWarcs, crawl: CrawlOption, inputs: Inputs) -> None:
 def import_(
     call: OnCorpus,
     crawl: CrawlOption,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files of text: a wrong one lists formats.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help=f"Files of text ({TEXT_SUFFIXES}), or directories of them.")
+    ],
+    text_column: Annotated[str, option("--text-column", "NAME", "The column, or key, that holds the text.")] = "text",
     until: UntilOption = "ingest",
     replace: ReplaceOption = False,
 ) -> None:
-    """Import text that was extracted elsewhere into `pages`. Reads the columns text and, if present, url, title and
-    date; then runs the stages up to `--until`."""
-    found = (crawl, lambda config: files.expand(inputs, _places(config), text=True))
-    with running(call, register=found, scores=_scores(until), replaces=_replaces(until, replace)) as run:
+    """Import text that was extracted elsewhere into `pages`, in whatever language it is. Reads the columns text and, if
+    present, url, title and date; then runs the stages up to `--until`."""
+
+    def found(config: "Config") -> "list[InputFile]":
+        return text_columns.check_columns(
+            files.expand(inputs, _places(config), text=True, text_column=text_column), inputs
+        )
+
+    with running(call, register=(crawl, found), scores=_scores(until), replaces=_replaces(until, replace)) as run:
         pipeline.build(run, crawl, until=until)
 
 

@@ -81,6 +81,10 @@ def show_values(console: Console, values: Mapping[str, Any]) -> None:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "yes", False: "no"}[value]
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -100,19 +104,25 @@ def show_summary(console: Console, summary: Mapping[str, Any], corpus: "Corpus")
         print_line(console, f"Damage outside of records: {_listed(summary['file_failures'])}")
     if "files_not_read" in summary:
         files = (f"{path} ({reason})" for path, reason in summary["files_not_read"].items())
-        print_line(console, f"Files that are not read: {', '.join(files)}")
+        _warn(console, f"files that are not read: {', '.join(files)}; the same command tries them again")
     if "bytes_fetched" in summary:
         fetched, of_files = summary["bytes_fetched"], summary["bytes_of_files_fetched_from"]
         print_line(console, f"Fetched by index: {fetched:,} of the files' {of_files:,} bytes")
     if summary.get("rejected"):
         print_line(console, f"Rejected by the rules: {_listed(summary['rejected'])}")
+    for warning in summary.get("warnings", ()):
+        _warn(console, warning)
     _show_places(console, summary, corpus)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(Text(printable(f"Warning: {text}"), style="bold red"), soft_wrap=True)
 
 
 def _funnel(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
     rows = [
         ("records read", summary["records"], None),
-        ("Japanese pages", summary["pages"], summary["pages_characters"]),
+        ("pages", summary["pages"], summary["pages_characters"]),
     ]
     if "survivors" in summary:
         rows.append(("after dedup", summary["survivors"], summary.get("survivors_characters")))
@@ -189,7 +199,9 @@ def show_trial(console: Console, trial: Mapping[str, Any], bounds: Mapping[str, 
     for feature in [*bounds, *others]:
         value, bound = trial["features"][feature], bounds.get(feature)
         limits = ", ".join(f"{k} {v:g}" for k, v in (bound or {}) if k != "source" and v is not None)
-        said = "not measured" if value is None else " ".join(bound.reasons(feature, value)) if bound else ""
+        reasons = bound.reasons(feature, value) if bound else []
+        # Without the feature's name, which is in the row already: so the table fits into 80 columns.
+        said = "null" if value is None else " ".join(reason.rpartition(":")[2] for reason in reasons)
         rows.append((feature, None if value is None else _plain(value), limits, said))
     print_table(console, ("feature", "value", "bounds", "reason"), rows)
     verdict = "accepted" if trial["accepted"] else f"rejected: {', '.join(trial['reasons'])}"

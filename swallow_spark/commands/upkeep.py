@@ -11,7 +11,7 @@ from swallow_spark.commands import on_first_use
 from swallow_spark.commands.options import ConfigOption, CorpusOption, JsonOption, SetOption, command, option, tell
 from swallow_spark.commands.running import configuration
 from swallow_spark.commands.tables import print_json, show_check
-from swallow_spark.errors import CorpusError, UsageError
+from swallow_spark.errors import CorpusError, UsageError, meant
 from swallow_spark.session.waiting import waiting
 
 with on_first_use():
@@ -46,10 +46,13 @@ def discard(
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
     if stage is not None and stage not in DISCARDABLE:
-        raise UsageError(f"--stage {stage}: no such stage (allowed: {', '.join(DISCARDABLE)})")
+        allowed = ", ".join(DISCARDABLE)
+        raise UsageError(f"--stage {stage}: no such stage{meant(stage, DISCARDABLE)} (allowed: {allowed})")
     opened = corpora.Corpus.open(corpus)
-    if crawl is not None and crawl not in opened.crawls().values():
-        raise UsageError(f"--crawl {crawl}: no such crawl (there are: {', '.join(opened.crawls().values()) or 'none'})")
+    known = opened.crawls().values()
+    if crawl is not None and crawl not in known:
+        there = ", ".join(known) or "none"
+        raise UsageError(f"--crawl {crawl}: no such crawl{meant(crawl, known)} (there are: {there})")
     # Instead of the usual repair: damage to units that are to be deleted must not stop this.
     with opened.lock(lambda locked, _found: _take_back(locked, stage or "ingest", crawl)):
         pass

@@ -1,12 +1,16 @@
 """[rules]: which pages a preset rejects."""
 
+import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from swallow_spark.config.section import ExistingDirectory, ExistingFile, Name, Section, sha256_of
+from swallow_spark.errors import meant
+from swallow_spark.kernels import features
 
 # The categories of the UT1 blocklists whose hosts Swallow's code rejects.
 # fmt: off
@@ -47,6 +51,13 @@ class Blocklist(Section):
         return {name: {category: sha256_of(path) for category, path in self.files(name).items()} for name in names}
 
 
+def _known_feature(name: str) -> str:
+    known = features.SCHEMA.names
+    if name not in known:
+        raise ValueError(f"no such feature{meant(name, known)} (there are: {', '.join(known)})")
+    return name
+
+
 class Bound(Section):
     """A rule: a page whose feature is out of bounds is rejected, with the reason `FEATURE:low` or `FEATURE:high`."""
 
@@ -65,6 +76,27 @@ class Bound(Section):
             raise ValueError("a rule has either max or below")
         return self
 
+    def extremes(self, feature: str) -> tuple[list[str], list[str]]:
+        """The limits that reject every page, and those that reject none, given the values that the feature can have."""
+        lowest, highest = features.range_of(feature)
+        lower = -inf if self.min is None else self.min
+        every, none = list[str](), list[str]()
+        span = f"is never below {lowest:g}" if highest == inf else f"is always from {lowest:g} to {highest:g}"
+        if lower > highest:
+            every.append(f"{feature}.min: {lower:g} rejects every page: {feature} {span}")
+        elif self.min is not None and lower <= lowest:
+            none.append(f"{feature}.min: {lower:g} rejects no page: {feature} {span}")
+        for key, upper, rejects_equal in (("max", self.max, False), ("below", self.below, True)):
+            if upper is None:
+                continue
+            if upper < lowest or (rejects_equal and upper <= lowest):
+                every.append(f"{feature}.{key}: {upper:g} rejects every page: {feature} {span}")
+            elif upper > highest or (not rejects_equal and upper == highest):
+                none.append(f"{feature}.{key}: {upper:g} rejects no page: {feature} {span}")
+            elif lower > upper or (rejects_equal and lower == upper):
+                every.append(f"{feature}.{key}: {upper:g} with min {lower:g} rejects every page")
+        return every, none
+
     def reasons(self, feature: str, value: float | None) -> list[str]:
         """Reasons to reject a page with this value of the feature; none if it was not measured."""
         if value is None:
@@ -74,11 +106,14 @@ class Bound(Section):
         return [f"{feature}:low"] * low + [f"{feature}:high"] * high
 
 
+FeatureName = Annotated[str, AfterValidator(_known_feature)]
+
+
 class Rules(Section):
     """A preset of rules over features, hosts and URLs."""
 
     preset: Name = Field(description="Name of this set of rules; verdicts are stored under it.")
-    bounds: dict[str, Bound] = Field(default={}, description="Feature -> its bounds. `false` turns a rule off.")
+    bounds: dict[FeatureName, Bound] = Field(default={}, description="Feature -> its bounds. `false` turns a rule off.")
     hosts: tuple[str, ...] = Field(
         default=(), description="Domains. A page on one of them, or on a subdomain, is rejected."
     )
@@ -86,6 +121,12 @@ class Rules(Section):
     url_prefixes: tuple[str, ...] = Field(default=(), description="A page whose URL begins with one is rejected.")
     url_lists: tuple[ExistingFile, ...] = Field(default=(), description="Files of URL prefixes, one per line.")
     blocklists: tuple[Blocklist, ...] = Field(default=(), description="Directories of blocklists.")
+
+    def extremes(self) -> tuple[list[str], list[str]]:
+        """The limits that reject every page, and those that reject none: they begin with their key."""
+        found = [bound.extremes(feature) for feature, bound in self.bounds.items()]
+        every, none = ([f"rules.bounds.{one}" for each in found for one in each[which]] for which in (0, 1))
+        return every, none
 
     def meaning(self) -> dict[str, Any]:
         """Bounds are a list here, since their order is that of a verdict's reasons."""
@@ -95,5 +136,22 @@ class Rules(Section):
     @classmethod
     def _without_those_turned_off(cls, bounds: Any) -> Any:
         if isinstance(bounds, Mapping):
-            return {feature: bound for feature, bound in bounds.items() if bound is not False}
+            known = features.SCHEMA.names  # a misspelt one stays, and is refused
+            return {feature: bound for feature, bound in bounds.items() if bound is not False or feature not in known}
         return bounds
+
+    @field_validator("hosts")
+    @classmethod
+    def _only_domains(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"(\*?\.)?[^\s/:*?#@]+", host):
+                raise ValueError(f"{host!r} is no domain: write it as 5ch.net, which includes its subdomains")
+        return hosts
+
+    @field_validator("url_prefixes")
+    @classmethod
+    def _only_prefixes(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        for prefix in prefixes:
+            if not re.fullmatch(r"[^\s*]+", prefix):
+                raise ValueError(f"{prefix!r} begins no URL: write it as example.jp/blog, without blanks and wildcards")
+        return prefixes

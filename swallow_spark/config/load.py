@@ -3,16 +3,16 @@
 Unknown keys and bad values are errors.
 """
 
-import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -27,7 +27,14 @@ from swallow_spark.config.score import Classifier, ClassifierName
 from swallow_spark.config.section import Section
 from swallow_spark.config.select import Cleanup, Plan, Selection, Subset, Tokens, plan
 from swallow_spark.config.training import Training
-from swallow_spark.errors import ConfigError
+from swallow_spark.errors import ConfigError, meant
+from swallow_spark.kernels import features
+
+_SET: Final = "--set "
+_LAST_RUN: Final = "the configuration of the last run (--config FILE gives another)"
+
+Origins = dict[tuple[str, ...], str]
+"""Where each key was set: the path of a file, or `--set KEY`. A list is one key."""
 
 
 class Config(Section):
@@ -62,6 +69,17 @@ class Config(Section):
             if not name.startswith("spark."):
                 raise ValueError(f"{name!r}: settings of Spark begin with spark., as in spark.spark.ui.port=0")
         return settings
+
+    @model_validator(mode="after")
+    def _rules_can_be_applied(self) -> "Config":
+        every, _ = self.rules.extremes()
+        for feature in self.rules.bounds:
+            group = features.group_of(feature)
+            if group not in (None, *self.features.groups):
+                every.append(f"rules.bounds.{feature}: not measured: it needs features.groups = ['{group}']")
+        if every:
+            raise ValueError("; ".join(every))
+        return self
 
     @model_validator(mode="after")
     def _subsets_can_be_made(self) -> "Config":
@@ -118,22 +136,23 @@ def load(
     """A configuration with `section.key=value` overrides. source: a file, the name of a packaged configuration, or what
     `remembered` gives.
 
-    `fetch` reads lists that are named by a URL; without it URLs are refused. Raises ConfigError with the file, the key
-    and what is allowed, in one line; and what `fetch` raises.
+    `fetch` reads lists that are named by a URL; without it URLs are refused. Raises ConfigError with the file or the
+    override that the value is from, the key and what is allowed, in one line; and what `fetch` raises.
     """
     is_remembered = isinstance(source, Mapping)
     if isinstance(source, Mapping):
-        path, values = Path("the configuration of the last run (--config FILE gives another)"), dict(source)
+        path, values, origins = _LAST_RUN, dict(source), Origins()
     else:
-        path = _find(source, relative_to=None)
-        values = _read(path)
+        path = str(_find(source, relative_to=None))
+        values, origins = _read(Path(path))
     for override in overrides:
-        _override(values, override)
+        key = _override(values, override)
+        _set(origins, key, f"{_SET}{'.'.join(key)}")  # without its value, which may be a secret
     try:
         context = {"directory": Path.cwd(), "fetch": fetch, "is_remembered": is_remembered}
         return Config.model_validate(values, context=context)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+        raise ConfigError(_told(error.errors(), origins, path)) from None
 
 
 def remembered(run: Mapping[str, Any], corpus: str) -> dict[str, Any]:
@@ -188,11 +207,15 @@ def _find(name_or_path: str | Path, relative_to: Path | None) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise ConfigError(f"{name}: no such configuration file, and not a packaged one ({', '.join(packaged_names())})")
+    known = packaged_names()
+    raise ConfigError(
+        f"{name}: no such configuration file, and not a packaged one ({', '.join(known)}){meant(name, known)}"
+    )
 
 
-def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The file's values merged into those of the file that it extends. Paths become absolute."""
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Origins]:
+    """The file's values merged into those of the file that it extends, and where each is from. Paths become
+    absolute."""
     if path.resolve() in extended_by:
         raise ConfigError(f"{path}: extends itself through {extended_by[-1]}")
     try:
@@ -202,7 +225,35 @@ def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> dict[str, Any]:
     directory = path.resolve().parent
     _change_paths(values, lambda name: str(directory / name))
     base = values.pop("extends", None)
-    return _merge(_read(_find(base, path.parent), (*extended_by, path.resolve())), values) if base else values
+    extended, origins = _read(_find(base, path.parent), (*extended_by, path.resolve())) if base else ({}, Origins())
+    for key in _leaves(values):
+        _set(origins, key, str(path))
+    return _merge(extended, values), origins
+
+
+def _leaves(values: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    """The keys of a configuration whose values are not tables, or empty."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, *above, key)
+        else:
+            yield (*above, key)
+
+
+def _set(origins: Origins, key: tuple[str, ...], where: str) -> None:
+    """Notes where a key was set, which replaces whatever was below it."""
+    for old in [old for old in origins if old[: len(key)] == key]:
+        del origins[old]
+    origins[key] = where
+
+
+def _origin(origins: Origins, location: tuple[str, ...], default: str) -> str:
+    """Where the value at a location is from: where it or a table around it was set, else what was set last beside
+    it."""
+    for length in range(len(location), 0, -1):
+        if found := [where for key, where in origins.items() if key[:length] == location[:length]]:
+            return origins.get(location[:length], found[-1])
+    return default
 
 
 def _change_paths(values: dict[str, Any], change: Callable[[str], str]) -> None:
@@ -235,12 +286,13 @@ def _merge(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return base
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _override(values: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Sets the value of an override; returns its key."""
     key, equals, text = override.partition("=")
     section, _, setting = key.strip().partition(".")
     if section == "spark" and setting and equals:  # a setting of Spark has dots in its name, and is a string
         values.setdefault("spark", {})[setting] = text.strip()
-        return
+        return section, setting
     *sections, last = [part.strip() for part in key.split(".")]
     if not equals or not all((*sections, last)):
         raise ConfigError(f"--set {override}: write it as section.key=value")
@@ -254,20 +306,48 @@ def _override(values: dict[str, Any], override: str) -> None:
         values[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[last] = text.strip()  # a bare word is a string
+    return (*sections, last)
 
 
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+_OF_A_KEY: Final = "[key]"  # what pydantic adds to the location of a key that is itself at fault
+
+
+def _told(problems: Sequence[Any], origins: Origins, default: str) -> str:
+    """What is wrong, behind where it is from."""
+    told: dict[str, list[str]] = {}
+    keys = [problem["loc"][:-1] for problem in problems if problem["loc"][-1:] == (_OF_A_KEY,)]
+    for problem in problems:
+        location = problem["loc"]
+        if location[-1:] == (_OF_A_KEY,):
+            location = location[:-1]
+        elif any(location[: len(key)] == key for key in keys):  # the value of a key that doesn't exist
+            continue
+        text = _explain(problem, location)
+        named = tuple(map(str, location)) or tuple(text.partition(": ")[0].split("."))
+        told.setdefault(_origin(origins, named, default), []).append(text)
+    return "; ".join(_behind(where, "; ".join(texts)) for where, texts in told.items())
+
+
+def _behind(where: str, text: str) -> str:
+    key = where.removeprefix(_SET)
+    return f"{_SET}{text}" if key != where and text.startswith(key) else f"{where}: {text}"
+
+
+def _explain(problem: Any, location: Sequence[Any]) -> str:
+    key = ".".join(str(part) for part in location)
+    shown = problem.get("input")
     if problem["type"] == "extra_forbidden":
-        allowed = _keys_at(problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f", did you mean {close[0]}?" if close else ""
-        return f"{key}: unknown key{hint} (allowed: {', '.join(allowed)})"
+        allowed = _keys_at(location[:-1])
+        return f"{key}: unknown key{meant(str(location[-1]), allowed)} (allowed: {', '.join(allowed)})"
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        off = ", or false to turn the rule off" if location[:2] == ("rules", "bounds") else ""
+        return f"{key}: must be a table with keys (allowed: {', '.join(_keys_at(location))}){off}, not {shown!r}"
     if problem["type"] == "missing":
         return f"{key}: missing"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
-    shown = problem.get("input")
+    if problem["type"] == "literal_error":
+        message += meant(str(shown), re.findall(r"'([^']+)'", problem["ctx"]["expected"]))
     found = f" (it is {shown!r})" if isinstance(shown, str | int | float) and message.startswith("input") else ""
     return f"{key}: {message}{found}" if key else message
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from swallow_spark.config.section import NAME_PATTERN, Section, absolute, existing_file, public_address, sha256_of
+from swallow_spark.errors import meant
 from swallow_spark.kernels.classifiers import KINDS
 
 # Part of a column's name, in which a dot would mean a field of a struct.
@@ -22,7 +23,7 @@ def _file_or_url(place: Path | str, info: ValidationInfo) -> Path | str:
 
 def _known_kind(kind: str) -> str:
     if kind not in KINDS:
-        raise ValueError(f"no such kind of classifier: {kind} (there are: {', '.join(KINDS)})")
+        raise ValueError(f"no such kind of classifier: {kind}{meant(kind, KINDS)} (there are: {', '.join(KINDS)})")
     return kind
 
 

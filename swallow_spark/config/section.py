@@ -4,9 +4,18 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    field_validator,
+)
 
 from swallow_spark.addresses import masked
 
@@ -82,6 +91,15 @@ class Section(BaseModel):
 
     meaningless: ClassVar[frozenset[str]] = frozenset()
     """Keys that change no row."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            annotation = cls.model_fields[info.field_name or ""].annotation
+            if {annotation, *get_args(annotation)} & {int, float}:
+                raise ValueError(f"must be a number, not {str(value).lower()}")
+        return value
 
     def meaning(self) -> dict[str, Any]:
         """The section as plain JSON values. Files are hashed, so moving one changes nothing."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, mod
 
 from swallow_spark.config.score import ClassifierName
 from swallow_spark.config.section import ExistingFile, Name, Section, Share, sha256_of
+from swallow_spark.errors import meant
 
 MOST_SUBSETS: Final = 63  # one bit of an int64 each
 BUILT_IN_SUBSETS: Final = ("survivors", "accepted")
@@ -176,7 +177,9 @@ def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
         ranking = Ranking(entry.classifier, ranks, entry.by)
         if unknown := sorted({*ranking.classifiers} - known):
             there = ", ".join(classifiers) or "none"
-            raise ValueError(f"subsets: no classifier {unknown[0]!r} is configured (there are: {there})")
+            raise ValueError(
+                f"subsets: no classifier {unknown[0]!r} is configured{meant(unknown[0], known)} (there are: {there})"
+            )
         if entry.title in known and entry.title != entry.classifier:
             raise ValueError(f"subsets: {entry.title!r} is the name of a classifier")
         if rankings.setdefault(entry.title, ranking) != ranking:
@@ -186,8 +189,11 @@ def plan(entries: Iterable[Subset], classifiers: Iterable[str]) -> Plan:
         parts = tuple(_parse_part(name) for name in entry.union or entry.intersection or ())
         for part in parts:
             if part.ranking not in rankings and part.ranking not in known:
-                there = ", ".join(dict.fromkeys((*rankings, *classifiers))) or "none"
-                raise ValueError(f"subsets: {entry.title}: no ranking {part.ranking!r} (there are: {there})")
+                ranked = dict.fromkeys((*rankings, *classifiers))
+                raise ValueError(
+                    f"subsets: {entry.title}: no ranking {part.ranking!r}{meant(part.ranking, ranked)} "
+                    f"(there are: {', '.join(ranked) or 'none'})"
+                )
             rankings.setdefault(part.ranking, Ranking(part.ranking, {}, "documents"))
         if parts:
             chosen.append(Chosen(entry.title, parts, entry.intersection is not None))

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
@@ -24,7 +25,7 @@ from swallow_spark.config.section import NAME_PATTERN
 from swallow_spark.corpus import manifests
 from swallow_spark.corpus.lock import lock
 from swallow_spark.corpus.manifests import File, Manifest, Stored, Unit
-from swallow_spark.corpus.read import Scan, are_few, read_files, scan_files
+from swallow_spark.corpus.read import Scan, are_few, dataset, read_files, scan_files
 from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.files.storage import Root
@@ -323,6 +324,11 @@ class Corpus:
         files = [file for manifest in manifests for file in manifest.files if file.table == table]
         found = self.read_files(spark, schema, [file.path for file in files])
         return found.coalesce(1) if are_few(sum(file.rows for file in files)) else found
+
+    def dataset(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> ds.Dataset:
+        """The same rows without Spark, as a pyarrow.dataset; files are opened when it is scanned."""
+        sizes = {file.path: file.bytes for manifest in manifests for file in manifest.files if file.table == table}
+        return dataset(self.root, sizes, schema)
 
     def scan(self, spark: SparkSession, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> Scan:
         """The same rows, for a stage that reads and maps batches in its own tasks."""

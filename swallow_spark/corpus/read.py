@@ -4,6 +4,8 @@
 PySpark has no JAR for object stores. PyArrow's rows don't get Spark's pruning of columns and filters, so callers name
 the columns that they use.
 
+`dataset` gives the same rows to a process without Spark, with PyArrow's pruning.
+
 A `Scan` is for text: the tasks that process it read it themselves, so it passes through no other process.
 """
 
@@ -13,13 +15,15 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from swallow_spark.files.storage import Root
+from swallow_spark.files.storage import Root, filesystem
 
+_PARQUET: Final = ds.ParquetFileFormat()
 FEW_ROWS = 100_000
 """One task is done with so many narrow rows before a shuffle has started. Frames of no more rows are not exchanged."""
 _MOST_TASKS: Final = 20_000
@@ -77,6 +81,15 @@ def read_files(spark: SparkSession, root: Root, paths: Sequence[str], schema: pa
     if root.spark_reads:
         return spark.read.schema(spark_schema).parquet(*map(root.spark_path, paths))
     return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(iter, spark_schema)  # as they are
+
+
+def dataset(root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> ds.Dataset:
+    """The rows of Parquet files below the root, for processes without Spark; `sizes` are path -> bytes. A column that
+    an older file lacks is null."""
+    files, base = filesystem(root.location)
+    paths = [(f"{base.rstrip('/')}/{path}", size) for path, size in sizes.items()]
+    fragments = [_PARQUET.make_fragment(path, files, file_size=size) for path, size in paths]
+    return ds.FileSystemDataset(fragments, schema, _PARQUET, files)
 
 
 def are_few(rows: int) -> bool:

@@ -10,6 +10,7 @@ from swallow_spark.kernels.text.personal import KINDS
 
 MOST_NAMED = 20
 """Files in `files_not_read`."""
+_REASONS_NAMED = 3
 CLEANED = ("host_lines", *(f"masked_{kind}" for kind in KINDS))
 """Counts of a subset's dropped lines and masked personal data, present if above 0."""
 
@@ -18,6 +19,7 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
     """The keys of `build --json` for the stages that have run: numbers of pages, and of characters.
 
     selection: the fingerprint of `select`; subsets of another preset or configuration are left out.
+    warnings: what a user should look into.
     records = pages + the sum of passed_over + the sum of failures; pages = duplicates + survivors.
     """
     ingested = corpus.manifests("ingest")
@@ -49,6 +51,8 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         summary["accepted"] = sums["accepted"]
         summary["accepted_characters"] = sums["accepted_chars"]
         summary["rejected"] = _by_reason(sums, "rejected:")
+        if warning := _of_few(preset, sum(file.rows for m in decided for file in m.files), summary):
+            summary["warnings"] = [warning]
     scored = {name: corpus.manifests("score", f"classifier={name}/") for name in classifiers}
     if any(scored.values()):
         summary["scores"] = {
@@ -59,6 +63,15 @@ def summarise(corpus: Corpus, preset: str, classifiers: Iterable[str], selection
         summary["subsets"] = _subsets(corpus, cuts[0])
         summary["overlap"] = _overlap(corpus, summary["subsets"])
     return summary
+
+
+def _of_few(preset: str, pages: int, summary: Mapping[str, Any]) -> str | None:
+    """What to say of rules that reject more than nine pages in ten: usually a bound is wrong, or a list."""
+    if summary["accepted"] * 10 >= pages:
+        return None
+    share = "all" if not summary["accepted"] else f"{1 - summary['accepted'] / pages:.1%} of the"
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in list(summary["rejected"].items())[:_REASONS_NAMED])
+    return f"the rules of {preset} reject {share} {pages:,} pages that they decide on; most often: {reasons}"
 
 
 def _read_since(ingested: Sequence[Manifest]) -> Counter[str]:

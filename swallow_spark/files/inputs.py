@@ -20,7 +20,8 @@ from swallow_spark.config.ingest import CC_BASE
 from swallow_spark.errors import InputError, UsageError
 from swallow_spark.files.http import HttpClient
 from swallow_spark.files.storage import fetch, filesystem, is_http, is_uri, version_of
-from swallow_spark.kernels.html.imported import Row, json_lines, parquet
+from swallow_spark.kernels.html import imported_columns, imported_csv
+from swallow_spark.kernels.html.imported import TEXT, Row, json_array, json_lines, parquet
 from swallow_spark.tables import InputFile
 
 _LISTING: Final = re.compile(r"\.(paths|paths\.gz|txt)$")
@@ -35,17 +36,25 @@ class Format(NamedTuple):
     `rows(stream, max_record_bytes)` gives the rows of a PyArrow input file, numbered from 0, the same on each reading.
     A row's strings may have `max_record_bytes` in total; an unusable row has a `problem`. Raises OSError or
     pyarrow.ArrowException at the point where the file is damaged; the rows before that count.
+
+    `columns` tells the columns (see kernels.html.imported_columns). A format that has it takes the name of the text's
+    column as a third argument of `rows`, `text_column`.
     """
 
     suffixes: tuple[str, ...]
-    rows: Callable[[Any, int], Iterator[Row]]
+    rows: Callable[..., Iterator[Row]]
+    columns: Callable[[Any], imported_columns.Columns] | None = None
 
 
 TEXT_FORMATS: Final = {
-    "jsonl": Format((".jsonl", ".jsonl.gz", ".jsonl.zst"), json_lines),
-    "parquet": Format((".parquet",), parquet),
+    "jsonl": Format((".jsonl", ".jsonl.gz", ".jsonl.zst"), json_lines, imported_columns.of_json),
+    "parquet": Format((".parquet",), parquet, imported_columns.of_parquet),
+    "json": Format((".json", ".json.gz", ".json.zst"), json_array, imported_columns.of_json),
+    "csv": Format((".csv",), imported_csv.rows, imported_columns.of_csv),
 }
-"""By their names in the table `inputs`. Any other file is a WARC."""
+"""By their names in the table `inputs`, where `:COLUMN` follows if the text isn't in `text`. Any other file is a
+WARC."""
+_WARC_SUFFIXES: Final = (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz", ".wacz")
 TEXT_SUFFIXES: Final = ", ".join(suffix for format in TEXT_FORMATS.values() for suffix in format.suffixes)
 
 
@@ -60,14 +69,32 @@ class Places(NamedTuple):
         return self.base_url.rstrip("/") if is_uri(self.base_url) else os.path.abspath(self.base_url)
 
 
-def expand(
-    inputs: Sequence[str], places: Places | None = None, *, text: bool = False, part: slice | None = None
-) -> list[InputFile]:
-    """The files that INPUT arguments name: paths, globs, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
+def text_format(name: str) -> tuple[str, str]:
+    """The name of a format, and of the column that holds the text, from the table `inputs`."""
+    kind, _, column = name.partition(":")
+    return kind, column or TEXT
 
-    part: which lines of the listings of `cc:`. text: extracted text (JSON lines, Parquet), not WARCs. Paths may hold
-    credentials: display them with `addresses.shown`. Raises InputError for an argument that matches nothing, can't be
-    read, or has another format.
+
+def format_of(name: str) -> Format:
+    """The format of a file of text, by its name in the table `inputs`; reads the column that this names."""
+    kind, column = text_format(name)
+    found = TEXT_FORMATS[kind]
+    return found if column == TEXT else found._replace(rows=partial(found.rows, text_column=column))
+
+
+def expand(
+    inputs: Sequence[str],
+    places: Places | None = None,
+    *,
+    text: bool = False,
+    text_column: str = TEXT,
+    part: slice | None = None,
+) -> list[InputFile]:
+    """The files that INPUT arguments name: paths, globs, directories, URIs, listings of them, `cc:CC-MAIN-YYYY-WW`.
+
+    part: which lines of the listings of `cc:`. text: extracted text, not WARCs; text_column: the column that holds it.
+    Paths may hold credentials: display them with `addresses.shown`. Raises InputError for an argument that matches
+    nothing, can't be read, or has another format.
     """
     found: dict[str, InputFile] = {}
     places = places or Places()
@@ -75,7 +102,11 @@ def expand(
     for argument in inputs:
         for file in _expand_one(argument, places.base, web, text, part):
             found.setdefault(file.key, file)
-    return list(found.values())
+    if text_column == TEXT:
+        return list(found.values())
+    if without := [file for file in found.values() if not TEXT_FORMATS[file.format].columns]:
+        raise InputError(f"{shown(without[0].path)}: --text-column: files of this format have no columns with names")
+    return [file._replace(format=f"{file.format}:{text_column}") for file in found.values()]
 
 
 def part_of(text: str) -> slice:
@@ -102,12 +133,33 @@ def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: sli
         return [InputFile(line, f"{base}/{line}", -1, None, "warc", number) for number, line in numbered]
     locations = _locations_of(argument, base, web, _WARCS)
     if not _LISTING.search(_path(argument)):
-        return [_file(location, text, web) for location in locations]
+        return [_file(file, text, web) for location in locations for file in _below(location, text)]
     try:
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
             return list(pool.map(partial(_listed_file, text=text, web=web), locations))
     except InputError as error:
         raise InputError(f"{shown(argument)}: {error}") from None
+
+
+def _below(location: str, text: bool) -> list[str]:
+    """The files in a directory and in those below, by their suffixes; what isn't a directory itself. Names that begin
+    with a dot or underscore, as _SUCCESS, are left out."""
+    if is_http(location):
+        return [location]
+    files, inner = filesystem(location)
+    try:
+        if files.get_file_info(inner).type != fs.FileType.Directory:
+            return [location]
+        infos = files.get_file_info(fs.FileSelector(inner, recursive=True))
+    except OSError as error:
+        raise InputError(f"{shown(location)}: {error}") from None
+    names = [info.path[len(inner.rstrip("/")) + 1 :] for info in infos if info.type == fs.FileType.File]
+    suffixes = tuple(s for format in TEXT_FORMATS.values() for s in format.suffixes) if text else _WARC_SUFFIXES
+    wanted = sorted(n for n in names if n.endswith(suffixes) and not re.search(r"(^|/)[._]", n))
+    if not wanted:
+        wrong = ", ".join(sorted({os.path.splitext(name)[1] or name for name in names})[:10]) or "nothing"
+        raise InputError(f"{shown(location)}: no file of {', '.join(suffixes)} in this directory: it has {wrong}")
+    return [f"{location.rstrip('/')}/{name}" for name in wanted]
 
 
 def _of_crawl(crawl: str, base: str, listing: str) -> str:

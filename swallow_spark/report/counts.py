@@ -51,7 +51,7 @@ def funnel(have: Finished) -> tuple[Step, ...]:
     summary = have.summary
     steps = [
         Step("records", summary["records"]),
-        Step("Japanese pages", summary["pages"], summary["pages_characters"], summary["records"]),
+        Step("pages", summary["pages"], summary["pages_characters"], summary["records"]),
     ]
     if "survivors" in summary:
         # decide counts their characters, so these may not be known yet.

@@ -1,25 +1,27 @@
 """The path of one page through the pipeline."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
 from warcio.warcwriter import WARCWriter
 
 from swallow_spark.config.load import Config
-from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.errors import UsageError
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.tables import BYTES_PER_FILE_NO, DUPLICATES, GROUPS, PAGES, REMOVED, SCORES, VERDICTS, unpack_doc_id
 
-_TEXT_SHOWN = 400
+_TEXT_SHOWN: Final = 400
+_URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "url")])
 
 
 @dataclass(frozen=True)
@@ -52,68 +54,92 @@ class Explained:
             raise UsageError(f"{self.path}: no whole WARC record of this page at offset {self.offset}")
 
 
-def explain_page(spark: SparkSession, corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:
-    """The rows of all tables for a page, by its URL (the first capture) or doc_id. Raises UsageError if unknown."""
-    pages = corpus.read(spark, "pages", PAGES, corpus.manifests("ingest"))
+def explain_page(corpus: Corpus, config: Config, url: str | None, doc_id: int | None) -> Explained:
+    """The rows of all tables for a page, by its URL (the first capture) or doc_id. Raises UsageError if unknown.
+
+    Needs no Spark: of the files that may hold the page, by their units, only row groups are read whose statistics allow
+    for it. A URL may be in any file, so for it the URLs of all pages are read.
+    """
+    name = doc_id if url is None else url
     if doc_id is None:
-        found = pages.where(F.col("url").isin(url)).agg(F.min("doc_id")).collect()
-        doc_id = found[0][0]
-    page = _row(pages, doc_id) if doc_id is not None else None
-    if page is None or doc_id is None:
-        name = url if url is not None else doc_id
+        doc_id = _first_capture(corpus, url or "")
+    where = unpack_doc_id(doc_id) if doc_id is not None and 0 <= doc_id < 1 << 63 else None
+    crawl = corpus.crawls().get(where.crawl_no) if where else None
+    batch = _batch(corpus, crawl, where.file_no) if where and crawl else None
+    page = _row(corpus, "pages", PAGES, [batch], doc_id) if batch and doc_id is not None else None
+    if not (page and doc_id is not None and where and crawl and batch):
         raise UsageError(f"{corpus.root.location}: no page {name}; `failures` and `ledger` cover other records")
-    where = unpack_doc_id(doc_id)
-    crawl = corpus.crawls()[where.crawl_no]
     file = max(f for f in corpus.inputs(crawl) if f.file_no <= where.file_no)
     offset = where.offset + (where.file_no - file.file_no) * BYTES_PER_FILE_NO
     text = page.pop("text")
     values: dict[str, Any] = {
         **page,
-        "date": page["date"].isoformat() if page["date"] else None,
+        "date": page["date"].replace(tzinfo=None).isoformat() if page["date"] else None,
         "source": {"crawl": crawl, "file": file.path, "offset": offset},
         "text": text if len(text) <= _TEXT_SHOWN else text[:_TEXT_SHOWN] + "…",
     }
-    if _row(corpus.read(spark, "removed", REMOVED, corpus.manifests("remove", f"crawl={crawl}/")), doc_id):
+
+    def row(table: str, schema: pa.Schema, stage: str, prefix: str = "") -> dict[str, Any] | None:
+        return _row(corpus, table, schema, corpus.manifests(stage, prefix), doc_id)
+
+    if row("removed", REMOVED, "remove", batch.unit):
         values["removed"] = True
-    deduplicated = corpus.manifests("deduplicate")
-    duplicate = _row(corpus.read(spark, "duplicates", DUPLICATES, deduplicated), doc_id)
-    group = _row(corpus.read(spark, "groups", GROUPS, deduplicated), doc_id)
-    if duplicate:
-        ids = [duplicate["witness"], duplicate["representative"]]
-        urls = {row.doc_id: row.url for row in pages.where(F.col("doc_id").isin(ids)).select("doc_id", "url").collect()}
-        named = {f"{name}_url": urls.get(duplicate[name]) for name in ("witness", "representative")}
-        values["dedup"] = {"kept": False, **_without_doc_id(duplicate), **named}
-    elif group:
+    if duplicate := row("duplicates", DUPLICATES, "deduplicate"):
+        others = {name: duplicate[name] for name in ("witness", "representative")}
+        urls = {f"{name}_url": _url(corpus, other) for name, other in others.items()}
+        values["dedup"] = {"kept": False, **_without_doc_id(duplicate), **urls}
+    elif group := row("groups", GROUPS, "deduplicate"):
         values["dedup"] = {"kept": True, **_without_doc_id(group)}
-    measured = corpus.manifests("measure", f"crawl={crawl}/")
-    if row := _row(corpus.read(spark, "features", FEATURES, measured), doc_id):
-        values["features"] = {name: row[name] for name in FEATURES.names if name not in page}
+    if found := row("features", FEATURES, "measure", batch.unit):
+        values["features"] = {name: found[name] for name in FEATURES.names if name not in page}
     preset = config.rules.preset
-    decided = corpus.manifests("decide", f"preset={preset}/crawl={crawl}")
-    if row := _row(corpus.read(spark, f"verdicts/preset={preset}", VERDICTS, decided), doc_id):
-        values["verdict"] = {"preset": preset, **_without_doc_id(row)}
+    if found := row(f"verdicts/preset={preset}", VERDICTS, "decide", f"preset={preset}/crawl={crawl}"):
+        values["verdict"] = {"preset": preset, **_without_doc_id(found)}
     scores = {}
     for name in config.classifiers:
-        manifests = corpus.manifests("score", f"classifier={name}/crawl={crawl}/")
-        if row := _row(corpus.read(spark, f"scores/classifier={name}", SCORES, manifests), doc_id):
-            scores[name] = row["score"]
+        if found := row(f"scores/classifier={name}", SCORES, "score", f"classifier={name}/{batch.unit}"):
+            scores[name] = found["score"]
     if scores:
         values["scores"] = scores
-        values["subsets"] = _subsets(spark, corpus, crawl, doc_id)
+        values["subsets"] = _subsets(corpus, batch, doc_id)
     return Explained(values, file.path, offset)
 
 
-def _row(table: DataFrame, doc_id: int) -> dict[str, Any] | None:
-    rows = table.where(F.col("doc_id").isin(doc_id)).limit(1).collect()
-    return rows[0].asDict() if rows else None
+def _first_capture(corpus: Corpus, url: str) -> int | None:
+    """The smallest doc_id of the pages with a URL."""
+    pages = corpus.dataset("pages", PAGES, corpus.manifests("ingest"))
+    found = pages.scanner(["doc_id"], filter=ds.field("url") == url, use_threads=True).to_table()
+    first: int | None = pc.min(found["doc_id"]).as_py()
+    return first
+
+
+def _batch(corpus: Corpus, crawl: str, file_no: int) -> Manifest | None:
+    """The batch of pages that a file's records are in."""
+    batches = corpus.manifests("ingest", f"crawl={crawl}/")
+    return next((b for b in batches for first, last in b.covers if first <= file_no <= last), None)
+
+
+def _row(
+    corpus: Corpus, table: str, schema: pa.Schema, manifests: Sequence[Manifest], doc_id: int | None
+) -> dict[str, Any] | None:
+    found = corpus.dataset(table, schema, manifests).head(1, filter=ds.field("doc_id") == doc_id, batch_readahead=1)
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows[0] if rows else None
+
+
+def _url(corpus: Corpus, doc_id: int) -> str | None:
+    where = unpack_doc_id(doc_id)
+    batch = _batch(corpus, corpus.crawls()[where.crawl_no], where.file_no)
+    page = _row(corpus, "pages", _URLS, [batch], doc_id) if batch else None
+    return page["url"] if page else None
 
 
 def _without_doc_id(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "doc_id"}
 
 
-def _subsets(spark: SparkSession, corpus: Corpus, crawl: str, doc_id: int) -> list[str]:
-    manifests = corpus.manifests("select", f"crawl={crawl}/")
+def _subsets(corpus: Corpus, batch: Manifest, doc_id: int | None) -> list[str]:
+    manifests = corpus.manifests("select", batch.unit)
     tables = sorted({file.table for manifest in manifests for file in manifest.files})
     schema = pa.schema([PAGES.field("doc_id")])
-    return [t.removeprefix("subsets/") for t in tables if _row(corpus.read(spark, t, schema, manifests), doc_id)]
+    return [t.removeprefix("subsets/") for t in tables if _row(corpus, t, schema, manifests, doc_id)]

@@ -127,7 +127,7 @@ def funnel(steps: Sequence[Step]) -> str:
             ]
             colours = [_SECOND if step.is_subset else _MAIN for step in shown]
             _bars(axes, [step.name for step in shown], percents, labels, colours)
-            axes.set(title=title, xlim=(0, 140), xticks=range(0, 101, 25), xlabel="% of the Japanese pages")
+            axes.set(title=title, xlim=(0, 140), xticks=range(0, 101, 25), xlabel="% of the pages")
         right.tick_params(labelleft=False)
 
     return _draw("funnel", "Documents and characters after each step", (_WIDE, 1.1 + 0.36 * len(shown)), paint)
@@ -135,7 +135,7 @@ def funnel(steps: Sequence[Step]) -> str:
 
 def outcomes(ledger: Ledger) -> str:
     """Outcomes of the records read."""
-    rows = [("Japanese pages", ledger.pages, _MAIN)]
+    rows = [("pages", ledger.pages, _MAIN)]
     rows += [(reason.replace("_", " "), number, _SECOND) for reason, number in ledger.passed_over.items()]
     rows += [(f"failure: {reason.replace('_', ' ')}", number, _THIRD) for reason, number in ledger.failures.items()]
 

@@ -47,7 +47,7 @@ def sizes(have: Finished) -> Sizes:
 def _steps(have: Finished) -> Iterator[_Step | Size]:
     """The steps before the subsets; a preset without verdicts gives a row without numbers."""
     summary = have.summary
-    yield _Step("Japanese pages", summary["pages"], summary["pages_characters"], have.pages("doc_id"))
+    yield _Step("pages", summary["pages"], summary["pages_characters"], have.pages("doc_id"))
     if "survivors" in summary:
         yield _Step("after dedup", summary["survivors"], summary.get("survivors_characters"), have.groups())
     decided = sorted({m.unit.partition("/")[0].removeprefix("preset=") for m in have.corpus.manifests("decide")})

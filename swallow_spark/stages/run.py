@@ -16,8 +16,7 @@ from swallow_spark.corpus.corpus import Corpus, Manifest, Unit
 from swallow_spark.corpus.lookups import Lookups, ship
 from swallow_spark.corpus.read import Scan
 from swallow_spark.corpus.write import Outputs
-from swallow_spark.errors import ConfigError, CorpusError
-from swallow_spark.kernels import features
+from swallow_spark.errors import ConfigError, CorpusError, meant
 from swallow_spark.kernels.classifiers import kind
 from swallow_spark.session.progress import Progress
 from swallow_spark.stages.score.models import model_file
@@ -48,15 +47,8 @@ class Run:
 
 
 def check_config(config: Config, *, models: bool) -> None:
-    """Checks before any work starts that rules name features that are measured, lists can be read and, with `models`,
-    that classifiers can be fetched and read. Raises ConfigError, ModelError, InputError."""
-    for feature in config.rules.bounds:
-        if feature not in features.SCHEMA.names:
-            known = ", ".join(features.SCHEMA.names)
-            raise ConfigError(f"rules.bounds.{feature}: no such feature (there are: {known})")
-        group = features.group_of(feature)
-        if group not in (None, *config.features.groups):
-            raise ConfigError(f"rules.bounds.{feature}: not measured: it needs features.groups = ['{group}']")
+    """Checks before any work starts that lists can be read and, with `models`, that classifiers can be fetched and
+    read. Raises ConfigError, ModelError, InputError."""
     for listing in config.features.lists.values():
         expressions(listing)
     config.decontamination.questions()
@@ -64,7 +56,8 @@ def check_config(config: Config, *, models: bool) -> None:
         model = kind(classifier.kind).load(model_file(classifier))
         if missing := sorted(set(classifier.weights) - set(model.labels)):
             raise ConfigError(
-                f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)} "
+                f"classifiers.{name}.weights: {classifier.path} has no label {', '.join(missing)}"
+                f"{meant(missing[0], model.labels)} "
                 f"(it has {', '.join(model.labels)})"
             )
 

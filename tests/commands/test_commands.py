@@ -13,6 +13,8 @@ from corpora import rows, same_tables
 from places import DEMO_TEXTS
 from pyspark.sql import SparkSession
 
+from swallow_spark.commands import running
+from swallow_spark.corpus.corpus import Corpus
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
 
 
@@ -62,6 +64,20 @@ def test_imported_text(spark: SparkSession, tmp_path: Path) -> None:
     assert pages[pack_doc_id(1, 0, 0)]["title"] == "猫"
     failure = rows(corpus, "failures")[0]
     assert (failure["file_no"], failure["offset"], failure["scope"]) == (0, 3, "record")
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "a.csv").write_text('url,body\nu,"One,\ntwo."\nu\n', encoding="utf-8")
+    (others / "b.json").write_text(json.dumps([{"body": "三つ目"}, {"body": 4}]), encoding="utf-8")
+    more = ("import", "--corpus", corpus, "--crawl", "others", others)
+    assert "a.csv: no column `text`; this csv file has url (string), body (string): " in call(*more).complaint
+    ran = call(*more, "--text-column", "body")
+    assert "Japanese" not in ran.err  # which English text isn't
+    assert "\n pages " in ran.err
+    found = {row["doc_id"]: row["text"] for row in rows(corpus, "pages") if row["doc_id"] not in pages}
+    assert found == {pack_doc_id(2, 0, 0): "One,\ntwo.", pack_doc_id(2, 1, 0): "三つ目"}
+    failures = {(row["reason"], row["offset"]) for row in rows(corpus, "failures")}
+    assert failures == {("not_json", 3), ("wrong_columns", 1), ("no_text_column", 1)}
+    assert [file.format for file in Corpus.open(str(corpus)).inputs("others")] == ["csv:body", "json:body"]
     assert call(*imports, "--until", "deduplicate").json["duplicates"] == 1
     assert not (corpus / "features").exists()
     dropped = rows(corpus, "duplicates")[0]
@@ -73,7 +89,8 @@ def explained(corpus: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_explain(built: Path) -> None:
+def test_explain(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "open_session", None)  # it needs no Spark
     pages = {row["doc_id"]: row for row in rows(built, "pages")}
     duplicate = rows(built, "duplicates")[0]
     verdicts = rows(built, "verdicts/preset=swallow-v2")

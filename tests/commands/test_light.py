@@ -11,6 +11,7 @@ from commands import call
 from swallow_spark import pipeline
 from swallow_spark.cli import app
 from swallow_spark.commands import stages, upkeep
+from swallow_spark.files import inputs
 
 HEAVY = ("pyspark", "numba", "matplotlib", "pandas", "duckdb", "pyarrow.dataset")
 PROGRAM: typer.core.TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
@@ -77,6 +78,7 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
         assert call().out.decode().split() == [found]
 
 
-def test_the_stages_that_options_name_are_all_there_are() -> None:
+def test_what_help_lists_is_all_there_is() -> None:
     assert pipeline.STAGES.ends == stages.ENDS
+    assert inputs.TEXT_SUFFIXES == stages.TEXT_SUFFIXES
     assert pipeline.STAGES.discardable == upkeep.DISCARDABLE

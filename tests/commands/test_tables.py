@@ -8,8 +8,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from swallow_spark.commands.tables import print_table, show_comparison, show_text_out
+from swallow_spark.commands.tables import print_table, show_comparison, show_text_out, show_trial, show_values
+from swallow_spark.config.load import load
 from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.stages.decide.rules import try_rules
 
 NAME = "duplicate_paragraph_fraction_in_character_of_a_very_long_name"
 ROWS = [(NAME, 1_234_567_890, 0.123456789, "12.5%"), ("短い\x1b[31m名前", 5, None, "")]
@@ -85,3 +87,31 @@ def test_where_there_are_no_subsets_the_command_that_gives_text(
     show_text_out(Console(file=shown, width=40), summary, corpus)
     command = f"swallow-spark export --corpus '{tmp_path}/my corpus' --subset {subset} --output OUT"
     assert shown.getvalue() == (f"Text out  {command}\n" if subset else "")
+
+
+def test_a_trial_of_the_rules_fits_into_80_columns() -> None:
+    config = load("swallow-v2")
+    trial = try_rules(config, "あいうえおかきくけこ。\n" * 30)
+    shown = io.StringIO()
+    show_trial(Console(file=shown, width=80), trial, config.rules.bounds)
+    lines = shown.getvalue().splitlines()
+    for feature, bound in config.rules.bounds.items():
+        (line,) = (line for line in lines if line.split()[:1] == [feature])
+        limits = [f"{key} {value:g}" for key, value in bound if key != "source" and value is not None]
+        assert all(limit in line for limit in limits)
+        ends = [reason.partition(":")[2] for reason in trial["reasons"] if reason.startswith(f"{feature}:")]
+        assert not ends or line.split()[-1] == ends[0]
+    assert "…" not in shown.getvalue()
+
+
+def test_values_of_a_page_are_shown_as_they_are() -> None:
+    shown = io.StringIO()
+    values = {"title": "猫\u3000犬", "robots": None, "verdict": {"accepted": False, "reasons": ["a:low", "b:high"]}}
+    show_values(Console(file=shown, width=20), values)
+    assert shown.getvalue().splitlines() == [
+        "title: 猫\u3000犬",
+        "robots: null",
+        "verdict:",
+        "  accepted: no",
+        "  reasons: a:low, b:high",
+    ]

@@ -1,5 +1,7 @@
 """Wrong calls: exit status 2, one line that tells what is wrong, and nothing written. No session is opened."""
 
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 from commands import call
-from places import DEMO_PAGES, DEMO_WARCS, REPOSITORY
+from places import DEMO_WARCS, REPOSITORY
 
 from swallow_spark import cli
 from swallow_spark.commands import running
@@ -52,7 +54,10 @@ def build(corpus: Path | str, *arguments: str | Path) -> str:
     [
         ("nothing/*.warc.gz", "nothing/*.warc.gz: no file matches"),
         ("nothing.warc.gz", "nothing.warc.gz: no such file"),
-        (str(DEMO_PAGES), f"{DEMO_PAGES}: a directory, not a file"),
+        (
+            str(REPOSITORY / "jobs"),
+            f"{REPOSITORY}/jobs: no file of .warc, .warc.gz, .warc.zst, ",
+        ),
         (f"{WARC}/inner.warc.gz", "inner.warc.gz: no such file"),
         ("nothing.paths.gz", "nothing.paths.gz: can't be read"),
         ("cc:2025-18", "write cc:CC-MAIN-YYYY-WW"),
@@ -113,10 +118,16 @@ def test_a_corpus_in_the_place_of_a_file(tmp_path: Path) -> None:
         ("sketch.bands=0", "sketch.bands: input should be greater than or equal to 1 (it is 0)"),
         ("sketch.bands=many", "sketch.bands: input should be a valid integer"),
         ("classifiers.wiki.path=nothing.bin", "classifiers.wiki.path: no such file: "),
-        ("rules.bounds.num_leters={min=1,source='x'}", "rules.bounds.num_leters: no such feature (there are: "),
+        (
+            "rules.bounds.num_leters={min=1,source='x'}",
+            "rules.bounds.num_leters: no such feature, did you mean num_letters? (there are: ",
+        ),
         ("rules.bounds.num_letters={source='x'}", "a rule needs one of min, max, below"),
         ("subsets=[{classifier='wiki',bands=['best']}]", "'best' is no band: write top10"),
-        ("subsets=[{classifier='wikis'}]", "no classifier 'wikis' is configured (there are: wiki, edu)"),
+        (
+            "subsets=[{classifier='wikis'}]",
+            "no classifier 'wikis' is configured, did you mean wiki? (there are: wiki, edu)",
+        ),
         ("execution.files_per_batch", "--set execution.files_per_batch: write it as section.key=value"),
     ],
 )
@@ -130,7 +141,7 @@ def test_configuration_that_cannot_be_used(place: Path, command: str, override: 
 def test_models_are_looked_into_before_commands_that_score(place: Path) -> None:
     override = "classifiers.wiki.weights={__label__no=1}"
     ran = call("build", "--corpus", place / "corpus", "--config", "demo", "--crawl", "c", "--set", override, WARC)
-    assert "has no label __label__no (it has " in ran.complaint
+    assert "has no label __label__no, did you mean __label__positive? (it has " in ran.complaint
     assert not any(place.iterdir())
 
 
@@ -142,7 +153,10 @@ def test_the_message_names_the_configuration_file(place: Path, tmp_path: Path) -
     file.write_text("no toml")
     assert f"{file}: " in call("build", "--corpus", place / "corpus", "--config", file, WARC).complaint
     missing = call("build", "--corpus", place / "corpus", "--config", "demos", WARC).complaint
-    assert f"demos: no such configuration file, and not a packaged one ({', '.join(packaged_names())})" in missing
+    assert (
+        f"demos: no such configuration file, and not a packaged one ({', '.join(packaged_names())}), did you mean demo?"
+        in missing
+    )
     assert not any(place.iterdir())
 
 
@@ -176,16 +190,17 @@ def test_names_that_no_crawl_can_have(place: Path, command: str, name: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["biuld"], "No such command 'biuld'"),
-        (["build", "--corpse", "x"], "No such option: --corpse"),
+        (["biuld"], "No such command 'biuld'. Did you mean 'build'?"),
+        (["build", "--corpse", "x"], "No such option: --corpse (Possible options: --corpus"),
         (["build", "--corpus", "x"], "Missing"),
         (["build", "--corpus", "x", "--config", "demo"], "Missing argument 'INPUT...'"),
         (["build", "--corpus", "x", "--config", "demo", "--until", "sketch", str(WARC)], "'sketch' is not one of"),
+        (["build", "--corpus", "x", "--config", "demo", "--until", "scor", str(WARC)], "'report', did you mean score?"),
         (["ingest", "--corpus", "x", "a.warc.gz"], "Missing option '--crawl'"),
         (["explain", "--corpus", "x"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--url", "u", "--doc-id", "1"], "explain: give either --url or --doc-id"),
         (["explain", "--corpus", "x", "--doc-id", "one"], "'--doc-id'"),
-        (["discard", "--corpus", "x", "--stage", "ingests"], "no such stage (allowed: "),
+        (["discard", "--corpus", "x", "--stage", "ingests"], "no such stage, did you mean ingest? (allowed: "),
         (["train", "--task", "wikis", "--input", str(WARC), "--model", "x.bin"], "must be one of wiki, edu"),
         (["train", "--task", "wiki", "--input", "nothing.parquet", "--model", "x.bin"], "nothing.parquet"),
         (["evaluate", "--task", "wiki", "--input", "nothing.parquet", "--model", "nothing.bin"], "nothing"),
@@ -276,3 +291,11 @@ def test_jobs_run_as_programs(job: str) -> None:
     done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Usage: swallow-spark {job} " in done.stdout
+
+
+def test_what_an_encoding_lacks_is_escaped() -> None:
+    """As with LC_ALL=C and PYTHONUTF8=0."""
+    err = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    with contextlib.redirect_stderr(err), pytest.raises(SystemExit):
+        cli.main(["猫\u3000"])
+    assert b"No such command '\\u732b\\u3000'" in err.buffer.getvalue()  # type: ignore[attr-defined]

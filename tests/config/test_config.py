@@ -38,8 +38,8 @@ def test_packaged_names() -> None:
         ("[dedub]\nx = 1\n" + MINIMAL, ["dedub: unknown key", "did you mean dedup?", "sketch"]),
         ("[sketch]\nband = 40\n" + MINIMAL, ["sketch.band: unknown key", "did you mean bands?", "rows_per_band"]),
         (
-            "[rules]\npreset = 'x'\n[rules.bounds]\nx = {mim = 1, source = 's'}",
-            ["rules.bounds.x.mim", "min, max, below"],
+            "[rules]\npreset = 'x'\n[rules.bounds]\nnum_kuten = {mim = 1, source = 's'}",
+            ["rules.bounds.num_kuten.mim", "did you mean min?", "min, max, below"],
         ),
         ("[sketch]\nbands = 0\n" + MINIMAL, ["sketch.bands", "greater than or equal to 1", "it is 0"]),
         ("[sketch]\nbands = 'many'\n" + MINIMAL, ["sketch.bands", "integer", "it is 'many'"]),
@@ -49,11 +49,14 @@ def test_packaged_names() -> None:
         ("[dedup]\npolicy = 'best'\n" + MINIMAL, ["dedup.policy", "'bucket'"]),
         ("[ingest]\n", ["rules: missing"]),
         ("[rules]\npreset = '../up'\n", ["rules.preset"]),
-        ("[rules]\npreset = 'x'\n[rules.bounds]\nx = {min = 1}", ["rules.bounds.x.source: missing"]),
-        ("[rules]\npreset = 'x'\n[rules.bounds]\nx = {source = 's'}", ["rules.bounds.x", "one of min, max, below"]),
+        ("[rules]\npreset = 'x'\n[rules.bounds]\nnum_kuten = {min = 1}", ["rules.bounds.num_kuten.source: missing"]),
         (
-            "[rules]\npreset = 'x'\n[rules.bounds]\nx = {max = 1, below = 1, source = 's'}",
-            ["rules.bounds.x", "max or below"],
+            "[rules]\npreset = 'x'\n[rules.bounds]\nnum_kuten = {source = 's'}",
+            ["rules.bounds.num_kuten", "one of min, max, below"],
+        ),
+        (
+            "[rules]\npreset = 'x'\n[rules.bounds]\nnum_kuten = {max = 1, below = 1, source = 's'}",
+            ["rules.bounds.num_kuten", "max or below"],
         ),
         ("[features]\nng_words = 'none.txt'\n" + MINIMAL, ["features.ng_words", "No such file", "none.txt"]),
         (MINIMAL + "host_lists = ['none.txt']\n", ["rules.host_lists.0", "no such file", "none.txt"]),
@@ -76,7 +79,7 @@ def test_packaged_names() -> None:
         ("[spark]\n'sql.shuffle.partitions' = '4'\n" + MINIMAL, ["spark", "begin with spark."]),
         ("extends = 'nothing'\n" + MINIMAL, ["nothing", ", ".join(packaged_names())]),
         ("[rules\n", ["line 1"]),
-        ("rules = 3\n", ["rules", "Rules"]),
+        ("rules = 3\n", ["rules: must be a table", "preset, bounds, hosts", "not 3"]),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -112,12 +115,25 @@ def test_configuration_that_is_not_there(tmp_path: Path) -> None:
         ("bands=1", ["bands: unknown key"]),
         ("classifiers.wiki.path=none.bin", ["classifiers.wiki.path", "none.bin"]),
         ("spark.sql.shuffle.partitions=4", ["spark", "begin with spark."]),
+        ("rules.bounds.hiragana_fracton=false", ["no such feature, did you mean hiragana_fraction?", "num_letters"]),
+        ("rules.bounds.hiragana_fraction=flase", ["must be a table", "false to turn the rule off", "not 'flase'"]),
+        ("rules.bounds.hiragana_fraction.min=true", ["hiragana_fraction.min: must be a number, not true"]),
+        ("sketch.seed=true", ["sketch.seed: must be a number, not true"]),
+        ("dedup.policy=greddy", ["'component', did you mean greedy?"]),
+        ("features.groups=['line']", ["features.groups.0", "did you mean lines?"]),
+        ("subsets=[{classifier='wikis'}]", ["no classifier 'wikis' is configured, did you mean wiki?"]),
+        ("subsets=[{name='u', union=['wikis-top10', 'edu-top10']}]", ["no ranking 'wikis', did you mean wiki?"]),
+        ("rules.hosts=['https://5ch.net/']", ["rules.hosts", "is no domain"]),
+        ("rules.url_prefixes=['*.example/x']", ["rules.url_prefixes", "begins no URL"]),
+        ("classifiers.wiki.kind=fastext", ["did you mean fasttext?"]),
     ],
 )
 def test_overrides_refused(override: str, parts: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         load("demo", ["sketch.bands=20", override] if override.startswith("sketch.bands.") else [override])
     message = str(caught.value)
+    assert message.startswith(f"--set {override.partition('=')[0].strip()}")
+    assert ".toml" not in message
     assert "\n" not in message
     assert all(part in message for part in parts), message
 
@@ -270,22 +286,67 @@ def test_files_count_by_content(tmp_path: Path) -> None:
 # ---- what only a look at the models shows
 
 
+def test_weights_of_labels_that_the_model_has_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_config(load("demo", ["classifiers.wiki.weights={__label__postive=1}"]), models=True)
+    message = str(caught.value)
+    for part in ("classifiers.wiki.weights", "no label __label__postive, did you mean __label__positive?", "(it has "):
+        assert part in message
+    assert "\n" not in message
+
+
+# ---- bounds and the values that features can have
+
+
 @pytest.mark.parametrize(
-    ("override", "parts"),
+    ("bound", "said"),
     [
-        ("rules.bounds.symbol_fraction={max=1, source='x'}", ["symbol_fraction", "features.groups = ['lines']"]),
-        ("rules.bounds.num_words={min=1, source='x'}", ["rules.bounds.num_words", "no such feature", "num_letters"]),
-        (
-            "classifiers.wiki.weights={__label__best=1}",
-            ["classifiers.wiki.weights", "no label __label__best", "__label__positive"],
-        ),
+        ("hiragana_fraction={min=3", "min: 3 rejects every page: hiragana_fraction is always from 0 to 1"),
+        ("hiragana_fraction={max=-0.1", "max: -0.1 rejects every page"),
+        ("ng_fraction={below=0", "below: 0 rejects every page: ng_fraction is never below 0"),
+        ("num_kuten={max=-1", "max: -1 rejects every page: num_kuten is never below 0"),
+        ("num_kuten={min=5, max=3", "max: 3 with min 5 rejects every page"),
+        ("num_kuten={min=5, below=5", "below: 5 with min 5 rejects every page"),
+        ("symbol_fraction={max=0.5", "not measured: it needs features.groups = ['lines']"),
     ],
 )
-def test_checks_before_any_work(override: str, parts: list[str]) -> None:
+def test_a_rule_that_rejects_every_page_is_refused(bound: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_config(load("demo", [override]), models=True)
-    assert all(part in str(caught.value) for part in parts)
-    assert "\n" not in str(caught.value)
+        load("demo", [f"rules.bounds.{bound}, source='s'}}"])
+    feature = bound.partition("=")[0]
+    assert f"rules.bounds.{feature}" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_rule_that_rejects_no_page_is_told() -> None:
+    sound = ["hiragana_fraction={min=1", "num_kuten={max=0", "ng_fraction={below=5", "num_kuten={min=3, max=3"]
+    for bound in sound:
+        assert load("demo", [f"rules.bounds.{bound}, source='s'}}"]).rules.extremes() == ([], [])
+    useless = {"hiragana_fraction={max=1": "max", "hiragana_fraction={below=1.5": "below", "num_kuten={min=0": "min"}
+    for bound, key in useless.items():
+        every, none = load("demo", [f"rules.bounds.{bound}, source='s'}}"]).rules.extremes()
+        assert not every
+        assert len(none) == 1
+        assert none[0].startswith(f"rules.bounds.{bound.partition('=')[0]}.{key}: ")
+        assert "rejects no page" in none[0]
+
+
+# ---- where a value is from
+
+
+def test_errors_name_where_the_value_is_from(tmp_path: Path) -> None:
+    base = write(tmp_path, 'extends = "swallow-v2"\n[sketch]\nbands = 0\n', "base.toml")
+    mine = write(tmp_path, 'extends = "base.toml"\n[dedup]\npolicy = "best"\n[sketch]\nseed = 1\n')
+    with pytest.raises(ConfigError) as caught:
+        load(mine, ["report.seed=x", "rules.bounds.num_kuten.min=1"])
+    said = str(caught.value)
+    assert f"{base}: sketch.bands: " in said
+    assert f"{mine}: dedup.policy: " in said
+    assert "--set report.seed: input should be a valid integer" in said
+    assert "--set rules.bounds.num_kuten.min: rules.bounds.num_kuten.source: missing" in said
+    with pytest.raises(ConfigError) as caught:  # what was set last is at fault for what doesn't fit together
+        load(mine, ["sketch.bands=3", "dedup.policy=bucket"])
+    assert str(caught.value).startswith("--set sketch.bands: sketch: ")
 
 
 def test_what_only_tells_or_checks_is_in_no_fingerprint_and_the_order_of_rules_is() -> None:

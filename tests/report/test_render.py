@@ -116,7 +116,7 @@ def test_shares_of_the_funnel(parsed: Parsed) -> None:
 
 def test_what_is_not_done_is_said() -> None:
     early = contents(
-        funnel=(Step("records", 0), Step("Japanese pages", 0, 0, 0)),
+        funnel=(Step("records", 0), Step("pages", 0, 0, 0)),
         ledger=Ledger(0, 0, {}, {}, {}),
         dedup=None,
         rules=None,
@@ -135,12 +135,12 @@ def test_what_is_not_done_is_said() -> None:
 
 def test_sizes_and_overlap(parsed: Parsed) -> None:
     text = " ".join(parsed.text.split())
-    assert "Japanese pages 800 2,400,000 1,500,123 ± 12,346 " in text
+    assert "pages 800 2,400,000 1,500,123 ± 12,346 " in text
     assert "rules swallow-v1 (not decided: swallow-spark decide --preset swallow-v1) – – – – " in text
     assert "rules swallow-v2 420 1,500,000 900,000 unknown " in text
     assert "wiki-top10 42 180,000 108,000 counted " in text
     assert "top10: of in wiki in edu wiki 100.0 % 31.2 % edu – – " in text
-    without = contents(sizes=Sizes((Size("Japanese pages", 8, 800),), None, 200, 1), overlaps=())
+    without = contents(sizes=Sizes((Size("pages", 8, 800),), None, 200, 1), overlaps=())
     assert "No tokens: no tokenizer is configured" in " ".join(Parsed(render(without)).text.split())
 
 
@@ -205,7 +205,7 @@ def test_the_rule_of_dedup_in_words(policy: str, prefer: str, least: float | Non
 
 
 def test_dedup_before_decide_has_no_characters_yet() -> None:
-    steps = (Step("records", 9), Step("Japanese pages", 8, 800, 9), Step("after dedup", 6, None, 8))
+    steps = (Step("records", 9), Step("pages", 8, 800, 9), Step("after dedup", 6, None, 8))
     page = render(contents(funnel=steps, rules=None))
     assert "not counted yet" in page
 

@@ -123,7 +123,7 @@ def test_funnel_and_ledger(found: Contents) -> None:
     steps = [(step.name, step.documents, step.before) for step in found.funnel if not step.is_subset]
     assert steps == [
         ("records", 14, None),
-        ("Japanese pages", 10, 14),
+        ("pages", 10, 14),
         ("after dedup", 7, 10),
         ("accepted by the rules", 4, 7),
     ]
@@ -192,7 +192,7 @@ def test_sizes_without_a_tokenizer(found: Contents) -> None:
     assert found.sizes
     characters = {name: sum(len(TEXTS[n]) for n in numbers) for name, numbers in MEMBERS.items()}
     assert [(size.name, size.documents, size.characters, size.tokens) for size in found.sizes.rows] == [
-        ("Japanese pages", 10, sum(map(len, TEXTS)), None),
+        ("pages", 10, sum(map(len, TEXTS)), None),
         ("after dedup", 7, 7 * 407, None),
         ("rules swallow-v1", None, None, None),
         ("rules swallow-v2", None, None, None),
@@ -210,7 +210,7 @@ def test_sizes_in_tokens(spark: SparkSession, corpus: Corpus, config: Config) ->
     assert found.sizes
     counts = [quicktok.get_encoding("llama3").count(text) for text in TEXTS]
     told = {size.name: (size.tokens, size.error) for size in found.sizes.rows}
-    assert told["Japanese pages"] == (sum(counts), 0)
+    assert told["pages"] == (sum(counts), 0)
     assert told["rules swallow-v1"] == (None, None)
     for name, numbers in MEMBERS.items():
         assert told[name] == (sum(counts[n] for n in numbers), 0)

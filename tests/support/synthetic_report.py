@@ -48,7 +48,7 @@ def contents(**changes: object) -> Contents:
         "corpus": "/data/corpus",
         "funnel": (
             Step("records", 1240),
-            Step("Japanese pages", 800, 2_400_000, 1240),
+            Step("pages", 800, 2_400_000, 1240),
             Step("after dedup", 640, 2_100_000, 800),
             Step("accepted by the rules", 420, 1_500_000, 640),
             Step("wiki-top10", 42, 180_000, 420, is_subset=True),
@@ -122,7 +122,7 @@ def contents(**changes: object) -> Contents:
         ),
         "sizes": Sizes(
             (
-                Size("Japanese pages", 800, 2_400_000, 1_500_123, 12_345.6),
+                Size("pages", 800, 2_400_000, 1_500_123, 12_345.6),
                 Size("rules swallow-v1", None, None),
                 Size("rules swallow-v2", 420, 1_500_000, 900_000, float("inf")),
                 Size("wiki-top10", 42, 180_000, 108_000, 0.0),

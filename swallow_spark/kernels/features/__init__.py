@@ -5,6 +5,7 @@ To add one, write a module with a `FEATURE` and list it in `FEATURES`. Features 
 
 from collections import Counter
 from collections.abc import Collection
+from math import inf
 from typing import Any, Final, Literal
 
 import pyarrow as pa
@@ -49,6 +50,12 @@ LISTS: Final = {field.name: feature.list for feature in FEATURES if feature.list
 def versions(groups: Collection[str] = ()) -> dict[str, int]:
     """What the values depend on besides the text and the lists, for fingerprints."""
     return {"features": VERSION, **{f"features.{feature.name}": feature.version for feature in _measured(groups)}}
+
+
+def range_of(column: str) -> tuple[float, float]:
+    """The smallest and the largest value that a column can have. Raises KeyError for an unknown column."""
+    is_fraction = {field.name: field.name in feature.fractions for feature in FEATURES for field in feature.schema}
+    return 0.0, 1.0 if is_fraction[column] else inf
 
 
 def group_of(column: str) -> str | None:

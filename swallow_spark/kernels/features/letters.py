@@ -45,6 +45,7 @@ FEATURE: Final = Feature(
     schema=pa.schema(counts(*_COUNTS) + ratios(*_FRACTIONS)),
     compute=_compute,
     meanings=_COUNTS | _FRACTIONS,
+    fractions=tuple(_FRACTIONS),
 )
 
 

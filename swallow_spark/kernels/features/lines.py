@@ -51,6 +51,7 @@ FEATURE: Final = Feature(
     schema=pa.schema(optional_ratios(*_MEANINGS)),
     compute=_compute,
     meanings=_MEANINGS,
+    fractions=tuple(_MEANINGS),
 )
 
 

@@ -33,6 +33,7 @@ FEATURE: Final = Feature(
     schema=pa.schema(ratios(*_MEANINGS)),
     compute=_compute,
     meanings=_MEANINGS,
+    fractions=tuple(_MEANINGS),
 )
 
 

@@ -33,6 +33,7 @@ FEATURE: Final = Feature(
         "num_sentences_ending_with_ellipsis": "Sentences whose last character that isn't blank is ・ or ….",
         "ellipsis_fraction": "Share of these sentences.",
     },
+    fractions=("ellipsis_fraction",),
 )
 
 

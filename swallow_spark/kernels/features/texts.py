@@ -1,6 +1,6 @@
 """The interface of features, and their input: a batch of texts, decoded once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -47,6 +47,8 @@ class Feature:
     list: str | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
     """Column -> its definition, for the documentation."""
+    fractions: Collection[str] = ()
+    """The columns that lie between 0 and 1. The others have no upper limit; none is negative."""
 
 
 def counts(*names: str) -> list[pa.Field]:

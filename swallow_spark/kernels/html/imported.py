@@ -1,7 +1,7 @@
-"""Text extracted by other tools: the rows of JSON lines (plain, gzip, zstd) and Parquet files."""
+"""Text extracted by other tools: the rows of JSON (plain, gzip, zstd) and Parquet files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 
 from swallow_spark.kernels.html.urls import host_of
 from swallow_spark.kernels.japanese import language_score
+from swallow_spark.kernels.text import json_array as json_arrays
 from swallow_spark.kernels.text import jsonl
 
 VERSION: Final = 2
 
-_COLUMNS: Final = ("text", "url", "title", "date")
-_NO_TEXT: Final = ("no_text_column", "a row needs a string `text`")
+TEXT: Final = "text"
+OTHERS: Final = ("url", "title", "date")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
@@ -52,31 +53,37 @@ def page_columns(row: Row) -> dict[str, Any] | None:
     }
 
 
-def parquet(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+def no_text(column: str) -> tuple[str, str]:
+    """The problem of a row without text."""
+    return "no_text_column", f"a row needs a string `{column}`"
+
+
+def parquet(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterator[Row]:
     """The rows of a Parquet file (see `files.inputs.Format`)."""
     try:
         file = pq.ParquetFile(stream)
-        columns = {name: _scalars(file, name) for name in _COLUMNS if _is_read(file.schema_arrow, name)}
-        if "text" not in columns:
-            yield from (Row(number, {}, 0, _NO_TEXT) for number in range(file.metadata.num_rows))
+        names = {TEXT: text_column, **{name: name for name in OTHERS}}
+        columns = {key: _scalars(file, name) for key, name in names.items() if _is_read(file.schema_arrow, key, name)}
+        if TEXT not in columns:
+            yield from (Row(number, {}, 0, no_text(text_column)) for number in range(file.metadata.num_rows))
             return
         for number, row in enumerate(zip(*columns.values(), strict=True)):
-            yield _of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes)
+            yield of_scalars(number, dict(zip(columns, row, strict=True)), max_record_bytes, text_column)
     except ValueError as error:  # column names that are not UTF-8, columns of different lengths
         raise pa.ArrowInvalid(str(error)) from error
 
 
-def _is_read(schema: pa.Schema, name: str) -> bool:
+def _is_read(schema: pa.Schema, key: str, name: str) -> bool:
     index = schema.get_field_index(name)  # -1 also if several have that name
     if index < 0:
         return False
     kind = schema.field(index).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return _is_text(kind) or (name == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
+    return is_text(kind) or (key == "date" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     """Whether a column of that type may hold text: many writers of Parquet don't mark strings as such, so that they
     can't be told from other bytes."""
     types = pa.types
@@ -89,7 +96,7 @@ def plain(column: Any) -> Any:
     pyarrow.ArrowInvalid if that isn't UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return column.cast(pa.large_string()) if _is_text(column.type) else column
+    return column.cast(pa.large_string()) if is_text(column.type) else column
 
 
 def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
@@ -100,13 +107,14 @@ def _scalars(file: pq.ParquetFile, name: str) -> Iterator[Any]:
         yield from (value.value if is_dictionary else value for value in batch.column(0))
 
 
-def _of_scalars(number: int, scalars: dict[str, Any], max_record_bytes: int) -> Row:
+def of_scalars(number: int, scalars: dict[str, Any], max_record_bytes: int, text_column: str) -> Row:
+    """A row of PyArrow's scalars, by `text`, `url`, `title` and `date`."""
     buffers = {name: value.as_buffer() for name, value in scalars.items() if isinstance(value, pa.BinaryScalar)}
     size = sum(buffer.size for buffer in buffers.values() if buffer is not None)
     if size > max_record_bytes:
         return Row(number, {}, size, ("record_too_large", f"over {max_record_bytes} bytes"))
     if buffers["text"] is None:
-        return Row(number, {}, 0, _NO_TEXT)
+        return Row(number, {}, 0, no_text(text_column))
     utf8 = buffers["text"].to_pybytes()
     try:
         text = utf8.decode()
@@ -138,16 +146,26 @@ def _moment(scalar: Any) -> datetime | None:
         return None
 
 
-def json_lines(stream: Any, max_record_bytes: int) -> Iterator[Row]:
+def json_lines(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterator[Row]:
     """The rows of a file of JSON lines, plain, gzip or zstd (see `files.inputs.Format`)."""
-    for number, line in enumerate(jsonl.read(stream, max_line_bytes=max_record_bytes)):
+    return _of_objects(jsonl.read(stream, max_line_bytes=max_record_bytes), text_column)
+
+
+def json_array(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterator[Row]:
+    """The rows of a file that is one JSON array of objects, or JSON lines, plain, gzip or zstd (see
+    `files.inputs.Format`)."""
+    return _of_objects(json_arrays.read(stream, max_bytes=max_record_bytes), text_column)
+
+
+def _of_objects(lines: Iterable[jsonl.Line], text_column: str) -> Iterator[Row]:
+    for number, line in enumerate(lines):
         if line.problem:
             yield Row(number, {}, line.length, line.problem)
-        elif not isinstance(line.value, dict) or not isinstance(line.value.get("text"), str):
-            yield Row(number, {}, line.length, _NO_TEXT)
+        elif not isinstance(line.value, dict) or not isinstance(line.value.get(text_column), str):
+            yield Row(number, {}, line.length, no_text(text_column))
         else:
             values = line.value
-            text, utf8 = _unicode(values["text"])
+            text, utf8 = _unicode(values[text_column])
             strings = {name: _string(values.get(name)) for name in ("url", "title")}
             values = {"text": text, **strings, "date": _date(values.get("date"))}
             yield Row(number, values, line.length, utf8=utf8)

@@ -24,7 +24,12 @@ class Line(NamedTuple):
 def read(stream: Any, *, max_line_bytes: int = _MAX_LINE_BYTES) -> Iterator[Line]:
     """The lines of a stream (with `read`). Raises OSError or pyarrow.ArrowException where it is cut or damaged, after
     all whole lines before."""
-    for number, line in enumerate(_lines(unpacked(stream), max_line_bytes), 1):
+    yield from of_pieces(unpacked(stream), max_line_bytes)
+
+
+def of_pieces(pieces: Iterator[bytes], max_line_bytes: int) -> Iterator[Line]:
+    """The lines of what comes in pieces, unpacked; as `read`."""
+    for number, line in enumerate(_lines(pieces, max_line_bytes), 1):
         if line is None:
             yield Line(number, max_line_bytes, problem=("record_too_large", f"over {max_line_bytes} bytes"))
         elif line.strip(_BLANK):

@@ -17,7 +17,7 @@ from swallow_spark.addresses import shown
 from swallow_spark.corpus.corpus import Corpus, NumberedFile, Unit
 from swallow_spark.errors import LedgerError, SwallowSparkError
 from swallow_spark.files.http import Version
-from swallow_spark.files.inputs import TEXT_FORMATS
+from swallow_spark.files.inputs import format_of
 from swallow_spark.files.storage import can_seek, is_uri
 from swallow_spark.kernels import japanese
 from swallow_spark.kernels.html import charset, html, imported, page
@@ -37,7 +37,9 @@ _MOST_NAMED: Final = 5  # files, in a message
 _ADVICE: Final = {
     "not_json": "not_json: write each row as one JSON object on a line of its own, in UTF-8",
     "not_utf8": "not_utf8: write the texts in UTF-8",
-    "no_text_column": "no_text_column: give each row its text as a string named `text`",
+    "no_text_column": "no_text_column: give each row its text as a string named `text`, or name its column by "
+    "--text-column",
+    "wrong_columns": "wrong_columns: give each row as many values as the header has; quote those with commas",
     stage.UNSUPPORTED: "name other files, or unpack or convert these",
     "record_too_large": "record_too_large: raise ingest.max_record_bytes, or write one row per line",
 }
@@ -53,7 +55,9 @@ def ingest(run: Run, crawl: str, selection: Selection | None = None) -> None:
     check_selection(run, crawl, selection)
     corpus, execution = run.corpus, run.config.execution
     # A file is read at the address that this call names: another mirror, or one with access that isn't stored.
-    named: dict[str, Any] = {file.key: {"path": file.path, "etag": file.etag} for file in run.inputs}
+    named: dict[str, Any] = {
+        file.key: {"path": file.path, "etag": file.etag, "format": file.format} for file in run.inputs
+    }
     pending = [file._replace(**named.get(file.key, {})) for file in corpus.pending(crawl)]
     if not pending:
         _check_any_record(run, crawl)
@@ -275,7 +279,7 @@ def _ranges(file: NumberedFile, min_bytes: int, max_ranges: int) -> list[tuple[i
 
 def _source(file: NumberedFile) -> stage.Source:
     version = Version(file.bytes, file.etag)
-    format = None if file.format == "warc" else TEXT_FORMATS[file.format]
+    format = None if file.format == "warc" else format_of(file.format)
     return stage.Source(file.file_no, file.path, format, last_file_no=file.last_file_no, version=version)
 
 

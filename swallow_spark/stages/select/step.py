@@ -19,7 +19,7 @@ from swallow_spark.corpus import lookups
 from swallow_spark.corpus.corpus import Manifest, Unit
 from swallow_spark.corpus.read import read_files
 from swallow_spark.corpus.write import Outputs, write
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import UsageError, meant
 from swallow_spark.kernels.order.cuts import Cut
 from swallow_spark.kernels.text import cleanup, host_lines, personal
 from swallow_spark.stages.host_lines.step import ship_repeated
@@ -70,7 +70,8 @@ def selected(run: Run, names: Sequence[str]) -> Manifest:
         written = [one.name for one in standing(corpus)]
         there = ", ".join((*known, *BUILT_IN_SUBSETS))
         raise UsageError(
-            f"--subset {unknown[0]}: no such subset is configured (there is: {there})"
+            f"--subset {unknown[0]}: no such subset is configured{meant(unknown[0], (*known, *BUILT_IN_SUBSETS))} "
+            f"(there is: {there})"
             + (": it is one of another configuration (--config)" if unknown[0] in written else "")
         )
     for name in ("cuts", "subsets", *(["remove"] if corpus.manifests("tombstones") else [])):

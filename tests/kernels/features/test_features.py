@@ -66,6 +66,9 @@ def assert_equal_to_naive(texts: list[str], batch: pa.RecordBatch, groups: bool 
         assert {row.pop(column) for column in features.LISTS} == {None}
         expected = {**naive_features.measure(text), **(naive_features.measure_groups(text) if groups else NO_GROUPS)}
         assert row.keys() == expected.keys()
+        for name, value in row.items():
+            lowest, highest = features.range_of(name)
+            assert value is None or lowest <= value <= highest, (name, text)
         for name, value in expected.items():
             assert row[name] == value, (name, text)  # to the last digit
 
@@ -164,6 +167,12 @@ def test_each_list_of_a_feature_is_a_key_of_the_configuration() -> None:
     assert set(features.LISTS.values()) == set(LISTS)
     with pytest.raises(ValueError, match=r"no such list of expressions: words \(there are: ng_words, phrases"):
         features.measure(pa.array(["a"]), words=Matcher(["a"]))
+
+
+def test_fractions_are_columns() -> None:
+    for feature in features.FEATURES:
+        assert set(feature.fractions) <= set(feature.schema.names)
+        assert {n for n in feature.schema.names if n.endswith("_fraction")} - {"ng_fraction"} <= set(feature.fractions)
 
 
 def test_names_that_come_twice_are_refused() -> None:

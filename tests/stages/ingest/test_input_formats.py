@@ -18,7 +18,7 @@ def test_another_format_becomes_pages(
 ) -> None:
     path = tmp_path / "a.tab"
     path.write_text("http://a.example/1\t一つ目\nno tab\nhttp://b.example/2\t \nhttp://b.example/3\t三つ目\n")
-    with pytest.raises(InputError, match=r"not a file of text \(\.jsonl, .*, \.parquet\)"):
+    with pytest.raises(InputError, match=r"not a file of text \(\.jsonl, .*, \.csv\)"):
         inputs.expand([str(path)], text=True)
     monkeypatch.setitem(inputs.TEXT_FORMATS, "tab", inputs.Format((".tab", ".tab.txt"), tab_format.rows))
     spark.sparkContext.addPyFile(tab_format.__file__)

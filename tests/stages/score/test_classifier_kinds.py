@@ -57,7 +57,7 @@ def test_another_kind_scores_pages(spark: SparkSession, make_run: MakeRun, slice
         polite, plain = texts[doc_id].count("です"), texts[doc_id].count("である")
         assert score == pytest.approx((polite + 3 * plain) / max(polite + plain, 1), abs=1e-6)
     assert len(table(run, "subsets/style-top50", "select")) == round(len(accepted) / 2)
-    explained = explain_page(spark, run.corpus, run.config, None, accepted[0])
+    explained = explain_page(run.corpus, run.config, None, accepted[0])
     assert explained.values["scores"] == {"style": scores[accepted[0]]}
 
 
