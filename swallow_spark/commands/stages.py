@@ -12,7 +12,7 @@ from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.errors import UsageError
 from swallow_spark.files.inputs import TEXT_SUFFIXES, Places, expand, part_of
-from swallow_spark.report.compare import compare
+from swallow_spark.report.comparison.presets import compare
 from swallow_spark.report.finished import Finished
 from swallow_spark.stages.ingest.index import Selection
 from swallow_spark.stages.run import check_config

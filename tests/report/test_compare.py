@@ -7,11 +7,11 @@ from typing import Any
 from pyspark.sql import SparkSession
 from rich.console import Console
 from small_corpus import IDS, TEXTS, commit, ingested
+from swallow_spark.report.compare import compare
 
 from swallow_spark.commands.tables import show_comparison
 from swallow_spark.config.load import Config
 from swallow_spark.pipeline import STAGES
-from swallow_spark.report.compare import compare
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
