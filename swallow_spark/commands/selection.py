@@ -13,7 +13,9 @@ from swallow_spark.commands.running import running
 from swallow_spark.commands.tables import print_json, show_bands, show_export, show_mixture
 from swallow_spark.config.select import points_of
 from swallow_spark.errors import UsageError
-from swallow_spark.files.storage import fetch
+from swallow_spark.files.storage import Root, fetch
+from swallow_spark.report.card.facts import facts
+from swallow_spark.report.card.markdown import markdown
 from swallow_spark.stages.export.mixture import (
     Planned,
     export_mixture,
@@ -93,7 +95,7 @@ def export_(
         raise UsageError("--subset: the same subset is given twice")
     with running(call) as run:
         manifest = export(run, [Item(name, name) for name in subset], output, format_, size, 0, {})
-        _report_export(call, manifest, output)
+        _report_export(call, run, manifest, output)
 
 
 @command("plan-mixture")
@@ -152,7 +154,7 @@ def plan_mixture_(
         on_corpus.show(show_mixture, mixture)
         if output:
             manifest = export_mixture(run, planned, target, proxy, output, format_, size, seed)
-            _report_export(on_corpus, manifest, output)
+            _report_export(on_corpus, run, manifest, output)
 
 
 def _as_json(planned: list[Planned], target: int, proxy: int | None) -> dict[str, Any]:
@@ -160,8 +162,11 @@ def _as_json(planned: list[Planned], target: int, proxy: int | None) -> dict[str
     return {**values, "warnings": warnings(planned)}
 
 
-def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:
-    """Adds what was exported to the call's output, without the list of shards."""
+def _report_export(call: Call, run: Run, manifest: dict[str, Any], output: str) -> None:
+    """Writes the data card beside the export, and adds what was exported to the call's output, without the list of
+    shards."""
+    card = markdown(facts(run.corpus, run.config, (), manifest))
+    Root(output).write_atomically("README.md", card.encode("utf-8", "replace"))
     subsets = {
         name: {key: value for key, value in of.items() if key != "shards"} | {"shards": len(of["shards"])}
         for name, of in manifest["subsets"].items()

@@ -13,7 +13,7 @@ from swallow_spark.corpus.corpus import Manifest
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.stages.stage import Lineage
-from swallow_spark.tables import GROUPS, PAGES, VERDICTS
+from swallow_spark.tables import GROUPS, PAGES, SUBSETS, VERDICTS
 
 
 class Finished:
@@ -79,8 +79,15 @@ class Finished:
     def groups(self) -> DataFrame:
         return self._read("groups", GROUPS, self.deduplicated)
 
-    def verdicts(self) -> DataFrame:
-        return self._read(f"verdicts/preset={self.config.rules.preset}", VERDICTS, self.decided)
+    def verdicts(self, preset: str | None = None) -> DataFrame:
+        """Those of the configured preset, or of the named one."""
+        name = preset or self.config.rules.preset
+        units = self.corpus.manifests("decide", f"preset={name}/")
+        return self._read(f"verdicts/preset={name}", VERDICTS, units)
+
+    def subset(self, name: str) -> DataFrame:
+        """The doc_ids of a subset."""
+        return self._read(f"subsets/{name}", _narrow(SUBSETS, ["doc_id"]), self.corpus.manifests("select", "crawl="))
 
     def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         return self.corpus.read(self.spark, table, schema, manifests)
