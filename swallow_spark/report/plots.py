@@ -256,7 +256,7 @@ def feature(found: Bounded) -> str:
     time. Shares are on a linear scale, other values on a logarithmic one."""
     width, height = _FEATURE
     side, above, below = _MARGIN
-    is_share = found.name.endswith("_fraction")
+    is_share = "_fraction" in found.name
     bars = found.bars
     ends = [bar.high for bar in bars if math.isfinite(bar.high)]
     low = 0.0 if is_share else math.log2(ends[0]) - 1
@@ -290,7 +290,7 @@ def feature(found: Bounded) -> str:
     for value, place, anchor in ((first, side, "start"), (ends[-1], side + width, "end")):
         parts.append(
             f'<text x="{place}" y="{floor + 14}" text-anchor="{anchor}" font-size="11" fill="var(--soft)">'
-            f"{value:.4g}</text>"
+            f"{short(value) if value >= 1000 else format(value, '.3g')}</text>"
         )
     box = f"0 0 {width + 2 * side} {height + above + below}"
     return f'<svg viewBox="{box}" role="img" aria-label="Values of {found.name}">{"".join(parts)}</svg>'

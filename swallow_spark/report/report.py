@@ -72,14 +72,14 @@ def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = No
     have = Finished(spark, lineage)
     planned = plan(have)
     found = scan(spark, planned, narrow_parts(have))
-    by_host = _by_host(have)
+    hosts_of = by_host(have)
     chosen = Chosen(have, planned, found, put_tokenizer(corpus.root, config.tokens) if config.tokens.counting else None)
     parts: dict[str, Any] = {
         "ledger": counts.ledger(have, found),
         "stages": stages(lineage, have.files_pending),
-        "sources": counts.sources(have, found, by_host) if have.ingested else None,
+        "sources": counts.sources(have, found, hosts_of) if have.ingested else None,
         "dedup": counts.dedup(have, found, chosen.largest()) if have.deduplicated else None,
-        "rules": counts.rules(have, found, by_host) if have.decided else None,
+        "rules": counts.rules(have, found, hosts_of) if have.decided else None,
         "subsets": counts.subsets(have),
     }
     used = resources(lineage, *((progress.seconds, progress.resources) if progress else ({}, {})))
@@ -115,7 +115,8 @@ def gather(spark: SparkSession, lineage: Lineage, progress: Progress | None = No
     )
 
 
-def _by_host(have: Finished) -> Figures:
+def by_host(have: Finished) -> Figures:
+    """The one query that joins tables."""
     if have.decided:
         features = have.features("doc_id", "host", "num_chars", "avg_sentence_length")
         return hosts.of_verdicts(features, have.verdicts())

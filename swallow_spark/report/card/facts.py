@@ -7,6 +7,7 @@ from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import UsageError
+from swallow_spark.kernels.features import LISTS
 from swallow_spark.report.finished import without_secrets
 
 _BUILT_IN: Final = ("survivors", "accepted")
@@ -105,12 +106,17 @@ def _method(config: Config, summary: Mapping[str, Any]) -> dict[str, Any]:
         method["rules"] = {
             "preset": rules.preset,
             "bounds": {name: bound.model_dump(exclude_none=True) for name, bound in rules.bounds.items()},
+            "not_measured": [n for n in rules.bounds if LISTS.get(n) and LISTS[n] not in config.features.lists],
             "hosts": list(rules.hosts),
             "rejected": summary["rejected"],
         }
     if "scores" in summary:
         method["classifiers"] = {
-            name: {"sha256": of.content, "kind": of.kind, "weights": dict(of.weights)}
+            name: {
+                "sha256": of.content,
+                "kind": of.kind,
+                "weights": {label.removeprefix("__label__"): weight for label, weight in of.weights.items()},
+            }
             for name, of in config.classifiers.items()
             if name in summary["scores"]
         }

@@ -143,8 +143,14 @@ def _method(method: Mapping[str, Any]) -> list[str]:
         )
     if rules := method.get("rules"):
         parts.append(f"3. **Rules** `{_cell(rules['preset'])}`: a page outside any of these bounds is left out.")
+        rejected = rules["rejected"]
         rows = [
-            (name, _bound(bound), bound["source"], sum(rules["rejected"].get(f"{name}:{side}", 0) for side in _SIDES))
+            (
+                name,
+                _bound(bound, name in rules["not_measured"]),
+                bound["source"],
+                sum(rejected.get(f"{name}:{side}", 0) for side in ("low", "high")),
+            )
             for name, bound in rules["bounds"].items()
         ]
         parts.append(_table(("feature", "kept", "source", "pages rejected"), rows))
@@ -164,7 +170,7 @@ def _method(method: Mapping[str, Any]) -> list[str]:
             )
             for name, of in classifiers.items()
         ]
-        parts.append(_table(("classifier", "kind", "weights", "model"), rows))
+        parts.append(_table(("classifier", "kind", "weights", "model's SHA-256"), rows))
     if thresholds := method.get("thresholds"):
         parts.append("5. **Selection.** The best pages of each ranking; a band ends with this score.")
         ends = [(name, band, score) for name, bands in thresholds.items() for band, score in bands.items()]
@@ -175,10 +181,9 @@ def _method(method: Mapping[str, Any]) -> list[str]:
     return parts
 
 
-_SIDES: Final = ("low", "high")
-
-
-def _bound(bound: Mapping[str, Any]) -> str:
+def _bound(bound: Mapping[str, Any], not_measured: bool) -> str:
+    if not_measured:
+        return "not measured: no list of expressions is configured"
     words = {"min": "at least {:g}", "max": "at most {:g}", "below": "below {:g}"}
     return ", ".join(said.format(bound[key]) for key, said in words.items() if key in bound)
 

@@ -68,7 +68,7 @@ def bounds_of(bound: Bound) -> Iterator[tuple[float, str, bool]]:
 
 def _feature(field: pa.Field, bound: Bound | None) -> Feature:
     counts = _COUNTS if pa.types.is_integer(field.type) else _OTHERS
-    grid = _FRACTIONS if field.name.endswith("_fraction") else counts
+    grid = _FRACTIONS if "_fraction" in field.name else counts
     own = [edge for edge, _, _ in bounds_of(bound)] if bound else []
     edges = tuple(sorted({*map(float, grid), *own}))
     return Feature(edges, tuple(edges.index(edge) for edge in own))
