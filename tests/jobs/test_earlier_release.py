@@ -1,6 +1,6 @@
-"""A corpus made by release 0.1 (tests/data/release-0.1.md) stays good: nothing in it is done again but the report, which
-looks different now, and the same inputs give the same rows. `config.toml` there asks for each stage that a configuration
-can ask for."""
+"""A corpus made by release 0.1 (tests/data/release-0.1.md) stays good: nothing in it is done again but the report,
+which looks different now, and the same inputs give the same rows. `config.toml` there asks for each stage that a
+configuration can ask for."""
 
 import gzip
 import shutil
