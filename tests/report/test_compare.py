@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import call
 from pyspark.sql import SparkSession
 from rich.console import Console
 from small_corpus import IDS, TEXTS, commit, ingested
@@ -125,3 +126,13 @@ def test_two_corpora(spark: SparkSession, tmp_path: Path) -> None:
     compared = compare_sets(Side(first, "accepted", "1"), Side(second, "pages", "2"), 2)
     assert [compared[key] for key in ("both", "only_a", "only_b")] == [3, 0, 7]
     assert len(compared["samples"]["only_b"]) == 2
+
+
+def test_the_command(spark: SparkSession, built: Path) -> None:
+    bands = call("compare", "--corpus", built, "wiki-top10", "edu-top10", "--json").json
+    assert bands["a_pages"] == bands["both"] + bands["only_a"]
+    assert bands["b_pages"] == bands["both"] + bands["only_b"]
+    done = call("compare", built, built)
+    assert done.status == 0
+    assert "Of all different pages 100.0% are in both." in done.err
+    assert "no `x` (there are: pages" in call("compare", "--corpus", built, "wiki-top10", "x").complaint
