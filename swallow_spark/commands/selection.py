@@ -18,6 +18,7 @@ with on_first_use():
     from swallow_spark import pipeline
     from swallow_spark.config import select as selecting
     from swallow_spark.files import storage
+    from swallow_spark.report.card import facts, markdown
     from swallow_spark.stages.export import built_in
     from swallow_spark.stages.export import mixture as mixtures
     from swallow_spark.stages.export import step as exporting
@@ -102,7 +103,7 @@ def export_(
     with running(call) as run:
         _make_built_in(run, subset)
         manifest = exporting.export(run, [exporting.Item(name, name) for name in subset], output, format_, size, 0, {})
-        _report_export(call, manifest, output)
+        _report_export(call, run, manifest, output)
 
 
 def _make_built_in(run: "Run", names: Iterable[str]) -> None:
@@ -169,7 +170,7 @@ def plan_mixture_(
         if output:
             _make_built_in(run, [one.name for one in planned if not one.external])
             manifest = mixtures.export_mixture(run, planned, target, proxy, output, format_, size, seed)
-            _report_export(on_corpus, manifest, output)
+            _report_export(on_corpus, run, manifest, output)
 
 
 def _as_json(planned: "list[mixtures.Planned]", target: int, proxy: int | None) -> dict[str, Any]:
@@ -177,8 +178,11 @@ def _as_json(planned: "list[mixtures.Planned]", target: int, proxy: int | None) 
     return {**values, "warnings": mixtures.warnings(planned)}
 
 
-def _report_export(call: Call, manifest: dict[str, Any], output: str) -> None:
-    """Adds what was exported to the call's output, without the list of shards."""
+def _report_export(call: Call, run: "Run", manifest: dict[str, Any], output: str) -> None:
+    """Writes the data card beside the export, and adds what was exported to the call's output, without the list of
+    shards."""
+    card = markdown.markdown(facts.facts(run.corpus, run.config, (), manifest))
+    storage.Root(output).write_atomically("README.md", card.encode("utf-8", "replace"))
     subsets = {
         name: {key: value for key, value in of.items() if key != "shards"} | {"shards": len(of["shards"])}
         for name, of in manifest["subsets"].items()

@@ -17,8 +17,8 @@ with on_first_use():
     from swallow_spark.commands.planning import dry_run as planned
     from swallow_spark.files import inputs as files
     from swallow_spark.files import text_columns
-    from swallow_spark.report import compare as comparing
     from swallow_spark.report import finished
+    from swallow_spark.report.comparison import presets as comparing
     from swallow_spark.stages import run as runs
     from swallow_spark.stages.ingest import index
 

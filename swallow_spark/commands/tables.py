@@ -228,6 +228,25 @@ def show_comparison(console: Console, comparison: Mapping[str, Any]) -> None:
                 print_line(console, "    " + "  ".join(map(_cell, shown)))
 
 
+def show_compared(console: Console, compared: Mapping[str, Any]) -> None:
+    """Two sets of pages."""
+    print_line(console, f"\nA  {compared['a']}\nB  {compared['b']}\nA page is the same by its {compared['same_page']}.")
+    names = {"a": "A", "b": "B", "both": "in both", "only_a": "only in A", "only_b": "only in B"}
+    rows = [
+        (said, compared[f"{name}_pages" if name in ("a", "b") else name], compared["characters"][name])
+        for name, said in names.items()
+    ]
+    print_table(console, ("", "pages", "characters"), rows)
+    if compared["jaccard"] is not None:
+        print_line(console, f"Of all different pages {compared['jaccard']:.1%} are in both.")
+    for name, pages in compared["samples"].items():
+        if pages:
+            print_line(console, f"Some that are {names[name]}:")
+        for page in pages:
+            shown = (str(page["doc_id"]), page["url"], " ".join(page["text"].split())[:_EXCERPT_CHARS])
+            print_line(console, "  " + "  ".join(map(_cell, shown)))
+
+
 # ---- selection and export
 
 
@@ -248,7 +267,7 @@ def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | No
         tokens = f", {of['tokens']:,} tokens ({tokenizer})" if "tokens" in of else ""
         said = f"{of['documents']:,} documents, {of['characters']:,} characters{tokens}, {of['shards']} shards"
         print_line(console, f"{name}: {said}")
-    print_line(console, f"Shards and manifest.json: {export['output']}")
+    print_line(console, f"Shards, manifest.json and README.md, a data card: {export['output']}")
 
 
 def show_mixture(console: Console, mixture: Mapping[str, Any]) -> None:

@@ -107,16 +107,16 @@ def _map(
     numbers: Iterable[pa.RecordBatch], root: Root, tasks: Sequence[Sequence[Piece]], schema: pa.Schema, work: Work
 ) -> Iterator[pa.RecordBatch]:
     pieces = (piece for batch in numbers for number in batch.column(0).to_pylist() for piece in tasks[number])
-    yield from work(batch for piece in pieces for batch in _read(piece, root, schema))
+    yield from work(batch for piece in pieces for batch in read_piece(piece, root, schema))
 
 
-def _read(piece: Piece, root: Root, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def read_piece(piece: Piece, root: Root, schema: pa.Schema, most_rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
     """As Spark reads files by a schema: a column that an older file lacks is null."""
     with root.open_input(piece.path) as stream:
         file = pq.ParquetFile(stream, pre_buffer=True)
         lacking = [field for field in schema if field.nullable and field.name not in file.schema_arrow.names]
         first, last = (file.num_row_groups * number // piece.of for number in (piece.number, piece.number + 1))
-        for rows in file.iter_batches(_BATCH_ROWS, row_groups=range(first, last), columns=schema.names):
+        for rows in file.iter_batches(most_rows, row_groups=range(first, last), columns=schema.names):
             for field in lacking:
                 rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
             yield from _bounded(rows.select(schema.names).cast(schema))

@@ -1,4 +1,4 @@
-"""What a new crawl has changed: the funnel of the corpus before and after it."""
+"""What has changed: by a new crawl, and since the last report."""
 
 import json
 from collections.abc import Mapping
@@ -38,3 +38,23 @@ def change(corpus: Corpus, summary: Mapping[str, Any]) -> Change | None:
 def _counts(summary: Mapping[str, Any]) -> dict[str, int]:
     subsets = {f"subset {name}": subset["documents"] for name, subset in summary.get("subsets", {}).items()}
     return {**{name: summary[name] for name in _COUNTED if name in summary}, **subsets}
+
+
+class LastReport(NamedTuple):
+    """The figures of the report before this one that differ, before and now; None where one has none."""
+
+    as_of: str
+    figures: Mapping[str, tuple[int | None, int | None]]
+
+
+def last_report(previous: Mapping[str, Any] | None, figures: Mapping[str, int]) -> LastReport | None:
+    """previous: what `report.json` says of the report before it."""
+    if not previous:
+        return None
+    before = dict(previous["figures"])
+    changed = {
+        name: (before.get(name), figures.get(name))
+        for name in dict.fromkeys((*before, *figures))
+        if before.get(name) != figures.get(name)
+    }
+    return LastReport(str(previous["as_of"]), changed)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from swallow_spark.kernels.order.capacity import Needs
-from swallow_spark.report.change import Change
-from swallow_spark.report.resources import Used
+from swallow_spark.report.change import Change, LastReport
+from swallow_spark.report.resources import Resources
 
 
 class Step(NamedTuple):
@@ -69,6 +69,38 @@ class SentenceBounds(NamedTuple):
     alone: int
 
 
+class Pair(NamedTuple):
+    """Two reasons and the pages that have both."""
+
+    first: str
+    second: str
+    pages: int
+
+
+class Bar(NamedTuple):
+    """The pages whose value is in low <= value < high; `rejected`: the bounds reject these values."""
+
+    low: float
+    high: float
+    pages: int
+    rejected: bool
+
+
+class Bounded(NamedTuple):
+    """A feature's values on all pages. `bounds`: value and words; `unknown`: pages without a value;
+    `beyond`: those with a value beyond the last bar."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    bounds: tuple[tuple[float, str], ...]
+    unknown: int
+    beyond: int
+
+    @property
+    def total(self) -> int:
+        return self.beyond + sum(bar.pages for bar in self.bars)
+
+
 class Rules(NamedTuple):
     preset: str
     survivors: int
@@ -77,6 +109,7 @@ class Rules(NamedTuple):
     hosts: tuple[str, ...] = ()
     host_lists: tuple[str, ...] = ()
     sentence_bounds: tuple[SentenceBounds, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
 class Page(NamedTuple):
@@ -185,7 +218,8 @@ class Overlap(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """A page of a sample with its verdict, scores and subsets; for a duplicate, the witness that it was dropped for."""
+    """A page of a sample with its verdict, scores and subsets; for a duplicate, its witness and how the two texts
+    differ. `value`: that of the feature or score that it was chosen by."""
 
     page: Page
     reasons: tuple[str, ...] = ()
@@ -193,6 +227,37 @@ class Sampled(NamedTuple):
     subsets: tuple[str, ...] = ()
     witness: Page | None = None
     similarity: float | None = None
+    value: float | None = None
+    diff: tuple[tuple[str, str], ...] = ()
+    """(mark, line): `-` is only in the witness, `+` only in the page, `=` counts lines that are in both."""
+
+
+class OfReason(NamedTuple):
+    """Some of the pages that a rule rejects."""
+
+    reason: str
+    of: int
+    pages: tuple[Sampled, ...]
+
+
+class Beside(NamedTuple):
+    """The pages next to a bound, on the side that the rule rejects and on the one that passes."""
+
+    feature: str
+    bound: str
+    rejected: tuple[Sampled, ...]
+    passing: tuple[Sampled, ...]
+
+
+class OfSubset(NamedTuple):
+    """The first and last pages of a subset by `classifier`, and the first ones behind its end. Without a classifier
+    that orders it, `top` are pages chosen by a hash."""
+
+    name: str
+    classifier: str | None
+    top: tuple[Sampled, ...]
+    bottom: tuple[Sampled, ...]
+    below: tuple[Sampled, ...]
 
 
 class Sample(NamedTuple):
@@ -229,6 +294,22 @@ class Sources(NamedTuple):
     hosts: tuple[Share, ...]
     charsets: tuple[Share, ...]
     crawls: tuple[Crawl, ...]
+
+
+class Hints(NamedTuple):
+    """Japanese pages whose site asks robots for something (`any`, and by directive), and pages whose text may be cut
+    (None: not known)."""
+
+    robots: Mapping[str, int]
+    any_robots: int
+    truncated: Mapping[bool | None, int]
+
+
+class Opening(NamedTuple):
+    """The report in a paragraph. `problems` is empty if all is well."""
+
+    sentences: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 class Stage(NamedTuple):
@@ -271,4 +352,11 @@ class Contents(NamedTuple):
     sample_seed: int = 1
     sources: Sources | None = None
     change: Change | None = None
-    resources: tuple[Used, ...] = ()
+    resources: Resources | None = None
+    features: tuple[Bounded, ...] = ()
+    hints: Hints | None = None
+    of_reasons: tuple[OfReason, ...] = ()
+    beside: tuple[Beside, ...] = ()
+    of_subsets: tuple[OfSubset, ...] = ()
+    last_report: LastReport | None = None
+    opening: Opening = Opening((), ())

@@ -1,23 +1,26 @@
-"""The report's figures. Most are in the manifests; of others, only small aggregates reach the driver."""
+"""The report's figures: those in the manifests, and those that the scans have counted."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
-
+from swallow_spark.config.decide import Bound
 from swallow_spark.kernels.features import LISTS
 from swallow_spark.kernels.order.capacity import needs
 from swallow_spark.report.contents import (
+    Bar,
+    Bounded,
     Crawl,
     Cut,
     Dedup,
     Failure,
     Group,
     GroupSize,
+    Hints,
     Histogram,
     Ledger,
-    Page,
+    Pair,
     Rule,
     Rules,
     Scores,
@@ -28,14 +31,21 @@ from swallow_spark.report.contents import (
     Subset,
 )
 from swallow_spark.report.finished import Finished, day, without_secrets
+from swallow_spark.report.scans.figures import Figures
+from swallow_spark.report.scans.hosts import SENTENCE_BOUNDS
+from swallow_spark.report.scans.narrow import (
+    FIRST_FAILURES,
+    ROBOTS,
+    SCOPES,
+    SCORE_BINS,
+    SIMILARITY_BINS,
+    Feature,
+    Plan,
+)
+from swallow_spark.report.scans.plan import bounds_of
 from swallow_spark.tables import BYTES_PER_FILE_NO
 
-FIRST_FAILURES: Final = 50
-_TOP_HOSTS: Final = 20
-_SIMILARITY_BINS: Final = 50
-_SCORE_BINS: Final = 60
-_SENTENCE_BOUNDS: Final = ((20, 90), (20, 200))
-_SCOPES: Final = ("file", "gap", "record")
+_MOST_PAIRS: Final = 20
 _CLEANED: Final = {
     "host_lines": "lines dropped that repeat on their host",
     "trimmed": "footers trimmed",
@@ -64,7 +74,7 @@ def funnel(have: Finished) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def ledger(have: Finished) -> Ledger:
+def ledger(have: Finished, figures: Figures) -> Ledger:
     """Outcomes of the records, with the first failures: files and gaps before records."""
     summary = have.summary
     return Ledger(
@@ -73,43 +83,36 @@ def ledger(have: Finished) -> Ledger:
         summary["passed_over"],
         summary["failures"],
         summary["file_failures"],
-        tuple(_first_failures(have)),
+        tuple(_first_failures(have, figures)),
         summary["files"],
         have.files_pending,
     )
 
 
-def _first_failures(have: Finished) -> list[Failure]:
-    rank = F.array_position(F.array(*map(F.lit, _SCOPES)), F.col("scope"))
+def _first_failures(have: Finished, figures: Figures) -> list[Failure]:
     found: list[tuple[int, Failure]] = []
     for crawl in have.crawls.values():
-        rows = have.failures(crawl)
-        if rows is None:
+        rows = figures.kept(("failures", crawl))
+        if not rows:
             continue
-        first = rows.orderBy(rank, "file_no", "offset", "stage", "reason").limit(FIRST_FAILURES).collect()
         inputs = {
             number: (without_secrets(file.path), (number - file.file_no) * BYTES_PER_FILE_NO)
             for file in have.corpus.inputs(crawl)
             for number in range(file.file_no, file.last_file_no + 1)
         }
-        for row in first:
-            path, base = inputs.get(row.file_no, (f"file {row.file_no} of {crawl}", 0))
-            failure = Failure(path, base + row.offset, row.scope, row.stage, row.reason, row.detail or "")
-            found.append((_SCOPES.index(row.scope), failure))
+        for rank, file_no, offset, stage, reason, detail in rows:
+            path, base = inputs.get(file_no, (f"file {file_no} of {crawl}", 0))
+            found.append((rank, Failure(path, base + offset, SCOPES[rank], stage, reason, detail)))
     return [failure for _, failure in sorted(found, key=lambda entry: entry[0])[:FIRST_FAILURES]]
 
 
-def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[int, Page]) -> Dedup:
-    """Sizes of groups and similarities; `largest` are rows of `groups`."""
-    groups = have.groups()
-    # 1, 2, 3-4, 5-8, …: the bin of n pages is the number of binary digits of n - 1, the number of duplicates.
-    digits = F.when(F.col("num_duplicates") == 0, 0).otherwise(F.length(F.bin("num_duplicates")))
-    counted = groups.groupBy(digits.alias("digits")).count().collect()
+def dedup(have: Finished, figures: Figures, largest: tuple[Group, ...]) -> Dedup:
+    """Sizes of groups and similarities."""
     sizes = [
-        GroupSize(1 if not row.digits else (1 << (row.digits - 1)) + 1, 1 << row.digits, row["count"])
-        for row in sorted(counted, key=lambda row: row.digits)
+        GroupSize(1 if not digits else (1 << (digits - 1)) + 1, 1 << digits, number)
+        for digits, number in enumerate(figures.of("groups", 64))
+        if number
     ]
-    similarity = have.duplicates().select("similarity")
     sketch, found = have.config.sketch, have.summary["dedup"]
     return Dedup(
         policy=have.config.dedup.policy,
@@ -123,8 +126,8 @@ def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[i
         survivors=have.summary["survivors"],
         changes={name: found[name] for name in ("kept_before_dropped_now", "dropped_before_kept_now") if name in found},
         sizes=tuple(sizes),
-        similarities=histogram(similarity, "similarity", 0, 1, _SIMILARITY_BINS),
-        largest=tuple(Group(pages[row["doc_id"]], row["num_duplicates"]) for row in largest if row["doc_id"] in pages),
+        similarities=Histogram(0, 1, figures.of("similarity", SIMILARITY_BINS)),
+        largest=largest,
         needs=needs(
             max(1, have.summary["pages"]),
             bands=sketch.bands,
@@ -134,11 +137,9 @@ def dedup(have: Finished, largest: Sequence[Mapping[str, Any]], pages: Mapping[i
     )
 
 
-def rules(have: Finished) -> Rules:
+def rules(have: Finished, figures: Figures, by_host: Figures) -> Rules:
     """Pages that each rule of the preset rejects, in the preset's order."""
     section, rejected = have.config.rules, have.summary["rejected"]
-    only = have.verdicts().where(F.size("reasons") == 1).groupBy(F.col("reasons")[0].alias("reason")).count()
-    alone = {row.reason: row["count"] for row in only.collect()}
     described: dict[str, tuple[str, str]] = {}
     for feature, bound in section.bounds.items():
         if bound.min is not None:
@@ -170,7 +171,7 @@ def rules(have: Finished) -> Rules:
         survivors=sum(manifest.counts.get("survivors", 0) for manifest in have.decided),
         accepted=have.summary["accepted"],
         rules=tuple(
-            Rule(reason, bound, source, rejected.get(reason, 0), alone.get(reason, 0))
+            Rule(reason, bound, source, rejected.get(reason, 0), figures.counts["alone", reason])
             for reason, (bound, source) in described.items()
         ),
         hosts=section.hosts,
@@ -178,32 +179,69 @@ def rules(have: Finished) -> Rules:
             *(path.name for path in section.host_lists),
             *(f"{b.directory.name}/{category}" for b in section.blocklists for category in b.files("domains")),
         ),
-        sentence_bounds=_sentence_bounds(have) if "avg_sentence_length" in section.bounds else (),
+        sentence_bounds=_sentence_bounds(by_host) if "avg_sentence_length" in section.bounds else (),
+        pairs=_pairs(figures),
     )
 
 
-def _sentence_bounds(have: Finished) -> tuple[SentenceBounds, ...]:
+def _pairs(figures: Figures) -> tuple[Pair, ...]:
+    """The most frequent pairs of reasons."""
+    counts = figures.counts.items()
+    found = [Pair(key[1], key[2], n) for key, n in counts if isinstance(key, tuple) and key[0] == "both"]
+    return tuple(sorted(found, key=lambda pair: (-pair.pages, pair.first, pair.second))[:_MOST_PAIRS])
+
+
+def _sentence_bounds(by_host: Figures) -> tuple[SentenceBounds, ...]:
     """v2's sources disagree on this rule: the preset has v1's bounds, v2's table prints others."""
-    others = F.filter("reasons", lambda reason: ~reason.startswith("avg_sentence_length:"))
-    length = F.col("avg_sentence_length")
-    features = have.features().select("doc_id", length)
-    rows = features.join(have.verdicts().select("doc_id", (F.size(others) == 0).alias("passes_others")), "doc_id")
-    counts = []
-    for low, high in _SENTENCE_BOUNDS:
-        outside = (length < low) | (length > high)
-        counts += [F.count_if(outside), F.count_if(outside & F.col("passes_others"))]
-    found = list(rows.agg(*(count.alias(f"n{i}") for i, count in enumerate(counts))).collect()[0])
-    return tuple(SentenceBounds(*bounds, *found[2 * i : 2 * i + 2]) for i, bounds in enumerate(_SENTENCE_BOUNDS))
+    return tuple(
+        SentenceBounds(*bounds, *(by_host.counts["sentences", f"{kind}{i}"] for kind in ("all", "alone")))
+        for i, bounds in enumerate(SENTENCE_BOUNDS)
+    )
 
 
-def scores(have: Finished) -> tuple[Scores, ...]:
+def features(have: Finished, plan: Plan, figures: Figures) -> tuple[Bounded, ...]:
+    """The features' values: those with a bound first. Features that aren't measured are left out."""
+    bounds = have.config.rules.bounds
+    found = [_bounded(name, feature, bounds.get(name), figures) for name, feature in plan.features.items()]
+    return tuple(sorted((one for one in found if one.total), key=lambda one: (not one.bounds, _place(one, bounds))))
+
+
+def _place(one: Bounded, bounds: Mapping[str, Bound]) -> int:
+    return list(bounds).index(one.name) if one.name in bounds else 0
+
+
+def _bounded(name: str, feature: Feature, bound: Bound | None, figures: Figures) -> Bounded:
+    counts = figures.of(("feature", name), len(feature.edges) + 1)
+    own = list(bounds_of(bound)) if bound else []
+    # What is shown: all but the last 0.5 % of the pages, and at least a little more than the bounds.
+    total, so_far, last = sum(counts), 0, 0
+    for place, number in enumerate(counts):
+        if so_far < 0.995 * total:
+            last = place
+        so_far += number
+    last = max([last, *(place + 2 for place in feature.bounds)])
+    lows, highs = (0.0, *feature.edges), (*feature.edges, math.inf)
+    bars = []
+    for low, high, number in list(zip(lows, highs, counts, strict=True))[: last + 1]:
+        rejected = any(high <= edge if is_low else low >= edge for edge, _, is_low in own)
+        bars.append(Bar(low, high, number, rejected))
+    said = tuple((edge, words) for edge, words, _ in own)
+    return Bounded(name, tuple(bars), said, figures.counts["feature unknown", name], sum(counts[last + 1 :]))
+
+
+def hints(figures: Figures) -> Hints:
+    robots = {name: number for name in ROBOTS if (number := figures.counts["robots", name])}
+    truncated = {value: figures.counts["truncated", value] for value in (True, False, None)}
+    return Hints(robots, figures.counts["robots", ""], truncated)
+
+
+def scores(have: Finished, figures: Figures) -> tuple[Scores, ...]:
     """Each classifier's scores, over the range of its weights."""
     found = []
     for name, classifier in have.config.classifiers.items():
         if not have.summary.get("scores", {}).get(name):
             continue
-        low, high = min(0.0, *classifier.weights.values()), max(0.0, *classifier.weights.values())
-        bins = histogram(have.scores(name), "score", low, high if high > low else low + 1, _SCORE_BINS)
+        bins = Histogram(*have.range_of(name), figures.of(("scores", name), SCORE_BINS))
         cuts = [Cut(cut["band"], cut["lower"]["score"]) for cut in have.cuts if cut["ranking"] == name and cut["lower"]]
         found.append(Scores(name, dict(classifier.weights), bins, tuple(cuts)))
     return tuple(found)
@@ -221,38 +259,29 @@ def subsets(have: Finished) -> tuple[Subset, ...]:
     return tuple(found)
 
 
-def sources(have: Finished) -> Sources:
+def sources(have: Finished, figures: Figures, by_host: Figures) -> Sources:
     """Hosts of the pages at the latest step done; charsets and dates of all pages."""
-    pages = have.pages()
-    narrow, hosts_of, total = pages.select("doc_id", "host", "num_chars"), "pages", have.summary["pages"]
+    hosts_of, total = "pages", have.summary["pages"]
     if have.decided:
-        accepted = have.verdicts().where("accepted").select("doc_id")
-        narrow, hosts_of, total = narrow.join(accepted, "doc_id"), "accepted pages", have.summary["accepted"]
+        hosts_of, total = "accepted pages", have.summary["accepted"]
     elif have.deduplicated:
-        kept = have.groups().select("doc_id")
-        narrow, hosts_of, total = narrow.join(kept, "doc_id"), "kept pages", have.summary["survivors"]
-    sums = [F.count("*").alias("documents"), F.sum("num_chars").alias("characters")]
-    hosts = narrow.groupBy("host").agg(*sums).orderBy(F.col("documents").desc(), "host").limit(_TOP_HOSTS)
-    # A few dozen rows, since the decoder knows few charsets.
-    crawl_no = F.shiftright("doc_id", 53).cast("int").alias("crawl_no")
-    dates = [F.unix_micros(edge("date")).alias(name) for name, edge in (("first", F.min), ("last", F.max))]
-    parts = pages.groupBy(crawl_no, "charset").agg(*sums, *dates).collect()
-    charsets: dict[str | None, tuple[int, int]] = {}
-    for part in parts:
-        documents, characters = charsets.get(part.charset, (0, 0))
-        charsets[part.charset] = documents + part.documents, characters + part.characters
-    ordered = sorted(charsets.items(), key=lambda entry: (-entry[1][0], entry[0] or ""))
+        hosts_of, total = "kept pages", have.summary["survivors"]
+    charsets: dict[str | None, Counter[str]] = {}
+    for key, number in figures.counts.items():
+        if isinstance(key, tuple) and key[0] in ("documents", "characters"):
+            charsets.setdefault(key[2], Counter())[key[0]] += number
+    ordered = sorted(charsets.items(), key=lambda entry: (-entry[1]["documents"], entry[0] or ""))
     return Sources(
         hosts_of,
         total,
-        tuple(Share(row.host, row.documents, row.characters) for row in hosts.collect()),
-        tuple(Share(name, *counts) for name, counts in ordered),
-        tuple(_crawl(have, number, name, parts) for number, name in have.crawls.items()),
+        tuple(Share(name if is_known else None, -n, chars) for n, is_known, name, chars in by_host.kept("hosts")),
+        tuple(Share(name, counts["documents"], counts["characters"]) for name, counts in ordered),
+        tuple(_crawl(have, number, name, figures) for number, name in have.crawls.items()),
     )
 
 
-def _crawl(have: Finished, crawl_no: int, name: str, parts: Sequence[Any]) -> Crawl:
-    own = [part for part in parts if part.crawl_no == crawl_no]
+def _crawl(have: Finished, crawl_no: int, name: str, figures: Figures) -> Crawl:
+    first, last = (figures.kept((f"date_{edge}", crawl_no)) for edge in ("min", "max"))
     survivors = accepted = None
     if have.deduplicated:
         files = [file for manifest in have.deduplicated for file in manifest.files if file.table == "groups"]
@@ -262,17 +291,9 @@ def _crawl(have: Finished, crawl_no: int, name: str, parts: Sequence[Any]) -> Cr
     return Crawl(
         name,
         len(have.corpus.inputs(name)),
-        sum(part.documents for part in own),
+        sum(m.counts.get("page", 0) for m in have.ingested if m.unit.startswith(f"crawl={name}/")),
         survivors,
         accepted,
-        day(min((part.first for part in own if part.first is not None), default=None)),
-        day(max((part.last for part in own if part.last is not None), default=None)),
+        day(first[0][0] if first else None),
+        day(-last[0][0] if last else None),
     )
-
-
-def histogram(rows: DataFrame, column: str, low: float, high: float, bins: int) -> Histogram:
-    """Counts over low..high in bins of equal width; values outside are counted in the outermost bins."""
-    place = F.floor((F.col(column).cast("double") - F.lit(float(low))) / F.lit((high - low) / bins))
-    within = F.greatest(F.lit(0), F.least(F.lit(bins - 1), place)).cast("int")
-    counted = {row.bin: row["count"] for row in rows.groupBy(within.alias("bin")).count().collect()}
-    return Histogram(low, high, tuple(counted.get(number, 0) for number in range(bins)))

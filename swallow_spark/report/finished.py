@@ -7,14 +7,13 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import DataFrame, SparkSession
 
 from swallow_spark.corpus.corpus import Manifest
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.stages.stage import Lineage
-from swallow_spark.tables import DUPLICATES, FAILURES, GROUPS, PAGES, REMOVED, SCORES, SUBSETS, VERDICTS
+from swallow_spark.tables import GROUPS, PAGES, SUBSETS, VERDICTS
 
 
 class Finished:
@@ -57,42 +56,38 @@ class Finished:
         found = self.corpus.manifests("select", "cuts")
         return list(found[0].details["cuts"]) if found else []
 
+    @cached_property
+    def presets(self) -> tuple[str, ...]:
+        """The presets with verdicts."""
+        names = (manifest.unit.partition("/")[0] for manifest in self.corpus.manifests("decide", "preset="))
+        return tuple(sorted({name.removeprefix("preset=") for name in names}))
+
+    def range_of(self, classifier: str) -> tuple[float, float]:
+        """The lowest and the highest score that the classifier's weights allow."""
+        weights = self.config.classifiers[classifier].weights.values()
+        low, high = min(0.0, *weights), max(0.0, *weights)
+        return low, high if high > low else low + 1
+
     def pages(self, *columns: str) -> DataFrame:
         """With all columns if none is named."""
         return self._read("pages", _narrow(PAGES, columns), self.ingested)
 
-    def failures(self, crawl: str) -> DataFrame | None:
-        """None if the crawl has none."""
-        manifests = self.corpus.manifests("ingest", f"crawl={crawl}/")
-        found = any(manifest.rows("failures") for manifest in manifests)
-        return self._read("failures", FAILURES, manifests) if found else None
-
-    def features(self) -> DataFrame:
-        return self._read("features", FEATURES, self.corpus.manifests("measure"))
-
-    def but_removed(self, rows: DataFrame) -> DataFrame:
-        """Rows without those of removed pages, of which nothing is shown."""
-        manifests = self.corpus.manifests("remove", "crawl=")
-        if not any(manifest.rows("removed") for manifest in manifests):
-            return rows
-        return rows.join(self._read("removed", REMOVED, manifests).select("doc_id"), "doc_id", "left_anti")
+    def features(self, *columns: str) -> DataFrame:
+        """With all columns if none is named."""
+        return self._read("features", _narrow(FEATURES, columns), self.corpus.manifests("measure"))
 
     def groups(self) -> DataFrame:
         return self._read("groups", GROUPS, self.deduplicated)
 
-    def duplicates(self) -> DataFrame:
-        return self._read("duplicates", DUPLICATES, self.deduplicated)
+    def verdicts(self, preset: str | None = None) -> DataFrame:
+        """Those of the configured preset, or of the named one."""
+        name = preset or self.config.rules.preset
+        units = self.corpus.manifests("decide", f"preset={name}/")
+        return self._read(f"verdicts/preset={name}", VERDICTS, units)
 
-    def verdicts(self) -> DataFrame:
-        return self._read(f"verdicts/preset={self.config.rules.preset}", VERDICTS, self.decided)
-
-    def scores(self, classifier: str) -> DataFrame:
-        manifests = self.corpus.manifests("score", f"classifier={classifier}/")
-        return self._read(f"scores/classifier={classifier}", SCORES, manifests)
-
-    def subset(self, name: str, *columns: str) -> DataFrame:
-        schema = _narrow(SUBSETS, columns)
-        return self._read(f"subsets/{name}", schema, self.corpus.manifests("select", "crawl="))
+    def subset(self, name: str) -> DataFrame:
+        """The doc_ids of a subset."""
+        return self._read(f"subsets/{name}", _narrow(SUBSETS, ["doc_id"]), self.corpus.manifests("select", "crawl="))
 
     def _read(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> DataFrame:
         return self.corpus.read(self.spark, table, schema, manifests)
@@ -101,20 +96,6 @@ class Finished:
 def _narrow(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     """For readers other than Spark's own, which read all columns of the schema."""
     return pa.schema([schema.field(name) for name in columns]) if columns else schema
-
-
-def is_any_of(column: str, values: Sequence[int]) -> Column:
-    """Whether the column has one of the values, as a disjunction of equalities.
-
-    With these, the Parquet reader skips row groups without a match; a long `isin` reaches it as one range, which covers
-    nearly all.
-    """
-    if not values:
-        return F.lit(False)
-    if len(values) == 1:
-        return F.col(column).eqNullSafe(values[0])
-    middle = len(values) // 2  # balanced: a chain of hundreds would be too deep
-    return is_any_of(column, values[:middle]) | is_any_of(column, values[middle:])
 
 
 def day(micros: int | None) -> str:

@@ -54,7 +54,7 @@ def environment() -> Environment:
     return made
 
 
-_PLOTS: Final = ("funnel", "outcomes", "rules", "group_sizes", "similarities", "scores", "labels")
+_PLOTS: Final = ("funnel", "outcomes", "rules", "group_sizes", "similarities", "scores", "labels", "feature")
 
 
 def _as_markup(draw: Any) -> Any:

@@ -2,85 +2,45 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from typing import Final
 
 from swallow_spark.report.contents import Overlap, Size, Sizes
-from swallow_spark.report.finished import Finished, is_any_of
+from swallow_spark.report.finished import Finished
+from swallow_spark.report.samples import Chosen
 from swallow_spark.stages.stage import Lineage
-from swallow_spark.stages.tokens.tasks import Counting, measure, put_tokenizer
-from swallow_spark.tables import VERDICTS
 
 _PRESETS: Final = ("swallow-v1", "swallow-v2")  # always in the table
 
 
-class _Step(NamedTuple):
-    """A step before its tokens are known; `rows` (doc_id) are its pages."""
-
-    name: str
-    documents: int
-    characters: int | None
-    rows: DataFrame
-
-
-def sizes(have: Finished) -> Sizes:
+def sizes(have: Finished, chosen: Chosen) -> Sizes:
     """Pages, characters and tokens of all steps. Tokens that aren't counted are estimated from a sample of the step's
     texts; without a configured tokenizer there are none."""
-    section = have.config.tokens
-    counting = put_tokenizer(have.corpus.root, section) if section.counting else None
-    steps = list(_steps(have))
-    to_estimate = [step for step in steps if isinstance(step, _Step)]
-    of_pages = _estimates(have, counting, to_estimate, have.pages("doc_id", "text"))
-    rows = [of_pages[step.name] if isinstance(step, _Step) else step for step in steps]
-    for name, subset in have.summary.get("subsets", {}).items():
-        exact = exact_tokens(have.lineage, name) if counting else None
+    section, rows = have.config.tokens, []
+    for size in _steps(have):
+        exact = None
+        if section.counting and size.name in have.summary.get("subsets", {}):
+            exact = exact_tokens(have.lineage, size.name)
         if exact is not None:
-            rows.append(Size(name, subset["documents"], subset["characters"], exact, 0.0))
-        else:
-            step = _Step(name, subset["documents"], subset["characters"], have.subset(name, "doc_id"))
-            rows += _estimates(have, counting, [step], have.subset(name, "doc_id", "text")).values()
-    return Sizes(tuple(rows), section.title if counting else None, section.sample_pages, section.seed)
+            size = size._replace(tokens=exact, error=0.0)
+        elif section.counting and size.documents is not None and size.characters is not None:
+            tokens, error = estimate(chosen.lengths(size.name), size.documents, size.characters)
+            size = size._replace(tokens=tokens, error=error)
+        rows.append(size)
+    return Sizes(tuple(rows), section.title if section.counting else None, section.sample_pages, section.seed)
 
 
-def _steps(have: Finished) -> Iterator[_Step | Size]:
-    """The steps before the subsets; a preset without verdicts gives a row without numbers."""
+def _steps(have: Finished) -> Iterator[Size]:
+    """The steps before their tokens are known; a preset without verdicts gives a row without numbers."""
     summary = have.summary
-    yield _Step("pages", summary["pages"], summary["pages_characters"], have.pages("doc_id"))
+    yield Size("pages", summary["pages"], summary["pages_characters"])
     if "survivors" in summary:
-        yield _Step("after dedup", summary["survivors"], summary.get("survivors_characters"), have.groups())
-    decided = sorted({m.unit.partition("/")[0].removeprefix("preset=") for m in have.corpus.manifests("decide")})
-    for preset in dict.fromkeys((*_PRESETS, *decided)):
+        yield Size("after dedup", summary["survivors"], summary.get("survivors_characters"))
+    for preset in dict.fromkeys((*_PRESETS, *have.presets)):
         units = have.corpus.manifests("decide", f"preset={preset}/")
-        if units:
-            accepted, characters = (sum(m.counts.get(key, 0) for m in units) for key in ("accepted", "accepted_chars"))
-            rows = have.corpus.read(have.spark, f"verdicts/preset={preset}", VERDICTS, units).where("accepted")
-            yield _Step(f"rules {preset}", accepted, characters, rows)
-        else:
-            yield Size(f"rules {preset}", None, None)
-
-
-def _estimates(have: Finished, counting: Counting | None, steps: Sequence[_Step], texts: DataFrame) -> dict[str, Size]:
-    """The sizes of steps whose texts (doc_id, text) are in one table, which is read once."""
-    section = have.config.tokens
-    sampled: dict[str, list[int]] = {}
-    for step in steps if counting else ():
-        by_hash = step.rows.select("doc_id").orderBy(F.xxhash64("doc_id", F.lit(section.seed)), "doc_id")
-        sampled[step.name] = [row.doc_id for row in by_hash.limit(section.sample_pages).collect()]
-    wanted = sorted({doc_id for doc_ids in sampled.values() for doc_id in doc_ids})
-    lengths: dict[int, tuple[int, int]] = {}
-    if counting and wanted:
-        for row in measure(texts.where(is_any_of("doc_id", wanted)), counting).collect():
-            lengths[row.doc_id] = row.num_chars, row.num_tokens
-    found = {}
-    for step in steps:
-        name, documents, characters, _ = step
-        told: tuple[int | None, float | None] = None, None
-        if counting and characters is not None:
-            told = estimate([lengths[doc_id] for doc_id in sampled[name]], documents, characters)
-        found[name] = Size(name, documents, characters, *told)
-    return found
+        counts = (sum(m.counts.get(key, 0) for m in units) for key in ("accepted", "accepted_chars"))
+        yield Size(f"rules {preset}", *(counts if units else (None, None)))
+    for name, subset in summary.get("subsets", {}).items():
+        yield Size(name, subset["documents"], subset["characters"])
 
 
 def estimate(sample: Sequence[tuple[int, int]], documents: int, characters: int) -> tuple[int, float]:

@@ -59,6 +59,10 @@ def test_export_and_mixture(copy: Path, tmp_path: Path) -> None:
         name: len(rows(copy, f"subsets/{name}")) for name in ("wiki-top10", "edu-top10-30")
     }
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["tokenizer"] is None
+    card = (tmp_path / "out" / "README.md").read_text()  # what the Hugging Face Hub reads
+    for name, of in told.items():
+        assert f'- config_name: "{name}"\n  data_files: "{name}/*.jsonl.zst"\n' in card
+        assert f"| {name} | {of['documents']:,} | {of['characters']:,} |" in card
     texts = [row["text"] for row in rows(copy, "subsets/wiki-top10")]
     tokens = sum(quicktok.get_encoding("llama3").count(text) for text in texts)
     target = tokens * 5 // 2

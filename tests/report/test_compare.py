@@ -1,20 +1,26 @@
-"""Two presets compared, over verdicts and features that are known."""
+"""Two presets compared, over verdicts and features that are known; and two sets of pages."""
 
 import io
 from pathlib import Path
 from typing import Any
 
+import pytest
+from commands import call
 from pyspark.sql import SparkSession
 from rich.console import Console
 from small_corpus import IDS, TEXTS, commit, ingested
 
-from swallow_spark.commands.tables import show_comparison
+from swallow_spark.commands.tables import show_compared, show_comparison
 from swallow_spark.config.load import Config
+from swallow_spark.errors import UsageError
 from swallow_spark.pipeline import STAGES
-from swallow_spark.report.compare import compare
+from swallow_spark.report.comparison.corpora import Side, last_common
+from swallow_spark.report.comparison.corpora import compare as compare_sets
+from swallow_spark.report.comparison.presets import compare
 from swallow_spark.report.contents import SentenceBounds
 from swallow_spark.report.counts import _sentence_bounds
 from swallow_spark.report.finished import Finished
+from swallow_spark.report.report import by_host
 from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.stages.stage import Lineage
 from swallow_spark.tables import VERDICTS
@@ -89,4 +95,44 @@ def test_the_pages_next_to_each_bound(spark: SparkSession, tmp_path: Path) -> No
 def test_what_other_bounds_on_the_sentence_length_would_reject(spark: SparkSession, tmp_path: Path) -> None:
     first, _ = decided(spark, tmp_path)
     # 0, 4 and 5 are rejected by other rules; the page that dedup drops (length 10) is none of them.
-    assert _sentence_bounds(first) == (SentenceBounds(20, 90, 3, 1), SentenceBounds(20, 200, 2, 0))
+    assert _sentence_bounds(by_host(first)) == (SentenceBounds(20, 90, 3, 1), SentenceBounds(20, 200, 2, 0))
+
+
+def test_two_sets_of_pages_of_a_corpus(spark: SparkSession, tmp_path: Path) -> None:
+    first, _ = decided(spark, tmp_path)
+    compared = compare_sets(*(Side(first, name, name) for name in ("a", "b")))
+    # a accepts 1, 2 and 3; b accepts 1 and 3.
+    assert [compared[key] for key in ("a_pages", "b_pages", "both", "only_a", "only_b")] == [3, 2, 2, 1, 0]
+    assert compared["characters"]["only_a"] == len(TEXTS[2])
+    assert compared["jaccard"] == pytest.approx(2 / 3)
+    (page,) = compared["samples"]["only_a"]
+    assert (page["doc_id"], page["url"]) == (IDS[2], "https://host2.example/2")
+    assert compared["samples"]["only_b"] == []
+    shown = io.StringIO()
+    show_compared(Console(file=shown, width=80), compared)
+    assert "https://host2.example/2" in shown.getvalue()
+    with pytest.raises(UsageError, match=r"no `c` \(there are: pages, survivors, accepted, a, b\)"):
+        compare_sets(Side(first, "a", ""), Side(first, "c", ""))
+
+
+def test_two_corpora(spark: SparkSession, tmp_path: Path) -> None:
+    """Their doc_ids need not agree: pages are the same by URL and payload."""
+    first, _ = decided(spark, tmp_path / "one")
+    other, _ = ingested(tmp_path / "two", first.config)
+    second = Finished(spark, Lineage(STAGES, first.config, other))
+    assert last_common(first, second) == "pages"
+    compared = compare_sets(Side(first, "pages", "1"), Side(second, "pages", "2"))
+    assert [compared[key] for key in ("a_pages", "b_pages", "both", "jaccard")] == [10, 10, 10, 1]
+    compared = compare_sets(Side(first, "accepted", "1"), Side(second, "pages", "2"), 2)
+    assert [compared[key] for key in ("both", "only_a", "only_b")] == [3, 0, 7]
+    assert len(compared["samples"]["only_b"]) == 2
+
+
+def test_the_command(spark: SparkSession, built: Path) -> None:
+    bands = call("compare", "--corpus", built, "wiki-top10", "edu-top10", "--json").json
+    assert bands["a_pages"] == bands["both"] + bands["only_a"]
+    assert bands["b_pages"] == bands["both"] + bands["only_b"]
+    done = call("compare", built, built)
+    assert done.status == 0
+    assert "Of all different pages 100.0% are in both." in done.err
+    assert "no `x` (there are: pages" in call("compare", "--corpus", built, "wiki-top10", "x").complaint

@@ -2,8 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from event_log import events_of, queries
 from pyspark.sql import SparkSession
 from small_corpus import IDS, TEXTS, commit, ingested, page
 
@@ -11,13 +14,16 @@ from swallow_spark.config.load import Config
 from swallow_spark.config.select import Tokens
 from swallow_spark.corpus.corpus import Corpus, Unit
 from swallow_spark.pipeline import STAGES
+from swallow_spark.report.change import last_report
 from swallow_spark.report.contents import Contents
-from swallow_spark.report.finished import day, is_any_of, without_secrets
+from swallow_spark.report.finished import day, without_secrets
 from swallow_spark.report.render import render
 from swallow_spark.report.report import gather, write_report
+from swallow_spark.report.samples import differences
 from swallow_spark.report.state import stages
+from swallow_spark.stages.annotate.tasks import FEATURES
 from swallow_spark.stages.stage import Due, Lineage
-from swallow_spark.tables import DUPLICATES, GROUPS, SCORES, SUBSETS, VERDICTS
+from swallow_spark.tables import DUPLICATES, GROUPS, REMOVED, SCORES, SUBSETS, VERDICTS
 
 CONFIG = {
     "rules": {
@@ -45,6 +51,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return Config.model_validate({**CONFIG, "classifiers": classifiers, "subsets": subsets})
 
 
+# Pages 5, 6 and 7 have too few letters, 7 has too many hiragana too.
+LETTERS = [10, 11, 20, 30, 40, 9, 8, 7, 60, 70]
+HIRAGANA = [0.2, 0.5, 0.5, 0.9, 0.5, 0.5, 0.5, 0.95, 0.5, 0.5]
+SCORE = {0: 0.9, 3: 0.5, 8: 0.5, 9: 0.0}
+SCORED = SUBSETS.append(pa.field("score_wiki", pa.float64()))
 MEMBERS = {"wiki-top50": (0, 8), "wiki-top50-100": (3, 9), "long-top50": (0,)}
 
 
@@ -57,7 +68,12 @@ def finished(directory: Path, config: Config) -> Corpus:
         return one
 
     commit(corpus, due("sketch"), {})
-    commit(corpus, due("measure"), {})
+    features: list[dict[str, Any]] = [
+        {**dict.fromkeys(FEATURES.names, 0), "doc_id": IDS[n], "host": page(n)["host"], "num_chars": len(TEXTS[n])}
+        | {"num_letters": LETTERS[n], "hiragana_fraction": HIRAGANA[n], "avg_sentence_length": 30.0}
+        for n in range(10)
+    ]
+    commit(corpus, due("measure"), {"features": (FEATURES, features, {})})
     duplicates = [
         {
             "doc_id": IDS[one],
@@ -81,7 +97,7 @@ def finished(directory: Path, config: Config) -> Corpus:
     sums |= {"rejected:num_letters:low": 3, "rejected:hiragana_fraction:high": 1}
     rows = {"verdicts/preset=p": (VERDICTS, verdicts, sums)}
     commit(corpus, due("decide"), rows)
-    scores = [{"doc_id": IDS[n], "score": score} for n, score in ((0, 0.9), (3, 0.5), (8, 0.5), (9, 0.0))]
+    scores = [{"doc_id": IDS[n], "score": score} for n, score in SCORE.items()]
     rows = {"scores/classifier=wiki": (SCORES, scores, {})}
     commit(corpus, due("score"), rows)
     # The best half ends with the lower doc_id of the two that score 0.5.
@@ -94,8 +110,8 @@ def finished(directory: Path, config: Config) -> Corpus:
     commit(corpus, due("cuts"), {}, details={"cuts": cuts, "subsets": list(MEMBERS)})
     rows = {}
     for name, numbers in MEMBERS.items():
-        own = [{key: page(n)[key] for key in SUBSETS.names} for n in numbers]
-        rows[f"subsets/{name}"] = (SUBSETS, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
+        own = [{**{key: page(n)[key] for key in SUBSETS.names}, "score_wiki": SCORE[n]} for n in numbers]
+        rows[f"subsets/{name}"] = (SCORED, own, {f"chars:subsets/{name}": sum(len(TEXTS[n]) for n in numbers)})
     rows["subsets/long-top50"][2]["both:subsets/wiki-top50:subsets/long-top50"] = 1
     commit(corpus, due("subsets"), rows)
     corpus.root.write_atomically(
@@ -155,6 +171,63 @@ def test_groups_by_size_and_similarity(found: Contents) -> None:
     assert found.dedup.needs.lookups == 8 * 10
     assert (found.dedup.duplicates, found.dedup.exact_copies) == (3, 1)
     assert found.dedup.changes == {"kept_before_dropped_now": 2, "dropped_before_kept_now": 0}
+
+
+def test_reasons_that_coincide(found: Contents) -> None:
+    assert found.rules
+    assert [tuple(pair) for pair in found.rules.pairs] == [("hiragana_fraction:high", "num_letters:low", 1)]
+    assert {one.reason: (one.of, {IDS.index(p.page.doc_id) for p in one.pages}) for one in found.of_reasons} == {
+        "num_letters:low": (3, {5, 6, 7}),
+        "hiragana_fraction:high": (1, {7}),
+    }
+
+
+def test_features_with_their_bounds(found: Contents) -> None:
+    first, second, *others = found.features
+    assert (first.name, second.name) == ("num_letters", "hiragana_fraction")
+    assert not [one for one in others if one.bounds]
+    assert {one.total for one in found.features} == {10}
+    # A bound is the end of a bar, whatever the grid: exactly 10 letters, and exactly 0.2 and 0.9 hiragana, pass.
+    assert first.bounds == ((10, "below 10"),)
+    assert sum(bar.pages for bar in first.bars if bar.rejected) == 3
+    assert [(bar.low, bar.pages) for bar in second.bars if bar.rejected and bar.pages] == [(pytest.approx(0.95), 1)]
+    assert sum(bar.pages for bar in second.bars if not bar.rejected) == 9
+
+
+def test_the_pages_on_either_side_of_a_bound(found: Contents) -> None:
+    """Of equal values, those of the lowest doc_ids."""
+    beside = {(one.feature, one.bound): (one.rejected, one.passing) for one in found.beside}
+    values = {key: [[(IDS.index(p.page.doc_id), p.value) for p in pages] for pages in of] for key, of in beside.items()}
+    assert values[("num_letters", "below 10")] == [[(5, 9), (6, 8)], [(0, 10), (1, 11)]]
+    assert values[("hiragana_fraction", "below 0.2")] == [[], [(0, 0.2), (2, 0.5)]]
+    assert values[("hiragana_fraction", "above 0.9")] == [[(7, 0.95)], [(3, 0.9), (2, 0.5)]]
+
+
+def test_the_pages_at_each_cut(found: Contents) -> None:
+    pages = {
+        one.name: [[IDS.index(p.page.doc_id) for p in side] for side in (one.top, one.bottom, one.below)]
+        for one in found.of_subsets
+    }
+    # Behind the best half come 3, which has the same score as its last page and a higher doc_id, or 9.
+    assert set(pages) == set(MEMBERS)
+    (three, nine) = (pages["wiki-top50"][2], pages["wiki-top50-100"][2])
+    assert (three, nine) == ([3, 9], [])
+
+
+def test_robots_and_cut_pages(found: Contents) -> None:
+    assert found.hints
+    assert (found.hints.robots, found.hints.any_robots) == ({"noindex": 1, "nofollow": 1}, 2)
+    assert found.hints.truncated == {True: 1, False: 1, None: 8}
+
+
+def test_the_opening_says_what_is_wrong(found: Contents) -> None:
+    assert found.opening.sentences[0] == (
+        "This corpus has 10 Japanese pages, from 14 records in 2 files of 1 crawl (c)."
+    )
+    assert found.opening.problems == (
+        "1 problem with whole files, or with gaps between records.",
+        "1 record could not be read (7.1 %).",
+    )
 
 
 def test_scores_with_their_cuts(found: Contents) -> None:
@@ -247,12 +320,54 @@ def test_the_same_corpus_gives_the_same_page(
 ) -> None:
     path = write_report(spark, Lineage(STAGES, config, corpus))
     assert path == "report/index.html"
+    figures = json.loads(corpus.root.read_bytes("report/report.json"))
+    assert (figures["ledger"]["records"], figures["rules"]["accepted"], figures["previous"]) == (14, 4, None)
+    assert TEXTS[0][:50] not in json.dumps(figures, ensure_ascii=False)
+    assert "num_letters,10.0," in corpus.root.read_bytes("report/features.csv").decode()
     page = corpus.root.read_bytes(path).decode()
     assert page == render(found)
     assert "<script" not in page
     assert 'href="javascript' not in page
     assert "secret@" not in page
     assert "key=1" not in page
+
+
+def test_a_report_says_what_changed_since_the_last(found: Contents) -> None:
+    now = {"records": 14, "subset new": 3}
+    last = {"as_of": "2026-01-01 00:00:00", "figures": {"records": 10, "pages": 7}}
+    compared = last_report(last, now)
+    assert compared
+    assert compared.figures == {"records": (10, 14), "pages": (7, None), "subset new": (None, 3)}
+    text = render(found._replace(last_report=compared))
+    assert "Since the last report" in text
+    assert "+4" in text
+
+
+def test_how_two_texts_differ() -> None:
+    before, after = "同じ\n" * 3 + "あ" * 200 + "違う\n古い", "同じ\n" * 3 + "あ" * 200 + "別だ"
+    assert list(differences(before, after)) == [
+        ("=", "3"),
+        ("-", "…" + "あ" * 20 + "違う"),
+        ("+", "…" + "あ" * 20 + "別だ"),
+        ("-", "古い"),
+    ]
+    assert list(differences("一\n" * 300, "二\n" * 300))[-1] == ("…", "")
+
+
+def test_few_queries_make_a_report(spark: SparkSession, event_log: Path, corpus: Corpus, config: Config) -> None:
+    """Each costs a fresh session a third of a CPU second: as many however many features, subsets and crawls."""
+    ran, outside = queries(events_of(spark, event_log, lambda: gather(spark, Lineage(STAGES, config, corpus))))
+    assert (len(ran), outside) == (3, 0)
+    assert sum(query.shuffled_bytes > 0 for query in ran) <= 1
+
+
+def test_nothing_of_removed_pages_is_shown(spark: SparkSession, tmp_path: Path, config: Config) -> None:
+    corpus = finished(tmp_path, config)
+    due = Lineage(STAGES, config, corpus).made("remove", "crawl=c/0-1")
+    commit(corpus, due, {"removed": (REMOVED, [{"doc_id": IDS[0]}], {})})
+    shown = render(gather(spark, Lineage(STAGES, config, corpus)))
+    assert str(IDS[0]) not in shown
+    assert str(IDS[3]) in shown
 
 
 def test_what_does_not_fit_the_configuration_is_out_of_date(tmp_path: Path, config: Config) -> None:
@@ -293,13 +408,6 @@ def test_secret_settings_are_not_told(spark: SparkSession, tmp_path: Path, confi
         "spark.hadoop.fs.s3a.secret.key": "(secret)",
         "spark.executor.memory": "4g",
     }
-
-
-def test_any_of_many(spark: SparkSession) -> None:
-    numbers = spark.range(5000)
-    wanted = list(range(0, 4000, 5))
-    assert sorted(row.id for row in numbers.where(is_any_of("id", wanted)).collect()) == wanted
-    assert numbers.where(is_any_of("id", [])).isEmpty()
 
 
 def test_locations_without_secrets() -> None:

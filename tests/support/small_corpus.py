@@ -50,6 +50,8 @@ def page(number: int) -> dict[str, Any]:
         "language_score": 1.0,
         "num_chars": len(TEXTS[number]),
         "record_length": 5000,
+        "robots": {2: "NoIndex, nofollow", 3: "max-snippet:5"}.get(number),
+        "truncated": {4: True, 5: False}.get(number),
     }
 
 
