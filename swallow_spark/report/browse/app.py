@@ -168,7 +168,7 @@ class _Browser:
 
         def address(path: str, **more: Any) -> str:
             """An address with the filter, and `more` in its query."""
-            asked = {**wanted.query(self.source), **{key: str(value) for key, value in more.items() if value is not None}}
+            asked = {**wanted.query(self.source), **more}
             return f"{base}/{path}" + (f"?{urlencode(asked)}" if asked else "")
 
         other = next(each for each in LANGUAGES if each != language)
@@ -195,6 +195,7 @@ class _Browser:
         wanted = query.Filter.read(request.query_params, self.source)
         after, before = (_integer(request.query_params.get(key)) for key in ("after", "before"))
         is_back = after is None and before is not None
+        listed = query.page_of(self.source, wanted, before if is_back else after, is_back)
         has_next = listed.has_more if not is_back else True
         has_previous = listed.has_more if is_back else after is not None
         return self._render(
@@ -355,4 +356,3 @@ def _value(value: Any) -> str:
 def _integer(text: str | None) -> int | None:
     """A doc_id in an address."""
     return int(text) if text and text.isascii() and text.isdigit() and int(text) < 1 << 63 else None
-        listed = query.page_of(self.source, wanted, before if is_back else after, is_back)

@@ -1,7 +1,7 @@
 """Marks: pages that a reader found wrongly kept or wrongly dropped, in a file of the reader's.
 
-The corpus isn't touched. The file has a JSON object on each line: `doc_id`, `url`, `mark`, `reason`, `time`. The last line of a page counts; a
-`mark` of null takes the mark back. Lines are only ever added.
+The corpus isn't touched. The file has a JSON object on each line: `doc_id`, `url`, `mark`, `reason`, `time`. The last
+line of a page counts; a `mark` of null takes the mark back. Lines are only ever added.
 """
 
 import json
