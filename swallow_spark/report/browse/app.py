@@ -39,7 +39,7 @@ _HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _MAX_FORM_BYTES: Final = 64 << 10
 _MAX_EXCERPTS: Final = 10
 _POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "default-src 'none'; img-src data:; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {

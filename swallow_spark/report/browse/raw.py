@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from swallow_spark.errors import UsageError, printable
 from swallow_spark.files.inputs import TEXT_FORMATS
-from swallow_spark.kernels.html import charset, html
+from swallow_spark.kernels.html import charset, html, wording
 from swallow_spark.kernels.html.blocks import Block, walk, words
 from swallow_spark.kernels.html.maintext import main_texts
 from swallow_spark.kernels.warc import http, warc
@@ -41,7 +41,8 @@ _ATTRIBUTES: Final = words(
 )
 _BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f-\xa0\u200b\ufeff]+")
 _RESYNC_CHARS: Final = 5_000  # in which a text is looked for that isn't where it should be
-_LEAST_RESYNC: Final = 8
+_RESYNC_BACK_CHARS: Final = 40
+_LEAST_RESYNC: Final = 4
 _STYLE: Final = """
 html{background:#fff;color:#111}body{overflow-wrap:anywhere;font-family:sans-serif;line-height:1.5}
 .swallow-spark-taken{background:#fff1a8!important;color:#111!important;outline:1px solid #d9a400!important}
@@ -113,7 +114,6 @@ class _Taken:
     same order, apart from white space and from what the walk leaves out."""
 
     def __init__(self, blocks: list[Block], main: list[str]) -> None:
-        chosen = {id(text) for text in main}  # main_texts returns the blocks' own strings
         texts = [_BLANK.sub("", block.text) for block in blocks]
         self._all = "".join(texts)
         self._ends: list[int] = []
@@ -121,7 +121,7 @@ class _Taken:
         for text in texts:
             end += len(text)
             self._ends.append(end)
-        self._chosen = [id(block.text) in chosen for block in blocks]
+        self._chosen = _chosen(blocks, main)
         self._at = self._block = 0
 
     def takes(self, text: str) -> bool:
@@ -133,13 +133,32 @@ class _Taken:
         if not self._all.startswith(bare, at):
             if len(bare) < _LEAST_RESYNC:
                 return False
-            at = self._all.find(bare, at, at + _RESYNC_CHARS)
+            # A text that the walk left out, such as a number, may have been taken for the next one: look back too.
+            at = self._all.find(bare, max(0, at - _RESYNC_BACK_CHARS), at + _RESYNC_CHARS)
             if at < 0:
                 return False
+            while self._block and self._ends[self._block - 1] > at:
+                self._block -= 1
         while self._block < len(self._ends) and self._ends[self._block] <= at:
             self._block += 1
         self._at = at + len(bare)
         return self._block < len(self._chosen) and self._chosen[self._block]
+
+
+def _chosen(blocks: list[Block], main: list[str]) -> list[bool]:
+    """Which blocks are main text: main_texts returns their own strings, in their order, some without a permalink."""
+    own = {id(block.text) for block in blocks}
+    left = iter(main)
+    wanted = next(left, None)
+    chosen = []
+    for block in blocks:
+        is_it = wanted is block.text or (
+            wanted is not None and id(wanted) not in own and wording.without_permalink(block.text) == wanted
+        )
+        chosen.append(is_it)
+        if is_it:
+            wanted = next(left, None)
+    return chosen
 
 
 class _Writer:
