@@ -269,7 +269,7 @@ class _Browser:
         doc_id, view = request.path_params["doc_id"], request.path_params["view"]
         words = WORDS[request.path_params["language"]]
         headers = {"content-security-policy": raw.POLICY + "; frame-ancestors 'self'"}
-        rows = self.source.query("SELECT url FROM pages WHERE doc_id = ?", [doc_id]) if doc_id < 1 << 63 else []
+        rows = self._url(doc_id)
         if not rows:
             return PlainTextResponse(words["no_page"], 404, headers)
         try:
@@ -282,6 +282,12 @@ class _Browser:
             return PlainTextResponse(found.head, headers=headers)
         text, is_whole = raw.source_of(found)
         return PlainTextResponse(text if is_whole else f"[{words['cut']}]\n\n{text}", headers=headers)
+
+    def _url(self, doc_id: int) -> list[tuple[Any, ...]]:
+        """The URL of a page, if there is the page."""
+        if doc_id >= 1 << 63:
+            return []
+        return self.source.query(f"SELECT url FROM {self.source.among('pages', [doc_id])} WHERE doc_id = ?", [doc_id])
 
     def compare(self, request: Request) -> Response:
         wanted = query.Filter.read(request.query_params, self.source)
@@ -311,7 +317,7 @@ class _Browser:
     def _mark(self, request: Request, form: dict[str, str]) -> Response:
         doc_id, kind = request.path_params["doc_id"], form.get("mark", "")
         try:
-            rows = self.source.query("SELECT url FROM pages WHERE doc_id = ?", [doc_id]) if doc_id < 1 << 63 else []
+            rows = self._url(doc_id)
         except (TooSlowError, ChangedCorpusError) as error:
             return self._problem(request, "slow" if isinstance(error, TooSlowError) else "changed", 503)
         if not rows or kind not in (*KINDS, "none"):

@@ -54,9 +54,7 @@ class Marks:
                 if not isinstance(mark.doc_id, int) or mark.mark not in (*KINDS, None):
                     raise ValueError
             except (ValueError, TypeError):
-                raise UsageError(
-                    f"--marks {path}: line {number} is not a mark; name another file, or mend it"
-                ) from None
+                raise UsageError(f"--marks {path}: line {number} is no mark; mend it or name another file") from None
             self._keep(mark)
 
     def _keep(self, mark: Mark) -> None:
@@ -86,8 +84,11 @@ class Marks:
         marks = {mark.doc_id: mark for mark in self.all()[::-1]}
         doc_ids = list(marks)
         for at in range(0, len(doc_ids), _TEXTS_AT_ONCE):
-            among = ", ".join(str(doc_id) for doc_id in doc_ids[at : at + _TEXTS_AT_ONCE])
-            texts = source.rows_of(f"SELECT doc_id, url, text FROM pages WHERE doc_id IN ({among})", seconds=60)
+            some = doc_ids[at : at + _TEXTS_AT_ONCE]
+            among = ", ".join(map(str, some))
+            texts = source.rows_of(
+                f"SELECT doc_id, url, text FROM {source.among('pages', some)} WHERE doc_id IN ({among})", seconds=60
+            )
             for row in sorted(texts, key=lambda row: doc_ids.index(row["doc_id"])):
                 mark = marks[row["doc_id"]]
                 place = source.place(mark.doc_id)

@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from swallow_spark.report.browse.source import Source, name
+from swallow_spark.report.browse.source import Source
 
 MAX_TEXT_CHARS: Final = 100_000  # shown of a text
 _MAX_DIFF_LINES: Final = 2_000  # of each page
@@ -33,7 +33,7 @@ def look_up(source: Source, doc_id: int, preset: str) -> dict[str, Any] | None:
     """The rows of all tables for a page; None if there is none. Raises TooSlowError."""
     found = source.rows_of(
         f"SELECT * EXCLUDE (text), left(text, {MAX_TEXT_CHARS}) AS text, length(text) AS text_chars "
-        "FROM pages WHERE doc_id = ?",
+        f"FROM {source.among('pages', [doc_id])} WHERE doc_id = ?",
         [doc_id],
     )
     if not found:
@@ -83,7 +83,7 @@ def measured(features: dict[str, Any], bounds: dict[str, dict[str, float | None]
 def _row(source: Source, table: str, doc_id: int, columns: str = "*") -> dict[str, Any] | None:
     if not source.has(table):
         return None
-    rows = source.rows_of(f"SELECT {columns} FROM {name(table)} WHERE doc_id = ? LIMIT 1", [doc_id])
+    rows = source.rows_of(f"SELECT {columns} FROM {source.among(table, [doc_id])} WHERE doc_id = ? LIMIT 1", [doc_id])
     return rows[0] if rows else None
 
 
@@ -108,7 +108,8 @@ def _related(source: Source, doc_id: int, duplicate: dict[str, Any] | None) -> l
     pages = {
         row["doc_id"]: row
         for row in source.rows_of(
-            f"SELECT doc_id, left(url, 2000) AS url, left(title, 300) AS title FROM pages WHERE doc_id IN ({among})"
+            "SELECT doc_id, left(url, 2000) AS url, left(title, 300) AS title "
+            f"FROM {source.among('pages', [other for other, _, _ in pairs])} WHERE doc_id IN ({among})"
         )
     }
     return [
@@ -137,7 +138,7 @@ def text_of(source: Source, doc_id: int) -> dict[str, Any] | None:
     """URL, title and the beginning of the text of a page; None if there is none."""
     rows = source.rows_of(
         f"SELECT doc_id, left(url, 2000) AS url, left(title, 300) AS title, left(text, {_MAX_DIFF_CHARS}) AS text, "
-        "length(text) AS text_chars FROM pages WHERE doc_id = ?",
+        f"length(text) AS text_chars FROM {source.among('pages', [doc_id])} WHERE doc_id = ?",
         [doc_id],
     )
     return rows[0] if rows else None

@@ -143,9 +143,20 @@ class _Select:
         if wanted.sort != "doc_id":
             needed.add(_KEYS[wanted.sort][0])
         self.is_empty = not all(source.has(tables[alias]) for alias in needed)
-        others = sorted(needed - {base})
-        joins = [f"JOIN {name(tables[alias])} {alias} ON {alias}.doc_id = {base}.doc_id" for alias in others]
-        self.from_ = " ".join([f"{name(tables[base])} {base}", *joins])
+        self._source = source
+        self._tables = {base: tables[base], **{alias: tables[alias] for alias in sorted(needed - {base})}}
+
+    def from_sql(self, low: int | None = None, high: int | None = None) -> str:
+        """The tables, or only those of their files that have doc_ids from `low` to `high`."""
+        first, *others = (
+            f"{name(table) if low is None or high is None else self._source.between(table, low, high)} {alias}"
+            for alias, table in self._tables.items()
+        )
+        aliases = list(self._tables)[1:]
+        joins = [
+            f"JOIN {one} ON {alias}.doc_id = {self.base}.doc_id" for alias, one in zip(aliases, others, strict=True)
+        ]
+        return " ".join([first, *joins])
 
     def _add(self, condition: str, *values: Any) -> None:
         self.where.append(condition)
@@ -175,7 +186,7 @@ def count(source: Source, wanted: Filter, seconds: float = _SECONDS) -> int:
     select = _Select(source, wanted)
     if select.is_empty:
         return 0
-    found = source.query(f"SELECT count(*) FROM {select.from_} WHERE {select.where_sql()}", select.values, seconds)
+    found = source.query(f"SELECT count(*) FROM {select.from_sql()} WHERE {select.where_sql()}", select.values, seconds)
     return int(found[0][0])
 
 
@@ -208,13 +219,14 @@ def _by_key(
     key, base = _KEYS[wanted.sort][1], select.base
     where, values = select.where_sql(), list(select.values)
     if cursor is not None:
-        own = source.query(f"SELECT {key} FROM {select.from_} WHERE {base}.doc_id = ?", [cursor])
+        own = source.query(f"SELECT {key} FROM {select.from_sql(cursor, cursor)} WHERE {base}.doc_id = ?", [cursor])
         if own:
             sign = "<" if down else ">"
             where += f" AND ({key} {sign} ? OR ({key} = ? AND {base}.doc_id {sign} ?))"
             values += [own[0][0], own[0][0], cursor]
     side = "DESC" if down else "ASC"
-    sql = f"SELECT {base}.doc_id FROM {select.from_} WHERE {where} ORDER BY {key} {side}, {base}.doc_id {side} LIMIT ?"
+    sql = f"SELECT {base}.doc_id FROM {select.from_sql()} WHERE {where} "
+    sql += f"ORDER BY {key} {side}, {base}.doc_id {side} LIMIT ?"
     found = [row[0] for row in source.query(sql, [*values, limit + 1], _SECONDS)]
     return found[:limit], len(found) > limit, None, 1.0
 
@@ -234,7 +246,7 @@ def _by_doc_id(
             time_up = ends
             break
         sql = (
-            f"SELECT {base}.doc_id FROM {select.from_} WHERE {select.where_sql()} "
+            f"SELECT {base}.doc_id FROM {select.from_sql(low, high)} WHERE {select.where_sql()} "
             f"AND {base}.doc_id BETWEEN ? AND ? ORDER BY 1 {side} LIMIT ?"
         )
         # The first window may take its time: else a search might never come forward.
@@ -279,7 +291,8 @@ def _rows(source: Source, wanted: Filter, doc_ids: list[int]) -> list[dict[str, 
         return []
     among = f"doc_id IN ({', '.join(str(int(doc_id)) for doc_id in doc_ids)})"
     pages = source.rows_of(
-        f"SELECT doc_id, left(url, 2000) AS url, left(title, 300) AS title, date, num_chars FROM pages WHERE {among}"
+        "SELECT doc_id, left(url, 2000) AS url, left(title, 300) AS title, date, num_chars "
+        f"FROM {source.among('pages', doc_ids)} WHERE {among}"
     )
     by_id: dict[int, dict[str, Any]] = {row["doc_id"]: {**row, "scores": {}} for row in pages}
     # A page that a table of another stage names may be gone, if that stage is to be made again.
@@ -289,11 +302,11 @@ def _rows(source: Source, wanted: Filter, doc_ids: list[int]) -> list[dict[str, 
     add.append((f"verdicts/preset={wanted.preset}", "accepted, reasons"))
     for table, columns in add:
         if source.has(table):
-            for row in source.rows_of(f"SELECT doc_id, {columns} FROM {name(table)} WHERE {among}"):
+            for row in source.rows_of(f"SELECT doc_id, {columns} FROM {source.among(table, doc_ids)} WHERE {among}"):
                 by_id.get(row["doc_id"], {}).update(row)
     for classifier in source.named("scores/classifier="):
         for doc_id, score in source.query(
-            f"SELECT doc_id, score FROM {name(f'scores/classifier={classifier}')} WHERE {among}"
+            f"SELECT doc_id, score FROM {source.among(f'scores/classifier={classifier}', doc_ids)} WHERE {among}"
         ):
             by_id[doc_id]["scores"][classifier] = score
     return [{**by_id[doc_id], "doc_id": doc_id} for doc_id in doc_ids]
@@ -307,7 +320,8 @@ def excerpts(source: Source, doc_ids: list[int], find: str = "") -> dict[int, st
     start = f"greatest(1, strpos(text, ?) - {_BEFORE_HIT})" if find else "1"
     among = ", ".join(str(int(doc_id)) for doc_id in doc_ids)
     rows = source.query(
-        f"SELECT doc_id, substr(text, {start}, {_EXCERPT_CHARS}) FROM pages WHERE doc_id IN ({among})",
+        f"SELECT doc_id, substr(text, {start}, {_EXCERPT_CHARS}) FROM {source.among('pages', doc_ids)} "
+        f"WHERE doc_id IN ({among})",
         [find] if find else [],
         _SECONDS,
     )

@@ -2,11 +2,12 @@
 
 import re
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
@@ -15,6 +16,7 @@ from swallow_spark.corpus.corpus import Corpus, NumberedFile
 from swallow_spark.errors import CorpusError
 from swallow_spark.tables import BYTES_PER_FILE_NO, CRAWL_SHIFT, unpack_doc_id
 
+_MAX_DOC_ID: Final = (1 << 63) - 1
 _AT_ONCE: Final = 3  # queries; others wait
 _ROWS_PER_WINDOW: Final = 20_000
 _INTERNAL: Final = ("boundaries",)
@@ -26,6 +28,15 @@ class TooSlowError(Exception):
 
 class ChangedCorpusError(Exception):
     """A file that a manifest listed is gone: a run has replaced it."""
+
+
+class _Group(NamedTuple):
+    """A row group: its file, its lowest and highest doc_id, and its rows."""
+
+    file: str
+    low: int
+    high: int
+    rows: int
 
 
 class Source:
@@ -60,6 +71,7 @@ class Source:
         self.crawls = self.corpus.crawls()
         self._inputs: dict[str, list[NumberedFile]] = {}
         self._free = threading.BoundedSemaphore(_AT_ONCE)
+        self._row_groups: dict[str, list[_Group]] = {}
         self._database = self._open()
 
     def _add_preset(self, manifest: manifests.Manifest) -> None:
@@ -83,14 +95,12 @@ class Source:
         for setting in ("memory_limit = '2GB'", "parquet_metadata_cache = true", "TimeZone = 'UTC'"):
             database.execute(f"SET {setting}")
         # From here on it opens files of the corpus and nothing else, whatever is asked.
-        database.execute(f"SET allowed_directories = [{_quoted(str(self.corpus.root.local_path('')) + '/')}]")
+        root = f"{self.corpus.root.local_path('')}/"
+        database.execute(f"SET allowed_directories = [{_quoted(root)}, {_quoted(_literal(root))}]")
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         for table, paths in self._files.items():
-            listed = ", ".join(_quoted(_literal(path)) for path in paths)
-            # By name: files of older releases lack columns.
-            reading = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-            database.execute(f"CREATE VIEW {name(table)} AS SELECT * FROM {reading}")
+            database.execute(f"CREATE VIEW {name(table)} AS SELECT * FROM {_read(set(paths), table)}")
         return database
 
     def has(self, table: str) -> bool:
@@ -111,20 +121,47 @@ class Source:
     def windows(self) -> list[int]:
         """Ascending doc_ids that cut the pages into runs of about `_ROWS_PER_WINDOW`; the first is 0. From the files'
         footers alone."""
-        paths = ", ".join(_quoted(_literal(path)) for path in self._files.get("pages", ()))
-        if not paths:
-            return [0]
-        starts = self.query(
-            f"SELECT stats_min_value::BIGINT, row_group_num_rows FROM parquet_metadata([{paths}]) "
-            "WHERE path_in_schema = 'doc_id' AND stats_min_value IS NOT NULL ORDER BY 1",
-        )
         windows, rows = [0], 0
-        for start, number in starts:
-            if rows >= _ROWS_PER_WINDOW and start > windows[-1]:
-                windows.append(start)
+        for group in sorted(self._groups("pages"), key=lambda each: each.low):
+            if rows >= _ROWS_PER_WINDOW and group.low > windows[-1]:
+                windows.append(group.low)
                 rows = 0
-            rows += number
+            rows += group.rows
         return windows
+
+    def _groups(self, table: str) -> list[_Group]:
+        """The row groups of a table, from the footers of its files, which are read once."""
+        if table not in self._row_groups:
+            paths = self._files.get(table, ())
+            known = dict(zip(map(_literal, paths), paths, strict=True))
+            rows = (
+                self.query(
+                    "SELECT file_name, stats_min_value::BIGINT, stats_max_value::BIGINT, row_group_num_rows "
+                    f"FROM parquet_metadata([{_list(paths)}]) WHERE path_in_schema = 'doc_id'"
+                )
+                if paths
+                else []
+            )
+            self._row_groups[table] = [
+                _Group(known.get(file, file), 0 if low is None else low, _MAX_DOC_ID if high is None else high, number)
+                for file, low, high, number in rows
+            ]
+        return self._row_groups[table]
+
+    def between(self, table: str, low: int, high: int) -> str:
+        """What to read, in SQL, for the rows of a table with doc_ids from `low` to `high`: a corpus has thousands of
+        files, and to look for a page in each of them takes longer than to read it."""
+        return _read({group.file for group in self._groups(table) if group.low <= high and group.high >= low}, table)
+
+    def among(self, table: str, doc_ids: Sequence[int]) -> str:
+        """The same for the rows of these pages."""
+        wanted = sorted(doc_ids)
+
+        def may_have(group: _Group) -> bool:
+            at = bisect_left(wanted, group.low)
+            return at < len(wanted) and wanted[at] <= group.high
+
+        return _read({group.file for group in self._groups(table) if may_have(group)}, table)
 
     def query(self, sql: str, values: Sequence[Any] = (), seconds: float = 15) -> list[tuple[Any, ...]]:
         """The rows of a query, which is interrupted after so many seconds.
@@ -186,6 +223,17 @@ def range_of_crawl(crawl_no: int) -> tuple[int, int]:
 def name(table: str) -> str:
     """A table's name, quoted for SQL."""
     return '"' + table.replace('"', '""') + '"'
+
+
+def _read(paths: set[str], table: str) -> str:
+    if not paths:
+        return f"(SELECT * FROM {name(table)} LIMIT 0)"
+    # By name: files of older releases lack columns.
+    return f"read_parquet([{_list(sorted(paths))}], union_by_name = true, hive_partitioning = false)"
+
+
+def _list(paths: Iterable[str]) -> str:
+    return ", ".join(_quoted(_literal(path)) for path in paths)
 
 
 def _quoted(text: str) -> str:
