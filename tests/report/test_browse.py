@@ -316,7 +316,7 @@ def test_only_this_machine_with_the_token_is_answered(client: TestClient) -> Non
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
 
 
 def test_marks_come_only_from_our_own_page(client: TestClient, marks: Marks, corpus: Path) -> None:

@@ -45,7 +45,7 @@ _POLICY: Final = (
 _HEADERS: Final = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer, a browser's own form has the Origin "null"
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
@@ -330,7 +330,8 @@ class _Browser:
 
     def _to_page(self, request: Request, doc_id: int, wanted: query.Filter, more: dict[str, str]) -> Response:
         asked = urlencode({**wanted.query(self.source), **more})
-        return RedirectResponse(f"/{self.token}/{request.path_params['language']}/page/{doc_id}?{asked}", 303)
+        address = f"/{self.token}/{request.path_params['language']}/page/{doc_id}"
+        return RedirectResponse(f"{address}?{asked}" if asked else address, 303)
 
     def marks_page(self, request: Request) -> Response:
         wanted = query.Filter.read(request.query_params, self.source)
