@@ -240,7 +240,7 @@ def _by_doc_id(
     found: list[int] = []
     ends = time_up = None
     begun = monotonic()
-    for low, high in _windows(source.windows, cursor, down):
+    for low, high in _windows(source.windows, cursor, down, 2 if wanted.within == "text" else 16):
         left = _SECONDS_OF_A_SEARCH - (monotonic() - begun)
         if ends is not None and left <= 0:
             time_up = ends
@@ -268,9 +268,9 @@ def _by_doc_id(
     return found, True, time_up, 1 - position if down else position
 
 
-def _windows(starts: list[int], cursor: int | None, down: bool) -> Iterator[tuple[int, int]]:
-    """Ranges of doc_ids from the cursor on, in order, each of twice as many windows as the one before: the first is
-    quick to read, the others cost little more than one query."""
+def _windows(starts: list[int], cursor: int | None, down: bool, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of doc_ids from the cursor on, in order, each of twice as many windows as the one before, and at most
+    `most`: the first is quick to read, and what is lost when time is up is little."""
     last = (1 << 63) - 1
     ranges = [(start, end - 1) for start, end in zip(starts, [*starts[1:], last], strict=True)]
     if down:
@@ -282,7 +282,7 @@ def _windows(starts: list[int], cursor: int | None, down: bool) -> Iterator[tupl
     while at < len(ranges):
         together = ranges[at : at + number]
         yield min(low for low, _ in together), max(high for _, high in together)
-        at, number = at + number, min(2 * number, 16)
+        at, number = at + number, min(2 * number, most)
 
 
 def _rows(source: Source, wanted: Filter, doc_ids: list[int]) -> list[dict[str, Any]]:
