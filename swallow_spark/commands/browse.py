@@ -45,21 +45,21 @@ def browse(
         raise UsageError(f"--port {port}: {error.strerror}; give another port, or none to take a free one") from None
     with listening:
         listening.listen()  # before the address is printed: it can be opened at once
-        address = f"http://{_HERE}:{listening.getsockname()[1]}/{token}/"
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(f"Open {address}\nMarks {kept.path}\nCtrl-C ends it.", markup=False)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(source, kept, token),
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                server_header=False,
-                timeout_graceful_shutdown=2,
-            )
-        )
         try:
+            address = f"http://{_HERE}:{listening.getsockname()[1]}/{token}/"
+            console = Console(stderr=True, soft_wrap=True, highlight=False)
+            console.print(f"Open {address}\nMarks {kept.path}\nCtrl-C ends it.", markup=False)
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    make_app(source, kept, token),
+                    log_level="warning",
+                    access_log=False,
+                    lifespan="off",
+                    ws="none",
+                    server_header=False,
+                    timeout_graceful_shutdown=2,
+                )
+            )
             server.run(sockets=[listening])
         except KeyboardInterrupt:  # how it is ended
             return
