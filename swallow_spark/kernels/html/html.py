@@ -49,7 +49,7 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     """The contents of a page, which may be any bytes, as text that can be encoded as UTF-8; `content_type`: the HTTP
     header's value."""
     decoded = charset.decode(html, content_type)
-    tree = LexborHTMLParser(_flattened(_without_long_tags(decoded.text)), scripting=True)
+    tree = parsed(decoded.text)
     root = tree.root
     if root is None:
         return Extracted("", "", decoded.charset, decoded.num_replaced, None, "", "")
@@ -65,6 +65,11 @@ def extract(html: bytes, content_type: str | None = None) -> Extracted:
     page_text = "\n".join([title, *[block.text for block in blocks]])
     lang = root.attributes.get("lang") or ""
     return Extracted(title, "\n".join(main), decoded.charset, decoded.num_replaced, robots, page_text, lang)
+
+
+def parsed(source: str) -> LexborHTMLParser:
+    """A page's DOM, without what would make the parser slow."""
+    return LexborHTMLParser(_flattened(_without_long_tags(source)), scripting=True)
 
 
 def _without_long_tags(source: str) -> str:
