@@ -14,7 +14,7 @@ from swallow_spark.errors import UsageError
 _HERE: Final = "127.0.0.1"
 
 
-@command("browse")
+@command("browse", "Look at a corpus", "--corpus my-corpus")
 def browse(
     corpus: CorpusOption,
     port: Annotated[int, option("--port", "N", "Port on 127.0.0.1. Default: a free one.", min=0, max=65535)] = 0,
