@@ -26,7 +26,10 @@ class _Program(TyperGroup):
         width = max(map(len, self.commands))
         for group in get_args(Group):
             found = {name: one for name, one in self.commands.items() if getattr(one, "rich_help_panel", None) == group}
-            texts = {name: one.get_short_help_str(formatter.width - width - 6) for name, one in found.items()}
+            texts = {
+                name: f"{' '.join((one.help or '').split()).partition('. ')[0].rstrip('.')}."
+                for name, one in found.items()
+            }
             if texts:
                 with formatter.section(group):
                     formatter.write_dl([(f"{name:{width}}", text) for name, text in texts.items()])

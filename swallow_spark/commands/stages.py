@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from swallow_spark.tables import InputFile
 
 ENDS: Final = ("ingest", "annotate", "deduplicate", "decontaminate", "decide", "score", "select", "report")
-"""`pipeline.STAGES.ends`, known without loading the stages."""
+"""What --help lists of `pipeline.STAGES.ends`, without loading the stages."""
 TEXT_SUFFIXES: Final = ".jsonl, .jsonl.gz, .jsonl.zst, .parquet, .json, .json.gz, .json.zst, .csv"
 """Those of `files.inputs`, known without loading their readers."""
 CrawlOption = Annotated[str, option("--crawl", "NAME", "The crawl that the inputs belong to.")]
@@ -44,8 +44,8 @@ Inputs = Annotated[
 
 
 def _known_end(name: str) -> str:
-    if name not in ENDS:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ENDS))}{meant(name, ENDS)}")
+    if name not in ENDS and name not in (ends := pipeline.STAGES.ends):
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ends))}{meant(name, ends)}")
     return name
 
 

@@ -31,7 +31,7 @@ DISCARDABLE: Final = (
     *("ingest", "sketch", "measure", "deduplicate", "decontaminate", "decide", "score", "tokens", "host_lines"),
     *("tombstones", "remove", "select"),
 )
-"""`pipeline.STAGES.discardable`, known without loading the stages."""
+"""What --help lists of `pipeline.STAGES.discardable`, without loading the stages."""
 
 
 @command("discard", "Upkeep", "--corpus my-corpus --stage decide")
@@ -45,9 +45,9 @@ def discard(
     after it. Numbers of crawls and input files are not reused."""
     if (stage is None) == (crawl is None):
         raise UsageError("discard: give either --stage or --crawl")
-    if stage is not None and stage not in DISCARDABLE:
-        allowed = ", ".join(DISCARDABLE)
-        raise UsageError(f"--stage {stage}: no such stage{meant(stage, DISCARDABLE)} (allowed: {allowed})")
+    stages = pipeline.STAGES.discardable
+    if stage is not None and stage not in stages:
+        raise UsageError(f"--stage {stage}: no such stage{meant(stage, stages)} (allowed: {', '.join(stages)})")
     opened = corpora.Corpus.open(corpus)
     known = opened.crawls().values()
     if crawl is not None and crawl not in known:

@@ -74,7 +74,7 @@ class Stage:
     run: Callable[[Any], None] | None = None
     """Given the Run, does what is missing; stages that share a scan share it. None: another stage's does it."""
     command: str = ""
-    """The command that redoes a unit; default: the name."""
+    """The command that redoes a unit; default: `annotate` for annotations, else the name."""
     annotation: Callable[[Config], Annotation] | None = None
     uniform: bool = False
     """All units must have one fingerprint, since pages are compared with each other."""
@@ -90,7 +90,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", self.directory or self.name)
-        object.__setattr__(self, "command", self.command or self.name)
+        object.__setattr__(self, "command", self.command or ("annotate" if self.annotation else self.name))
         if annotation := self.annotation:
             object.__setattr__(self, "tables", lambda config, _: {(of := annotation(config)).table: of.schema})
 

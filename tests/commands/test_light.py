@@ -80,5 +80,6 @@ def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_help_lists_is_all_there_is() -> None:
     assert pipeline.STAGES.ends == stages.ENDS
+    assert {stage.command for stage in pipeline.STAGES} <= PROGRAM.commands.keys()
     assert inputs.TEXT_SUFFIXES == stages.TEXT_SUFFIXES
     assert pipeline.STAGES.discardable == upkeep.DISCARDABLE

@@ -69,7 +69,6 @@ def _added(monkeypatch: pytest.MonkeyPatch, failing: Path) -> Iterator[None]:
         each="batch",
         sources=(Source("ingest"),),
         run=annotate,
-        help="Count marks.",
         annotation=lambda config: Marking(config.marks, failing),  # type: ignore[attr-defined]
         meaning=lambda config, _: config.marks.meaning(),  # type: ignore[attr-defined]
         versions=lambda config, _: {"count_marks": 1},
@@ -138,7 +137,7 @@ def test_it_is_checked_mended_and_discarded(corpus: Path) -> None:
     found = json.loads(call("check", "--corpus", corpus, "--json").out)["damaged"]
     assert [(one["stage"], one["problem"]) for one in found] == [("count_marks", "missing")]
     mended = call("annotate", "--corpus", corpus)
-    assert "`swallow-spark count_marks` (or `build`)" in mended.err
+    assert "`swallow-spark annotate` (or `build`)" in mended.err
     assert len(rows(corpus, "counts")) == 4
 
     assert call("discard", "--corpus", corpus, "--stage", "count_marks").status == 0

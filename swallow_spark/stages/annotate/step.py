@@ -26,6 +26,7 @@ def annotate(run: Run) -> None:
 
 SKETCH: Final = Stage(
     "sketch",
+    command="sketch",
     each="batch",
     sources=(Source("ingest"),),
     run=annotate,
@@ -37,6 +38,7 @@ SKETCH: Final = Stage(
 
 MEASURE: Final = Stage(
     "measure",
+    command="measure",
     each="batch",
     sources=(Source("ingest"),),
     run=annotate,
