@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.corpus import lookups
+from swallow_spark.corpus import lookups, read
 from swallow_spark.files.storage import Root
 
 
 def test_finds_over_several_pieces(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "_ROWS_PER_PIECE", 50)
+    monkeypatch.setattr(read, "FEW_ROWS", 0)
     rng = random.Random(3)
     rows = [(rng.getrandbits(62), number, number / 3) for number in range(400)]
     frame = spark.createDataFrame(rows, "doc_id long, subsets long, score double").repartition(3)
