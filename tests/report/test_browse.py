@@ -255,7 +255,7 @@ def test_windows_change_nothing(source: Source, monkeypatch: pytest.MonkeyPatch)
     assert len(cut.windows) > 4
     for asked in ({}, {"stage": "rejected"}, {"find": "番", "within": "text"}, {"order": "down"}):
         wanted = query.Filter.read(asked, source)
-        assert walked(cut, wanted) == walked(source, wanted)
+        assert walked(cut, wanted, 30) == walked(source, wanted, 30)
 
 
 def test_a_search_that_takes_long_says_how_far_it_came(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
