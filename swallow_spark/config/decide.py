@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from swallow_spark.config.section import ExistingDirectory, ExistingFile, Name, Section, sha256_of
 from swallow_spark.errors import meant
-from swallow_spark.kernels import features
 
 # The categories of the UT1 blocklists whose hosts Swallow's code rejects.
 # fmt: off
@@ -52,6 +51,8 @@ class Blocklist(Section):
 
 
 def _known_feature(name: str) -> str:
+    from swallow_spark.kernels import features  # here, and below: Numba takes half a second to load
+
     known = features.SCHEMA.names
     if name not in known:
         raise ValueError(f"no such feature{meant(name, known)} (there are: {', '.join(known)})")
@@ -78,6 +79,8 @@ class Bound(Section):
 
     def extremes(self, feature: str) -> tuple[list[str], list[str]]:
         """The limits that reject every page, and those that reject none, given the values that the feature can have."""
+        from swallow_spark.kernels import features
+
         lowest, highest = features.range_of(feature)
         lower = -inf if self.min is None else self.min
         every, none = list[str](), list[str]()
@@ -136,6 +139,8 @@ class Rules(Section):
     @classmethod
     def _without_those_turned_off(cls, bounds: Any) -> Any:
         if isinstance(bounds, Mapping):
+            from swallow_spark.kernels import features
+
             known = features.SCHEMA.names  # a misspelt one stays, and is refused
             return {feature: bound for feature, bound in bounds.items() if bound is not False or feature not in known}
         return bounds

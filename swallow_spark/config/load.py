@@ -28,7 +28,6 @@ from swallow_spark.config.section import Section
 from swallow_spark.config.select import Cleanup, Plan, Selection, Subset, Tokens, plan
 from swallow_spark.config.training import Training
 from swallow_spark.errors import ConfigError, meant
-from swallow_spark.kernels import features
 
 _SET: Final = "--set "
 _LAST_RUN: Final = "the configuration of the last run (--config FILE gives another)"
@@ -72,6 +71,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _rules_can_be_applied(self) -> "Config":
+        from swallow_spark.kernels import features
+
         every, _ = self.rules.extremes()
         for feature in self.rules.bounds:
             group = features.group_of(feature)

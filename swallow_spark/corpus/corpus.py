@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
@@ -30,6 +29,9 @@ from swallow_spark.corpus.write import Outputs
 from swallow_spark.errors import CorpusError, InputError, UsageError
 from swallow_spark.files.storage import Root
 from swallow_spark.tables import BYTES_PER_FILE_NO, INPUTS, MAX_CRAWL_NO, MAX_FILE_NO, InputFile
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 __all__ = ["Corpus", "Manifest", "NumberedFile", "Stored", "Unit", "check_crawl", "lineage", "unlisted_directories"]
 
@@ -325,7 +327,7 @@ class Corpus:
         found = self.read_files(spark, schema, [file.path for file in files])
         return found.coalesce(1) if are_few(sum(file.rows for file in files)) else found
 
-    def dataset(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> ds.Dataset:
+    def dataset(self, table: str, schema: pa.Schema, manifests: Iterable[Manifest]) -> "ds.Dataset":
         """The same rows without Spark, as a pyarrow.dataset; files are opened when it is scanned."""
         sizes = {file.path: file.bytes for manifest in manifests for file in manifest.files if file.table == table}
         return dataset(self.root, sizes, schema)

@@ -12,10 +12,9 @@ A `Scan` is for text: the tasks that process it read it themselves, so it passes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -23,7 +22,9 @@ from pyspark.sql.types import StructType
 
 from swallow_spark.files.storage import Root, filesystem
 
-_PARQUET: Final = ds.ParquetFileFormat()
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
 FEW_ROWS = 100_000
 """One task is done with so many narrow rows before a shuffle has started. Frames of no more rows are not exchanged."""
 _MOST_TASKS: Final = 20_000
@@ -83,13 +84,16 @@ def read_files(spark: SparkSession, root: Root, paths: Sequence[str], schema: pa
     return Scan(spark, root, tuple(map(Piece, paths)), schema).mapInArrow(iter, spark_schema)  # as they are
 
 
-def dataset(root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> ds.Dataset:
+def dataset(root: Root, sizes: Mapping[str, int], schema: pa.Schema) -> "ds.Dataset":
     """The rows of Parquet files below the root, for processes without Spark; `sizes` are path -> bytes. A column that
     an older file lacks is null."""
+    import pyarrow.dataset as ds  # here, since it loads pandas, which takes half a second
+
+    parquet = ds.ParquetFileFormat()
     files, base = filesystem(root.location)
     paths = [(f"{base.rstrip('/')}/{path}", size) for path, size in sizes.items()]
-    fragments = [_PARQUET.make_fragment(path, files, file_size=size) for path, size in paths]
-    return ds.FileSystemDataset(fragments, schema, _PARQUET, files)
+    fragments = [parquet.make_fragment(path, files, file_size=size) for path, size in paths]
+    return ds.FileSystemDataset(fragments, schema, parquet, files)
 
 
 def are_few(rows: int) -> bool:

@@ -13,8 +13,8 @@ from corpora import rows, same_tables
 from places import DEMO_TEXTS
 from pyspark.sql import SparkSession
 
-from swallow_spark.commands import running
 from swallow_spark.corpus.corpus import Corpus
+from swallow_spark.session import session
 from swallow_spark.tables import pack_doc_id, unpack_doc_id
 
 
@@ -90,7 +90,7 @@ def explained(corpus: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_explain(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "open_session", None)  # it needs no Spark
+    monkeypatch.setattr(session, "open_session", None)  # it needs no Spark
     pages = {row["doc_id"]: row for row in rows(built, "pages")}
     duplicate = rows(built, "duplicates")[0]
     verdicts = rows(built, "verdicts/preset=swallow-v2")

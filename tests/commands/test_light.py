@@ -51,7 +51,6 @@ def test_complaints_load_little() -> None:
         ["decide", "--corpus", "/nowhere"],
         ["explain", "--corpus", "/nowhere", "--doc-id", "1"],
         ["build", "--corpus", "/nowhere", "--config", "no-such-configuration", "x.warc.gz"],
-        ["build", "--corpus", "/nowhere", "--config", "demo", "--set", "sketch.bands=0", "x.warc.gz"],
     ]
     found = loaded(wrong)
     assert found["capacity many"] == []

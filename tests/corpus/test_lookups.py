@@ -12,12 +12,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from swallow_spark.corpus import lookups
-from swallow_spark.corpus.read import FEW_ROWS
+from swallow_spark.corpus import lookups, read
 from swallow_spark.files.storage import Root
 
 
-@pytest.mark.parametrize(("chosen_from", "step"), [(0, "coalesce"), (FEW_ROWS + 1, "repartitionByRange")])
+@pytest.mark.parametrize(("chosen_from", "step"), [(0, "coalesce"), (read.FEW_ROWS + 1, "repartitionByRange")])
 def test_few_rows_of_many_are_not_chosen_by_one_task(tmp_path: Path, chosen_from: int, step: str) -> None:
     frame = MagicMock(columns=["doc_id"])
     lookups.ship(frame, Root(str(tmp_path)), "accepted", 1, chosen_from)
@@ -26,10 +25,11 @@ def test_few_rows_of_many_are_not_chosen_by_one_task(tmp_path: Path, chosen_from
 
 def test_finds_over_several_pieces(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "_ROWS_PER_PIECE", 50)
+    monkeypatch.setattr(read, "FEW_ROWS", 0)
     rng = random.Random(3)
     rows = [(rng.getrandbits(62), number, number / 3) for number in range(400)]
     frame = spark.createDataFrame(rows, "doc_id long, subsets long, score double").repartition(3)
-    shipped = pickle.loads(pickle.dumps(lookups.ship(frame, Root(str(tmp_path)), "members", len(rows), FEW_ROWS + 1)))
+    shipped = pickle.loads(pickle.dumps(lookups.ship(frame, Root(str(tmp_path)), "members", len(rows))))
     assert len(shipped.pieces) >= 6
     assert list(shipped.pieces) == sorted(shipped.pieces)
     assert shipped.columns == ("subsets", "score")

@@ -54,7 +54,7 @@ def test_a_task_fetches_the_columns_that_are_asked_for(tmp_path: Path) -> None:
     for names, expected in {**bytes_of_a_row, tuple(SKETCHES.names): 436}.items():
         Counted.fetched = 0
         schema = pa.schema([SKETCHES.field(name) for name in names])
-        batches = scan._read(scan.Piece("part.parquet"), root, schema)
+        batches = scan.read_piece(scan.Piece("part.parquet"), root, schema)
         assert pa.Table.from_batches(batches, schema).equals(written.select(names))
         assert Counted.fetched / size == pytest.approx(expected / 436, abs=0.1)
 
@@ -65,7 +65,7 @@ def test_pieces_of_a_file_are_its_rows_once_and_in_order(tmp_path: Path) -> None
     for row_groups in (1, 3, 10):
         pq.write_table(table, tmp_path / "part.parquet", row_group_size=-(-1000 // row_groups))
         for of in (1, 2, 3, 7, 25):
-            found = [list(scan._read(scan.Piece("part.parquet", n, of), root, table.schema)) for n in range(of)]
+            found = [list(scan.read_piece(scan.Piece("part.parquet", n, of), root, table.schema)) for n in range(of)]
             assert pa.Table.from_batches(itertools.chain(*found), table.schema).equals(table)
             assert sum(bool(batches) for batches in found) == min(of, row_groups)
 

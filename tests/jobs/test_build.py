@@ -91,7 +91,7 @@ def test_standard_error_holds_the_program_s_own_lines_only(demo: Demo) -> None:
     assert "From records to subsets" in ran.err
     assert not re.search(r"WARN|ERROR|Exception|log4j|native-hadoop|loopback|Traceback|spark\.apache", ran.err), ran.err
     first = ran.err.splitlines()[0]
-    assert re.match(r"From records to subsets|\w+: ", first), first
+    assert re.match(r"From records to subsets|Starting Spark|\w+: ", first), first
 
 
 def test_the_report_needs_nothing_else(demo: Demo) -> None:

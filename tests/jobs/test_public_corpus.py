@@ -124,7 +124,7 @@ def test_a_table_without_rows(spark: SparkSession, built: Path, reader: str) -> 
 
 def test_a_table_that_is_not_there(built: Path) -> None:
     corpus = sw.open(built)
-    with pytest.raises(sw.CorpusError, match=r"no table 'page'; did you mean pages\? \(there are: duplicates, "):
+    with pytest.raises(sw.CorpusError, match=r"no table 'page', did you mean pages\? \(there are: duplicates, "):
         corpus.table("page")
     with pytest.raises(sw.CorpusError, match=r"did you mean subsets/edu-top10\?"):
         corpus.polars("subset/edu-top10")
@@ -174,7 +174,9 @@ def test_a_build_that_is_refused(tmp_path: Path, warcs: list[Path]) -> None:
         sw.build(corpus, warcs, config="demos")
     with pytest.raises(sw.InputError):
         sw.build(corpus, tmp_path / "none.warc.gz", config="demo")
-    with pytest.raises(sw.UsageError, match=r"until='scores': no such stage \(there are: ingest, "):
+    with pytest.raises(
+        sw.UsageError, match=r"until='scores': no such stage, did you mean score\? \(there are: ingest, "
+    ):
         sw.build(corpus, warcs, config="demo", until="scores")
     with pytest.raises(sw.UsageError, match="index"):
         sw.build(corpus, warcs, config="demo", hosts=["*.ac.jp"])

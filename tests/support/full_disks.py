@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from commands import call
 
-from swallow_spark.corpus import lookups
+from swallow_spark.corpus import lookups, read
 from swallow_spark.errors import root_cause
 from swallow_spark.files.storage import Root
 from swallow_spark.kernels.minhash import buckets
@@ -64,6 +64,7 @@ def deduplicate(corpus: Path, scratch: Path) -> tuple[int, str, bool]:
 
 
 if __name__ == "__main__":
+    read.FEW_ROWS = 0  # so that dedup shuffles
     sketched, place = map(Path, sys.argv[1:])
     disk, scratch = place / "disk", place / "scratch"
     for directory, size in ((disk, "64m"), (scratch, "8k")):

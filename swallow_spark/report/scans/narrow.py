@@ -42,11 +42,11 @@ class Part(NamedTuple):
 
 class Edge(NamedTuple):
     """The end of a band of a classifier's ranking: pages further down have a lower score, or the same and a higher
-    doc_id."""
+    doc_id; if that is None, only a lower score (a configured threshold)."""
 
     subset: str
     score: float
-    doc_id: int
+    doc_id: int | None
 
 
 class Feature(NamedTuple):
@@ -269,7 +269,9 @@ def _scores(look: _Look) -> None:
         return
     look.found.bins(("scores", name), places_of(score, *look.plan.ranges[name], SCORE_BINS))
     for edge in look.plan.edges.get(name, ()):
-        below = (score < edge.score) | ((score == edge.score) & (look.doc_ids > edge.doc_id))
+        below = score < edge.score
+        if edge.doc_id is not None:
+            below |= (score == edge.score) & (look.doc_ids > edge.doc_id)
         look.keep(("below", edge.subset), BESIDE, -score, below)
 
 
