@@ -133,7 +133,7 @@ _REMEDIES: Final = (
     # Containers killed by SIGKILL, and YARN's statuses for those that used too much memory.
     (r"exited with code 137\b|exit (code|status):? ?(137|-10[34])\b|beyond physical memory|OOMKilled", _PYTHON),
     (
-        r"Python worker exited unexpectedly|Python worker failed to connect back|pyspark.daemon's stdout"
+        r"Python worker exited unexpectedly|Python worker failed to connect back|\w\.daemon's stdout"
         r"|Python daemon failed to launch worker"
         rf"|{_HUNG_UP} \(PythonWorkerFactory\)$",
         f"a worker crashed, or the system killed it for lack of memory; in that case (see dmesg), {_PYTHON}",

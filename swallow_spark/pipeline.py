@@ -51,7 +51,7 @@ REPORT: Final = Stage(
 
 STAGES: Final = Stages(
     by_index.STAGE,  # an index of a crawl -> the records that it names
-    ingest.STAGE,  # WARC records, or rows of text -> Japanese pages, failures, ledger
+    ingest.STAGE,  # WARC records, or rows of text -> pages, failures, ledger
     annotate.SKETCH,  # text -> sketches
     annotate.MEASURE,  # text -> features; one scan of the text makes all annotations
     deduplicate.STAGE,  # sketches -> duplicates, groups: over all pairs of pages that share a bucket

@@ -82,7 +82,7 @@ SELECTIONS: Final = _table(
 
 PAGES: Final = _table(
     "pages",
-    "One row for each Japanese page.",
+    "One row for each Japanese page of WARCs, and each imported text.",
     _column("doc_id", pa.int64(), "Where the page came from: crawl, input file and offset."),
     _nullable("url", pa.string(), "WARC-Target-URI."),
     _nullable(

@@ -8,6 +8,7 @@ import pytest
 from pyspark.errors import PythonException
 
 from swallow_spark.errors import InputError, filling, is_shortage, root_cause
+from swallow_spark.session.session import packaged_defaults
 
 JAVA = """An error occurred while calling o71.collectToPython.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 failed 4 times: BoomException: no
@@ -46,6 +47,12 @@ class Py4JJavaError(Exception):
 
 class Py4JNetworkError(Exception):
     pass
+
+
+NO_PORT = (
+    "EOFException occurred while reading the port number from "
+    f"{packaged_defaults()['spark.python.daemon.module']}'s stdout."
+)
 
 
 def in_the_worker_factory(cause: str) -> Py4JJavaError:
@@ -127,6 +134,11 @@ def test_the_innermost_cause_is_told(error: Exception, told: str) -> None:
         (
             java("java.lang.IllegalStateException: Python daemon failed to launch worker."),
             "java.lang.IllegalStateException: Python daemon failed to launch worker. (Py4JJavaError): a worker crashed",
+            "memoryOverhead",
+        ),
+        (
+            java(f"org.apache.spark.SparkException: {NO_PORT}"),
+            f"org.apache.spark.SparkException: {NO_PORT} (Py4JJavaError): a worker crashed",
             "memoryOverhead",
         ),
         (

@@ -15,11 +15,13 @@ from swallow_spark.commands.options import (
     CorpusOption,
     JsonOption,
     OnCorpus,
+    OverwriteOption,
     PlainConfigOption,
     SetOption,
     app,
     command,
     option,
+    refuse_existing,
 )
 from swallow_spark.commands.running import configuration, reading
 from swallow_spark.commands.tables import print_json, print_result, show_compared, show_trial, show_values
@@ -85,19 +87,23 @@ def card(
         list[str] | None, option("--subset", "NAME", "The subset that the card is of; repeatable. Default: all.")
     ] = None,
     output: Annotated[str | None, option("--output", "FILE", "Write the card there instead of printing it.")] = None,
+    replace_: OverwriteOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a data card in the format of the Hugging Face Hub, from the manifests alone. Needs no Spark."""
+    if output:
+        refuse_existing("--output", output, replace_)
     opened = corpora.Corpus.open(corpus)
     found = facts.facts(opened, configuration(opened, config, set_), subset or (), None)
+    card = markdown.markdown(found).encode("utf-8", "replace")
     if output:
-        Path(output).write_text(markdown.markdown(found), encoding="utf-8")
+        Path(output).write_bytes(card)
     if as_json:
         print_json(found)
     elif not output:
-        sys.stdout.buffer.write(markdown.markdown(found).encode("utf-8", "replace"))
+        sys.stdout.buffer.write(card)
 
 
 @command("compare", "Look at a corpus", "--corpus my-corpus wiki-top10 edu-top10")

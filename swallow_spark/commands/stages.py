@@ -125,6 +125,8 @@ def build(
     """Run all stages, from WARCs to subsets and the report. Run again, it continues where it stopped."""
     name = crawl if crawl is not None else next((i.removeprefix("cc:") for i in inputs if i.startswith("cc:")), "crawl")
     selection, register = call.selection(), call.warcs(name, inputs)
+    if price is not None and not dry_run:
+        raise UsageError("--price: only with --dry-run")
     if dry_run:
         if selection:
             raise UsageError("--dry-run: without --index, since only reading the index tells what it names")

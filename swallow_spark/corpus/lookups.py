@@ -65,12 +65,13 @@ class Lookups:
         return batch.filter(pa.array(self.find(batch.column("doc_id").to_numpy())[0]))
 
 
-def ship(df: DataFrame, root: Root, name: str, rows: int) -> Lookups:
+def ship(df: DataFrame, root: Root, name: str, rows: int, chosen_from: int = 0) -> Lookups:
     """Writes a frame (unique doc_id, and numeric columns) as lookups below the root. `rows`, an estimate, sets the
-    number of pieces."""
+    number of pieces. `chosen_from`: the rows that the frame's are chosen from, if they may be many more; else one task
+    might have to read them all."""
     directory = f"lookups/{name}-{uuid4().hex[:12]}"
     pieces = max(1, -(-rows // _ROWS_PER_PIECE))
-    ordered = in_order(df, rows, pieces, "doc_id")
+    ordered = in_order(df, max(rows, chosen_from), pieces, "doc_id")
     schema = "first long, path string"
     listed = ordered.mapInArrow(partial(_write_piece, root=root, directory=directory), schema).collect()
     columns = tuple(column for column in df.columns if column != "doc_id")

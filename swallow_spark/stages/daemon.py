@@ -5,15 +5,34 @@ thread that tasks wait for: a fork has only the thread that forks. (OpenBLAS and
 """
 
 import importlib
-import importlib.machinery
 import pkgutil
+import re
 import runpy
 import sys
+from importlib.machinery import PathFinder
+from typing import Any, Final
 
-# Spark's own zip comes first on the path of its workers. It has no byte code: each process would compile its modules.
-_installed = [place for place in sys.path if not place.endswith(".zip")]
-if importlib.machinery.PathFinder.find_spec("pyspark", _installed):
-    sys.path[:] = _installed
+_OF_SPARK: Final = re.compile(r"pyspark\.zip|py4j-.*-src\.zip")
+
+
+def in_order(path: list[str]) -> list[str]:
+    """The path of a worker, on which Spark's own zips come first, with these last if the same PySpark is installed.
+    They have no byte code: each process would compile their modules. (Another PySpark doesn't understand this Spark.)
+    """
+    zips = [place for place in path if _OF_SPARK.fullmatch(place.rpartition("/")[2])]
+    others = [place for place in path if place not in zips]
+    return [*others, *zips] if zips and _version(others) == _version(zips) else path
+
+
+def _version(path: list[str]) -> str | None:
+    """The source of pyspark.version on this path; None if there is none."""
+    found = PathFinder.find_spec("pyspark", path)
+    inside = PathFinder.find_spec("version", found.submodule_search_locations) if found else None
+    loader: Any = inside.loader if inside else None
+    return loader.get_source("version") if loader else None
+
+
+sys.path[:] = in_order(sys.path)
 
 from numba.core.registry import cpu_target  # noqa: E402
 

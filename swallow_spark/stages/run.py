@@ -173,6 +173,6 @@ def _make_batch(
 def ship_accepted(run: Run, due: Due) -> Lookups:
     """The accepted pages of a unit's crawl, for `each_batch`."""
     (decided,) = due.sources["decide"]
-    rows = run.corpus.read(run.spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, [decided])
-    accepted = rows.where("accepted").select("doc_id")
-    return ship(accepted, run.corpus.root, "accepted", decided.counts.get("accepted", 0))
+    table = f"verdicts/preset={run.config.rules.preset}"
+    accepted = run.corpus.read(run.spark, table, VERDICTS, [decided]).where("accepted").select("doc_id")
+    return ship(accepted, run.corpus.root, "accepted", decided.counts.get("accepted", 0), decided.rows(table))

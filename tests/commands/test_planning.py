@@ -142,6 +142,7 @@ def test_a_dry_run_of_a_crawl_takes_common_crawls_sizes(tmp_path: Path) -> None:
     assert found["bytes"] == 1000 * 10**9
     assert found["pages"] == 978_000
     assert found["measured_on"] == "demo"
+    assert "--price: only with --dry-run" in call("build", "--corpus", corpus, "--price", "2", *DEMO_WARCS).complaint
     assert "--dry-run: without --index" in call(*arguments, "--index", "x.parquet", "cc:CC-MAIN-2025-30").complaint
 
 

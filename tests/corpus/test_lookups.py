@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,13 @@ from pyspark.sql import SparkSession
 
 from swallow_spark.corpus import lookups, read
 from swallow_spark.files.storage import Root
+
+
+@pytest.mark.parametrize(("chosen_from", "step"), [(0, "coalesce"), (read.FEW_ROWS + 1, "repartitionByRange")])
+def test_few_rows_of_many_are_not_chosen_by_one_task(tmp_path: Path, chosen_from: int, step: str) -> None:
+    frame = MagicMock(columns=["doc_id"])
+    lookups.ship(frame, Root(str(tmp_path)), "accepted", 1, chosen_from)
+    assert [call[0] for call in frame.method_calls] == [step]
 
 
 def test_finds_over_several_pieces(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

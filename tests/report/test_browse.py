@@ -358,6 +358,28 @@ def test_marks_become_labels_and_a_list_to_remove(client: TestClient, marks: Mar
     assert parse("url", listed) == parse("url", b"https://h1.example.jp/4")
 
 
+@pytest.mark.parametrize("format", ["jsonl", "csv:content"])
+def test_imported_text_has_no_raw_page(
+    client: TestClient, source: Source, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    place = source.place(doc_id(4))
+    assert place
+    crawl, file, offset = place
+    monkeypatch.setattr(source, "place", lambda _: (crawl, file._replace(format=format), offset))
+    answer = client.get(f"/{TOKEN}/en/raw/{doc_id(4)}/page")
+    assert answer.status_code == 404
+    assert f"imported text ({format}) has no raw page" in answer.text
+    assert "<iframe" not in client.get(f"/{TOKEN}/en/page/{doc_id(4)}").text
+
+
+def test_marks_with_characters_that_end_lines_elsewhere(corpus: Path, tmp_path: Path) -> None:
+    reason = "一\u2028二\x85三\x0b四"
+    Marks(tmp_path / "marks", corpus).add(1, "https://h1.example.jp/\u2029", "wrongly_kept", reason)
+    mark = Marks(tmp_path / "marks", corpus).of(1)
+    assert mark
+    assert mark.reason == reason
+
+
 def test_marks_that_cannot_be_kept(corpus: Path, tmp_path: Path) -> None:
     for path, said in ((corpus / "marks", "inside the corpus"), (tmp_path / "no/marks", "there is no directory")):
         with pytest.raises(UsageError, match=said):

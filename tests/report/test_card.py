@@ -85,6 +85,10 @@ def test_the_command(made: tuple[Corpus, Config], tmp_path: Path) -> None:
     settings = ("--corpus", corpus, "--set", "rules.preset=p")
     written = call("card", *settings, "--output", tmp_path / "README.md")
     assert written.status == 0, written.err
+    again = call("card", *settings, "--output", tmp_path / "README.md")
+    assert again.status == 2
+    assert "exists already" in again.complaint
+    assert call("card", *settings, "--output", tmp_path / "README.md", "--replace").status == 0
     printed = call("card", *settings)
     assert printed.out == (tmp_path / "README.md").read_bytes()
     assert call("card", *settings, "--json").json["counts"]["accepted"] == 4

@@ -18,7 +18,7 @@ from corpora import manifests
 from disturbed import Fault, Round, send
 from standalone import EAGER_SPECULATION, Cluster, environment, event_log, speculative_tasks, started
 
-_WORKER: Final = b"pyspark.daemon"
+_WORKER: Final = b"pyspark.worker"  # daemons are told so, and what they fork has their command line
 
 
 def kill_driver(round_: Round) -> str:

@@ -45,10 +45,13 @@ class Marks:
         self._lock = threading.Lock()
         self._marks: dict[int, Mark] = {}
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+            # Not splitlines: URLs and reasons may hold other characters that end a line, such as U+2028.
+            lines = self.path.read_text(encoding="utf-8").split("\n") if self.path.exists() else []
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--marks {path}: can't be read: {error}") from None
         for number, line in enumerate(lines, 1):
+            if not line:  # behind the last
+                continue
             try:
                 mark = Mark(**json.loads(line))
                 if not isinstance(mark.doc_id, int) or mark.mark not in (*KINDS, None):

@@ -11,7 +11,6 @@ from html import escape
 from typing import Any, Final
 
 from swallow_spark.errors import UsageError, printable
-from swallow_spark.files.inputs import TEXT_FORMATS
 from swallow_spark.kernels.html import charset, html, wording
 from swallow_spark.kernels.html.blocks import Block, walk, words
 from swallow_spark.kernels.html.maintext import main_texts
@@ -70,7 +69,7 @@ def read(source: Source, doc_id: int, url: str | None) -> Raw:
     if place is None:
         raise NoRawPageError("the crawl is not registered any more")
     _, file, offset = place
-    if file.format in TEXT_FORMATS:
+    if file.format != "warc":
         raise NoRawPageError(f"imported text ({file.format}) has no raw page")
     try:
         record = Explained({"url": url}, file.path, offset).raw_record()

@@ -5,7 +5,6 @@ from typing import Final
 LANGUAGES: Final = ("en", "ja")
 
 _WORDS: Final[dict[str, tuple[str, str]]] = {
-    "pages_of": ("Pages of", "ページ一覧："),
     "page": ("all pages", "全ページ"),
     "duplicate": ("duplicates", "重複"),
     "survivor": ("kept by dedup", "重複除去後"),
@@ -62,7 +61,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "marks_file": ("Marks are kept in", "印の保存先："),
     "export_labels": ("Save as training labels (JSONL)", "学習用ラベルとして保存（JSONL）"),
     "export_removal": ("Save as a list for remove", "remove 用の一覧として保存"),
-    "labels_use": ("For:", "使い方："),
     "wrongly_kept": ("wrongly kept", "誤って採用"),
     "wrongly_dropped": ("wrongly dropped", "誤って除外"),
     "mark_this": ("Mark this page", "このページに印を付ける"),

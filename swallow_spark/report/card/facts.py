@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from swallow_spark.config.load import Config
+from swallow_spark.config.select import BUILT_IN_SUBSETS
 from swallow_spark.corpus.corpus import Corpus, Manifest
 from swallow_spark.corpus.summary import summarise
 from swallow_spark.errors import UsageError
 from swallow_spark.kernels.features import LISTS
 from swallow_spark.report.finished import without_secrets
-
-_BUILT_IN: Final = ("survivors", "accepted")
 
 
 def facts(corpus: Corpus, config: Config, subsets: Sequence[str], export: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -47,7 +46,7 @@ _SIZES: Final = ("documents", "characters", "tokens", "bytes")
 
 def _built_in(summary: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """What dedup keeps and what the rules accept, of which texts can be exported too."""
-    keys = {name: {"documents": name, "characters": f"{name}_characters"} for name in _BUILT_IN}
+    keys = {name: {"documents": name, "characters": f"{name}_characters"} for name in BUILT_IN_SUBSETS}
     return {
         name: {key: summary[of] for key, of in sizes.items() if of in summary}
         for name, sizes in keys.items()

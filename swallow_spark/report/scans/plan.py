@@ -12,6 +12,7 @@ from swallow_spark.corpus.corpus import Manifest
 from swallow_spark.kernels import features
 from swallow_spark.report.finished import Finished
 from swallow_spark.report.scans.narrow import Edge, Feature, Part, Plan
+from swallow_spark.tables import CRAWL_SHIFT
 
 _CRAWL: Final = re.compile(r"/crawl=([^/]+)/")
 _FRACTIONS: Final = tuple(number / 100 for number in range(1, 101))
@@ -103,7 +104,7 @@ def subset_parts(have: Finished) -> Iterator[Part]:
 def parts_of_chosen(have: Finished, doc_ids: Iterable[int]) -> Iterator[Part]:
     """The files that may say something of the pages, by the crawls that these are of."""
     preset = have.config.rules.preset
-    crawls = {have.crawls.get(number) for number in {doc_id >> 53 for doc_id in doc_ids}}
+    crawls = {have.crawls.get(number) for number in {doc_id >> CRAWL_SHIFT for doc_id in doc_ids}}
     parts = [
         *_parts("pages", "", have.ingested, "pages"),
         *_parts("verdicts", preset, have.decided, f"verdicts/preset={preset}"),

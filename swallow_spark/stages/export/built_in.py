@@ -44,17 +44,20 @@ def ship_built_in(run: Run, subset: BuiltIn) -> Iterator[FromPages]:
     Lines that repeat on a host are counted on accepted pages, so they are dropped from these alone."""
     corpus, section = run.corpus, run.config.cleanup
     if subset.name == "survivors":
-        members = corpus.read(run.spark, "groups", GROUPS, subset.units).select("doc_id")
-        number = sum(manifest.rows("groups") for manifest in subset.units)
+        table = "groups"
+        members = corpus.read(run.spark, table, GROUPS, subset.units).select("doc_id")
+        number = sum(manifest.rows(table) for manifest in subset.units)
     else:
-        verdicts = corpus.read(run.spark, f"verdicts/preset={run.config.rules.preset}", VERDICTS, subset.units)
+        table = f"verdicts/preset={run.config.rules.preset}"
+        verdicts = corpus.read(run.spark, table, VERDICTS, subset.units)
         members = verdicts.where("accepted").select("doc_id")
         number = sum(manifest.counts.get("accepted", 0) for manifest in subset.units)
     if corpus.manifests("tombstones"):
         members = members.join(removed(run), "doc_id", "left_anti")
     repeated = ship_repeated(run, section.host_lines) if section.host_lines and subset.name == "accepted" else None
     with run.progress.stage("export"):
-        shipped = lookups.ship(members, corpus.root, subset.name, number)
+        read = sum(manifest.rows(table) for manifest in subset.units)
+        shipped = lookups.ship(members, corpus.root, subset.name, number, read)
     counting = tokenizer(run).load if run.config.tokens.counting else None
     try:
         yield FromPages(shipped, section, repeated, counting)

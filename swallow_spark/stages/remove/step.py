@@ -24,6 +24,7 @@ from swallow_spark.tables import DUPLICATES, PAGES, REMOVED, REMOVED_DUPLICATES,
 
 _KINDS: Final[tuple[Kind, ...]] = ("host", "url")
 _ROWS_WRITTEN_AT_ONCE: Final = 65_536
+_URLS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "url")])
 
 
 def remove(run: Run, listed: Mapping[Kind, Sequence[str]]) -> dict[str, int]:
@@ -105,7 +106,7 @@ def _find_duplicates(run: Run) -> None:
     if not due or due.is_done(corpus):
         return
     with run.progress.stage("remove"):
-        pages = corpus.read(run.spark, "pages", PAGES, corpus.manifests("ingest"))
+        pages = corpus.read(run.spark, "pages", _URLS, corpus.manifests("ingest"))
         rows = corpus.read(run.spark, "duplicates", DUPLICATES, due.sources["deduplicate"])
         found = tasks.duplicates_of_removed(removed(run), rows, pages)
         outputs = Outputs(corpus.root, due.stage.tables(run.config, ""), _directory("removed_duplicates", due.unit))

@@ -31,6 +31,7 @@ from swallow_spark.tables import GROUPS, PAGES, SCORES, VERDICTS
 Of = Literal["pages", "survivors", "accepted"]
 By = Literal["uniform", "host", "score"]
 
+_HOSTS: Final = pa.schema([PAGES.field(name) for name in ("doc_id", "host")])
 _META: Final = b"swallow-spark sample"
 _ROWS_AT_ONCE: Final = 8192
 
@@ -132,7 +133,7 @@ def _rows(
         assert sample.classifier
         scores = corpus.read(spark, table_of(sample.classifier), SCORES, manifests)
         return scores, stage.stratum(F.col("score"), sample.strata, *_range(run, sample))
-    hosts = corpus.read(spark, "pages", PAGES, pages).select("doc_id", "host")
+    hosts = corpus.read(spark, "pages", _HOSTS, pages)
     if sample.of == "pages":
         rows = hosts
     elif sample.of == "survivors":

@@ -206,7 +206,9 @@ def _write_subsets(run: Run, plan: Plan, cuts: Manifest, scores: Scores, rows: R
                 name: [manifest for manifest in manifests if manifest.unit.partition("/")[2] in replaced]
                 for name, manifests in scores.items()
             }
-            members = lookups.ship(_members(run, plan, cuts, own, rows), corpus.root, "members", _num_scored(own))
+            found = _members(run, plan, cuts, own, rows)
+            # A ranking by several classifiers is of all pages.
+            members = lookups.ship(found, corpus.root, "members", _num_scored(own), _num_scored(scores))
         bits = {table: bit for bit, table in enumerate(tables)}
 
         def work(batch: Batch) -> DataFrame:
