@@ -20,7 +20,7 @@ def opening(
     crawls = sources.crawls if sources else ()
     named = ", ".join(crawl.name for crawl in crawls[:3]) + (", …" if len(crawls) > 3 else "")
     said = [
-        f"This corpus has {_number(ledger.pages, 'Japanese page')}, from {_number(ledger.records, 'record')} in "
+        f"This corpus has {_number(ledger.pages, 'page')}, from {_number(ledger.records, 'record')} in "
         f"{_number(ledger.files, 'file')} of {_number(len(crawls), 'crawl')}" + (f" ({named})." if named else ".")
     ]
     if finished := max((stage.finished for stage in stages), default=""):
@@ -50,7 +50,7 @@ def _problems(ledger: Ledger, stages: Sequence[Stage], rules: Rules | None, used
     if failed := sum(ledger.failures.values()):
         found.append(f"{_number(failed, 'record')} could not be read ({_share(failed, ledger.records)}).")
     if not ledger.pages:
-        found.append("There is no Japanese page.")
+        found.append("There is no page.")
     for state in ("not done", "partly done", "out of date"):
         if names := [stage.name for stage in stages if stage.state == state]:
             found.append(f"{state[0].upper()}{state[1:]}: {', '.join(names)}.")

@@ -221,9 +221,7 @@ def test_robots_and_cut_pages(found: Contents) -> None:
 
 
 def test_the_opening_says_what_is_wrong(found: Contents) -> None:
-    assert found.opening.sentences[0] == (
-        "This corpus has 10 Japanese pages, from 14 records in 2 files of 1 crawl (c)."
-    )
+    assert found.opening.sentences[0] == ("This corpus has 10 pages, from 14 records in 2 files of 1 crawl (c).")
     assert found.opening.problems == (
         "1 problem with whole files, or with gaps between records.",
         "1 record could not be read (7.1 %).",
