@@ -96,7 +96,7 @@ def running(
         call.result.update(summary)
         if of_this_run or not call.tables:  # otherwise the funnel is old, and the call's answer is another
             call.show(show_summary, summary, corpus)
-        if "export" not in call.result:
+        if "export" not in call.result and not preset:  # of a run's own preset, `export` would not give the pages
             call.show(show_text_out, summary, corpus)
 
 

@@ -265,7 +265,8 @@ def show_export(console: Console, export: Mapping[str, Any], tokenizer: str | No
     """What was exported, and where."""
     for name, of in export["subsets"].items():
         tokens = f", {of['tokens']:,} tokens ({tokenizer})" if "tokens" in of else ""
-        said = f"{of['documents']:,} documents, {of['characters']:,} characters{tokens}, {of['shards']} shards"
+        shards = "1 shard" if of["shards"] == 1 else f"{of['shards']:,} shards"
+        said = f"{of['documents']:,} documents, {of['characters']:,} characters{tokens}, {shards}"
         print_line(console, f"{name}: {said}")
     print_line(console, f"Shards, manifest.json and README.md, a data card: {export['output']}")
 

@@ -12,11 +12,12 @@ from swallow_spark.errors import InputError, meant
 from swallow_spark.files.inputs import TEXT_FORMATS, text_format
 from swallow_spark.files.storage import is_uri, open_random_access
 from swallow_spark.kernels.html.imported import OTHERS
-from swallow_spark.kernels.html.imported_columns import STRING, Columns
+from swallow_spark.kernels.html.imported_columns import NOT_UTF8, STRING, Columns
 from swallow_spark.tables import InputFile
 
 _MOST_LOOKED_AT: Final = 1_000  # files: some seconds
 _MOST_NAMED: Final = 30  # columns, in a message
+_NOT_UTF8_ADVICE: Final = "not UTF-8: convert the file; if it is Shift_JIS: `iconv -f CP932 -t UTF-8 OLD > NEW`"
 _USUAL: Final = ("text", "content", "raw_content", "body", "page_content", "document", "article", "markdown")
 
 
@@ -40,8 +41,13 @@ def _columns(file: InputFile) -> Columns:
     if file.bytes == 0:
         return {}
     read = TEXT_FORMATS[text_format(file.format)[0]].columns
-    with suppress(OSError, pa.ArrowException, ValueError), open_random_access(file.path) as stream:
-        return read(stream) if read else None
+    try:
+        with suppress(OSError, pa.ArrowException), open_random_access(file.path) as stream:
+            return read(stream) if read else None
+    except UnicodeDecodeError:
+        raise InputError(f"{shown(file.path)}: the names of its columns are {_NOT_UTF8_ADVICE}") from None
+    except ValueError:
+        pass
     return None
 
 
@@ -49,6 +55,8 @@ def _check(file: InputFile, columns: dict[str, str]) -> None:
     kind, wanted = text_format(file.format)
     if columns.get(wanted) in (STRING, "null"):  # it may not be null in later rows
         return
+    if columns.get(wanted) == NOT_UTF8:
+        raise InputError(f"{shown(file.path)}: the column `{wanted}` is {_NOT_UTF8_ADVICE}")
     what = f"the column `{wanted}` is {columns[wanted]}, not text" if wanted in columns else f"no column `{wanted}`"
     names = list(columns)
     there = ", ".join(f"{name} ({columns[name]})" for name in names[:_MOST_NAMED])

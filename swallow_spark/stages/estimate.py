@@ -88,12 +88,13 @@ def estimate(
         chars_per_page=chars,
     )
     new, in_all = need(max(1, pages)), need(max(1, pages + before))
-    seconds = {
+    seconds: dict[str, float | None] = {
         "ingest": pages / rates.pages + others,
         "annotate": pages * chars / rates.annotated,
         "deduplicate": (pages + before) * _DEDUP_SECONDS,
-        "score": pages * chars / rates.scored if rates.scored else None,
     }
+    if config.classifiers:
+        seconds["score"] = pages * chars / rates.scored if rates.scored else None
     return {
         "bytes": known + unknown * CRAWL_FILE_BYTES,
         "files_of_assumed_size": unknown,

@@ -117,6 +117,9 @@ def test_a_dry_run_counts_and_measures_and_writes_nothing(tmp_path: Path) -> Non
     assert all(value > 0 for value in found["core_hours"].values())
     assert found["cost"] == pytest.approx(2 * sum(found["core_hours"].values()))
     assert found["hours"] == pytest.approx(sum(found["core_hours"].values()) / found["cores"])
+    assert "score" in found["core_hours"]
+    without = call("build", "--dry-run", "--corpus", place, "--config", "swallow-v2", "--json", DEMO_WARCS[0]).json
+    assert "score" not in without["core_hours"]  # there are no classifiers
     assert found["measured_on"] == "inputs"
     assert found["free"] > 0
     out = StringIO()

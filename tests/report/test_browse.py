@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from html import unescape
@@ -232,6 +233,20 @@ def test_filters_and_keyset_paging(source: Source, asked: dict[str, str], expect
     assert walked(source, wanted) == [ids[n] for n in range(NUM_PAGES) if expected(n)]
     down = query.Filter.read({**asked, "order": "down"}, source)
     assert walked(source, down) == [ids[n] for n in reversed(range(NUM_PAGES)) if expected(n)]
+
+
+def test_a_trial_of_other_rules_is_not_what_is_shown_first(corpus: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "corpus"
+    shutil.copytree(corpus, copy)
+    made = (copy / "manifests/decide/preset=p/crawl=a.json").read_text()
+    trial = copy / "manifests/decide/preset=trial/crawl=a.json"
+    trial.parent.mkdir()
+    trial.write_text(made.replace("preset=p", "preset=trial").replace("2026-01-01", "2026-01-02"))
+    shutil.copytree(copy / "verdicts/preset=p", copy / "verdicts/preset=trial")
+    assert Source(str(copy)).presets == ["trial", "p"]
+    (copy / "runs").mkdir()
+    (copy / "runs/00000001-x.json").write_text('{"config": {"rules": {"preset": "p"}}}')
+    assert Source(str(copy)).presets == ["p", "trial"]
 
 
 def test_orders_and_ranges_of_scores(source: Source) -> None:

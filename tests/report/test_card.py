@@ -57,6 +57,22 @@ def front_matter(card: str) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(head), body
 
 
+def test_imported_text_is_called_neither_japanese_nor_web_pages(made: tuple[Corpus, Config]) -> None:
+    found = facts(*made, ["accepted"], None)
+    imported = [{**of, "formats": ["csv:body", "jsonl"]} for of in found["sources"]]
+    head, body = front_matter(markdown({**found, "sources": imported}))
+    assert "language" not in head
+    assert head["license_name"] == "texts-no-licence-checked"
+    assert "common-crawl" not in head["tags"]
+    assert "Imported text, made with" in body
+    assert not any(
+        word in body for word in ("Japanese text", "pages in Japanese", "Japanese web:", "Common Crawl also")
+    )
+    head, body = front_matter(markdown({**found, "sources": imported + found["sources"]}))
+    assert head["language"] == ["ja"]
+    assert "passed over, and counted. Text that was extracted elsewhere" in body
+
+
 def test_what_a_card_of_a_corpus_says(made: tuple[Corpus, Config]) -> None:
     head, body = front_matter(markdown(facts(*made, ["accepted"], None)))
     assert (head["language"], head["license"], head["size_categories"]) == (["ja"], "other", ["n<1K"])

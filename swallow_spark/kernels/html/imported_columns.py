@@ -1,6 +1,7 @@
 """Which columns a file of text has, as far as its beginning shows: for checks before work starts, and messages.
 
-Each function takes a PyArrow input file and gives column -> type; STRING for what may be text. Nothing for a file
+Each function takes a PyArrow input file and gives column -> type; STRING for what may be text; NOT_UTF8 for a column
+whose values in the beginning all aren't. Nothing for a file
 without rows. None if the beginning doesn't show it: whoever reads the file says what is wrong. Raises OSError or
 pyarrow.ArrowException for what isn't of the format.
 """
@@ -16,6 +17,7 @@ from swallow_spark.kernels.html.imported import is_text
 from swallow_spark.kernels.text import json_array
 
 STRING: Final = "string"
+NOT_UTF8: Final = "not UTF-8"
 _ROWS: Final = 100  # of JSON, which may have other keys in each
 _LINE_BYTES: Final = 16 << 20
 _KINDS: Final = {str: STRING, bool: "boolean", dict: "object", list: "array", type(None): "null"}
@@ -47,5 +49,5 @@ def of_json(stream: Any) -> Columns:
 
 
 def of_csv(stream: Any) -> Columns:
-    names, has_rows = imported_csv.header(stream)
-    return dict.fromkeys(names, STRING) if has_rows else {}
+    names, has_rows, not_utf8 = imported_csv.header(stream)
+    return {name: NOT_UTF8 if name in not_utf8 else STRING for name in names} if has_rows else {}

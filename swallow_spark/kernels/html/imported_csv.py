@@ -1,6 +1,8 @@
 """Text extracted by other tools: the rows of CSV files whose first line names the columns (RFC 4180, UTF-8)."""
 
+import codecs
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
@@ -8,6 +10,7 @@ from pyarrow import csv
 
 from swallow_spark.kernels.html.imported import OTHERS, TEXT, Row, no_text, of_scalars
 
+_LOOKED_AT: Final = 1_000  # rows
 _BLOCK_BYTES: Final = 16 << 20  # of a file at a time; the largest row
 
 
@@ -20,7 +23,7 @@ def rows(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterato
         wrong[row.number - 2] = f"{row.actual_columns} values, and the header has {row.expected_columns}"
         return "skip"
 
-    names, has_rows = header(stream)
+    names, has_rows, _ = header(stream)
     if not has_rows:
         return
     wanted = {TEXT: text_column, **{name: name for name in OTHERS}}
@@ -50,10 +53,14 @@ def rows(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterato
     yield from _wrong(wrong, number)
 
 
-def header(stream: Any) -> tuple[list[str], bool]:
-    """The names of a file's columns, and whether there are rows. Raises pyarrow.ArrowInvalid for what isn't CSV."""
-    if stream.read(1) == b"":
-        return [], False
+def header(stream: Any) -> tuple[list[str], bool, list[str]]:
+    """The names of a file's columns, whether there are rows, and the columns of which no value among the first thousand
+    is UTF-8. Raises pyarrow.ArrowInvalid for what isn't CSV, and UnicodeDecodeError for names that aren't UTF-8."""
+    start = stream.read(2)
+    if start == b"":
+        return [], False, []
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        start.decode()  # raises: as CSV, it would be damaged in some row
     stream.seek(0)
     wrong: list[csv.InvalidRow] = []
 
@@ -67,7 +74,22 @@ def header(stream: Any) -> tuple[list[str], bool]:
         csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         csv.ConvertOptions(check_utf8=False),
     )
-    return list(reader.schema.names), bool(wrong) or any(batch.num_rows for batch in reader)
+    names = list(reader.schema.names)
+    batch = next((batch for batch in reader if batch.num_rows), None)
+    if batch is None:
+        return names, bool(wrong), []
+    columns = zip(names, batch.slice(0, _LOOKED_AT).columns, strict=True)
+    return names, True, [name for name, column in columns if pa.types.is_string(column.type) and not _utf8(column)]
+
+
+def _utf8(values: pa.Array) -> bool:
+    """Whether a value is UTF-8, or none is there."""
+    there = [value for value in values.cast(pa.binary()).to_pylist() if value]
+    for value in there:
+        with suppress(UnicodeDecodeError):
+            value.decode()
+            return True
+    return not there
 
 
 def _wrong(wrong: dict[int, str], number: int) -> list[Row]:

@@ -1,5 +1,6 @@
 """A corpus as DuckDB reads it: the Parquet files that manifests list, and no others."""
 
+import json
 import re
 import threading
 from bisect import bisect_left
@@ -52,7 +53,8 @@ class Source:
         self._files: dict[str, list[str]] = {}
         self.rows: dict[str, int] = {}
         self.bounds: dict[str, dict[str, dict[str, float | None]]] = {}
-        """preset -> feature -> `min`, `max` and `below`, those of the preset that was decided last first."""
+        """preset -> feature -> `min`, `max` and `below`: first the preset of the last run's configuration, which a
+        trial by `decide --preset` is not, then that which was decided last."""
         self.reasons: dict[str, dict[str, int]] = {}
         """preset -> reason -> pages."""
         self.cuts: dict[str, dict[str, float]] = {}
@@ -68,11 +70,19 @@ class Source:
                 self._add_preset(manifest)
             elif manifest.stage == "select":
                 self._add_cuts(manifest.details.get("cuts") or ())
+        if (standing := self._standing()) in self.bounds:
+            self.bounds = {standing: self.bounds[standing], **self.bounds}
         self.crawls = self.corpus.crawls()
         self._inputs: dict[str, list[NumberedFile]] = {}
         self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._row_groups: dict[str, list[_Group]] = {}
         self._database = self._open()
+
+    def _standing(self) -> str:
+        """The preset of the last run's configuration; empty if there was no run."""
+        runs = self.corpus.root.files("runs", ".json")
+        last = json.loads(self.corpus.root.read_bytes(runs[-1])) if runs else {}
+        return str(last.get("config", {}).get("rules", {}).get("preset", ""))
 
     def _add_preset(self, manifest: manifests.Manifest) -> None:
         preset = manifest.unit.partition("/")[0].removeprefix("preset=")
@@ -114,7 +124,7 @@ class Source:
 
     @cached_property
     def presets(self) -> list[str]:
-        """Presets with verdicts; the one that was decided last comes first."""
+        """Presets with verdicts, in the order of `bounds`."""
         return [preset for preset in self.bounds if self.has(f"verdicts/preset={preset}")]
 
     @cached_property

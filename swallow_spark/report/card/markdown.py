@@ -25,7 +25,11 @@ _LICENCE: Final = (
     "Pages from Common Crawl also fall under its [terms of use](https://commoncrawl.org/terms-of-use). What pages ask "
     "of robots (`noindex`, `noai` and the like) is in the column `robots` of the table `pages`; no rule uses it.",
 )
-_LIMITS: Final = (
+_LICENCE_OF_IMPORTS: Final = (
+    "The texts were imported, and this program knows no licence of them: name the licence under which you publish in "
+    "`license` above, after you have checked.",
+)
+_LIMITS: Final = (  # the first and the last are of web pages
     "The main text is found by heuristics: menus or captions may be left, and parts of articles may be missing.",
     "Near-duplicates are found by MinHash with a probability, not with certainty; some remain.",
     "The rules are bounds on numbers. They drop some good pages, such as poems and tables, and keep some bad ones.",
@@ -49,16 +53,15 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
     size = next((name for most, name in _SIZES if documents < most), "n>1T")
     lines = [
         f"pretty_name: {_quoted(facts['corpus'])}",
-        "language:",
-        "- ja",
+        *(["language:", "- ja"] if _has_web_pages(facts) else []),
         "license: other",
-        "license_name: web-pages-no-licence-checked",
+        f"license_name: {'web-pages' if _has_web_pages(facts) else 'texts'}-no-licence-checked",
         "task_categories:",
         "- text-generation",
         "size_categories:",
         f"- {_quoted(size)}",
         "tags:",
-        "- common-crawl",
+        *(["- common-crawl"] if _has_web_pages(facts) else []),
         "- pretraining",
         "- swallow-spark",
     ]
@@ -70,15 +73,21 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _has_web_pages(facts: Mapping[str, Any]) -> bool:
+    """Whether there are pages of WARCs, which are Japanese; imported text may be in any language, of any origin."""
+    return any("warc" in of["formats"] for of in facts["sources"]) or not facts["sources"]
+
+
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # which is YAML too
 
 
 def _body(facts: Mapping[str, Any]) -> str:
     made, counts = facts["made"], facts["counts"]
+    what = "Japanese text of web pages" if _has_web_pages(facts) else "Imported text"
     parts = [f"# {_cell(facts['corpus'])}"]
     parts.append(
-        f"Japanese text of web pages, made with swallow-spark {', '.join(made['versions'])} "
+        f"{what}, made with swallow-spark {', '.join(made['versions'])} "
         f"from {made['first']} to {made['last']}. This card is written from the manifests of the corpus."
     )
     parts += ["## Contents", _subsets(facts)]
@@ -95,14 +104,15 @@ def _body(facts: Mapping[str, Any]) -> str:
         parts.append(f"Records passed over: {_counted(facts['passed_over'])}.")
     if facts["failures"]:
         parts.append(f"Records that couldn't be read: {_counted(facts['failures'])}.")
-    parts += ["## Method", *_method(facts["method"])]
+    parts += ["## Method", *_method(facts["method"], _text_from(facts))]
     if removed := facts["removed"]:
         parts.append(
             f"Removal requests: {removed['hosts']:,} hosts and {removed['urls']:,} URLs, "
             f"with {removed['pages']:,} pages of the corpus."
         )
-    parts += ["## Licences and terms", *_LICENCE]
-    parts += ["## Known limits", "\n".join(f"* {limit}" for limit in _LIMITS)]
+    limits = _LIMITS if _has_web_pages(facts) else _LIMITS[1:-1]
+    parts += ["## Licences and terms", *(_LICENCE if _has_web_pages(facts) else _LICENCE_OF_IMPORTS)]
+    parts += ["## Known limits", "\n".join(f"* {limit}" for limit in limits)]
     parts += ["## Checksums", *_checksums(facts["checksums"])]
     parts += ["## Citation", "The method is that of:", "\n".join(f"* {one}" for one in _CITATIONS)]
     return "\n\n".join(parts) + "\n"
@@ -130,11 +140,18 @@ def _sources(sources: Iterable[Mapping[str, Any]]) -> str:
     return _table(("crawl", "from", "format", "files", "bytes", "records", "pages"), rows)
 
 
-def _method(method: Mapping[str, Any]) -> list[str]:
-    parts = [
-        "1. **Text.** The main text of pages in Japanese, as Unicode. Pages in other languages and records without "
-        "HTML are passed over, and counted."
-    ]
+def _text_from(facts: Mapping[str, Any]) -> str:
+    extracted = (
+        "The main text of pages in Japanese, as Unicode. Pages in other languages and records without HTML are passed "
+        "over, and counted."
+    )
+    imported = "Text that was extracted elsewhere and imported, in whatever language it is."
+    kinds = {kind == "warc" for of in facts["sources"] for kind in of["formats"]} or {True}
+    return " ".join(said for is_warc, said in ((True, extracted), (False, imported)) if is_warc in kinds)
+
+
+def _method(method: Mapping[str, Any], text_from: str) -> list[str]:
+    parts = [f"1. **Text.** {text_from}"]
     if dedup := method.get("dedup"):
         near = f", of an estimated similarity of {dedup['min_similarity']:g} or more" if dedup["min_similarity"] else ""
         parts.append(
