@@ -93,7 +93,13 @@ def card(
     opened = corpora.Corpus.open(corpus)
     found = facts.facts(opened, configuration(opened, config, set_), subset or (), None)
     if output:
-        Path(output).write_text(markdown.markdown(found), encoding="utf-8")
+        try:
+            with Path(output).open("xb") as file:  # never over what is there
+                file.write(markdown.markdown(found).encode("utf-8", "replace"))
+        except FileExistsError:
+            raise UsageError(f"--output {output}: exists already; give another name, or delete it first") from None
+        except OSError as error:
+            raise UsageError(f"--output {output}: can't be written: {error.strerror}") from None
     if as_json:
         print_json(found)
     elif not output:

@@ -85,6 +85,7 @@ def test_the_command(made: tuple[Corpus, Config], tmp_path: Path) -> None:
     settings = ("--corpus", corpus, "--set", "rules.preset=p")
     written = call("card", *settings, "--output", tmp_path / "README.md")
     assert written.status == 0, written.err
+    assert "exists already" in call("card", *settings, "--output", tmp_path / "README.md").complaint
     printed = call("card", *settings)
     assert printed.out == (tmp_path / "README.md").read_bytes()
     assert call("card", *settings, "--json").json["counts"]["accepted"] == 4

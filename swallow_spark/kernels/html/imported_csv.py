@@ -1,5 +1,6 @@
 """Text extracted by other tools: the rows of CSV files whose first line names the columns (RFC 4180, UTF-8)."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from pyarrow import csv
 
 from swallow_spark.kernels.html.imported import OTHERS, TEXT, Row, no_text, of_scalars
 
+_HEADER_BYTES: Final = 1 << 20
 _BLOCK_BYTES: Final = 16 << 20  # of a file at a time; the largest row
 
 
@@ -52,8 +54,14 @@ def rows(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterato
 
 def header(stream: Any) -> tuple[list[str], bool]:
     """The names of a file's columns, and whether there are rows. Raises pyarrow.ArrowInvalid for what isn't CSV."""
-    if stream.read(1) == b"":
+    start = stream.read(_HEADER_BYTES)
+    if start == b"":
         return [], False
+    try:
+        # Otherwise PyArrow fails with another error, or guesses: Excel in Japan saves CSV as Shift_JIS.
+        getincrementaldecoder("utf-8")().decode(start.lstrip(b"\r\n").partition(b"\n")[0])
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid(f"the first line isn't UTF-8, such as Shift_JIS or UTF-16: {error}") from None
     stream.seek(0)
     wrong: list[csv.InvalidRow] = []
 
