@@ -99,7 +99,10 @@ def card(
     found = facts.facts(opened, configuration(opened, config, set_), subset or (), None)
     card = markdown.markdown(found).encode("utf-8", "replace")
     if output:
-        Path(output).write_bytes(card)
+        try:
+            Path(output).write_bytes(card)
+        except OSError as error:
+            raise UsageError(f"--output {output}: can't be written: {error.strerror}") from None
     if as_json:
         print_json(found)
     elif not output:

@@ -73,6 +73,8 @@ class Corpus:
             marker = json.loads(corpus.root.read_bytes(_MARKER))
         except (OSError, ValueError):
             raise CorpusError(f"{location}: no corpus there (`ingest` or `build` creates one)") from None
+        if not isinstance(marker, dict):
+            raise CorpusError(f"{location}: {_MARKER} is damaged: it is no JSON object")
         if marker.get("format") != _FORMAT:
             raise CorpusError(f"{location}: a corpus of format {marker.get('format')}, this version reads {_FORMAT}")
         return corpus
@@ -85,14 +87,25 @@ class Corpus:
         except OSError as error:
             raise CorpusError(f"{location}: can't be read: {error.strerror or error}") from None
 
+    @staticmethod
+    def check_new(location: str) -> None:
+        """Raises CorpusError if a corpus can't be made there: a local directory must be empty, or not there yet."""
+        if not location:
+            raise CorpusError("--corpus is empty: name a directory or URI")
+        root = Root(location)
+        try:
+            if root.is_local and root.exists("") and any(root.local_path("").iterdir()):
+                raise CorpusError(f"{location}: neither empty nor a corpus: name an empty or a new directory")
+        except OSError as error:
+            raise CorpusError(f"{location}: can't be written: {error.strerror or error}") from None
+
     @classmethod
     def open_or_create(cls, location: str) -> Self:
         """Opens a corpus, or creates one in an empty directory. Raises CorpusError if it can't."""
         corpus = cls(Root(location))
         try:
             if not corpus.root.exists(_MARKER):
-                if corpus.root.is_local and corpus.root.exists("") and any(corpus.root.local_path("").iterdir()):
-                    raise CorpusError(f"{location}: neither empty nor a corpus: name an empty or a new directory")
+                cls.check_new(location)
                 corpus.root.make_directory("")
                 marker = {"format": _FORMAT, "created": datetime.now(UTC).isoformat(), "version": __version__}
                 corpus.root.write_atomically(_MARKER, json.dumps(marker).encode())
@@ -200,7 +213,12 @@ class Corpus:
 
     def _inputs(self, crawl: str, suffix: str = _REGISTERED) -> pa.Table:
         paths = [path for _, name, path in self._input_parts(suffix) if name == crawl]
-        tables = [pq.read_table(pa.BufferReader(self.root.read_bytes(path)), schema=INPUTS) for path in paths]
+        tables = []
+        for path in paths:
+            try:
+                tables.append(pq.read_table(pa.BufferReader(self.root.read_bytes(path)), schema=INPUTS))
+            except pa.ArrowException as error:
+                raise CorpusError(f"{path}: damaged: {error}") from None
         return pa.concat_tables(tables) if tables else INPUTS.empty_table()
 
     def crawls(self) -> dict[int, str]:

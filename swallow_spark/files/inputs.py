@@ -125,6 +125,8 @@ def locations_of(argument: str, places: Places, listing: str) -> list[str]:
 
 
 def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: slice | None) -> list[InputFile]:
+    if not argument:
+        raise InputError("an INPUT is empty: is a variable of the shell not set?")
     if match := _CC.fullmatch(argument):
         numbered = list(enumerate(_lines(_of_crawl(match[1], base, _WARCS), web)))[part or slice(None)]
         if not numbered:
@@ -142,8 +144,8 @@ def _expand_one(argument: str, base: str, web: HttpClient, text: bool, part: sli
 
 
 def _below(location: str, text: bool) -> list[str]:
-    """The files in a directory and in those below, by their suffixes; what isn't a directory itself. Names that begin
-    with a dot or underscore, as _SUCCESS, are left out."""
+    """The files in a directory and in those below, each once, by their suffixes; what isn't a directory itself. Names
+    that begin with a dot or underscore, as _SUCCESS, are left out."""
     if is_http(location):
         return [location]
     files, inner = filesystem(location)
@@ -156,6 +158,9 @@ def _below(location: str, text: bool) -> list[str]:
     names = [info.path[len(inner.rstrip("/")) + 1 :] for info in infos if info.type == fs.FileType.File]
     suffixes = tuple(s for format in TEXT_FORMATS.values() for s in format.suffixes) if text else _WARC_SUFFIXES
     wanted = sorted(n for n in names if n.endswith(suffixes) and not re.search(r"(^|/)[._]", n))
+    if not is_uri(location):  # a link to a directory above leads to the same files again and again
+        longest_first = sorted(wanted, key=lambda name: name.count("/"), reverse=True)
+        wanted = sorted({os.path.realpath(f"{location}/{name}"): name for name in longest_first}.values())
     if not wanted:
         wrong = ", ".join(sorted({os.path.splitext(name)[1] or name for name in names})[:10]) or "nothing"
         raise InputError(f"{shown(location)}: no file of {', '.join(suffixes)} in this directory: it has {wrong}")

@@ -18,6 +18,7 @@ from swallow_spark.tables import InputFile
 _MOST_LOOKED_AT: Final = 1_000  # files: some seconds
 _MOST_NAMED: Final = 30  # columns, in a message
 _NOT_UTF8_ADVICE: Final = "not UTF-8: convert the file; if it is Shift_JIS: `iconv -f CP932 -t UTF-8 OLD > NEW`"
+_OTHER_MARKS: Final = {"\t": "tabs", ";": "semicolons"}
 _USUAL: Final = ("text", "content", "raw_content", "body", "page_content", "document", "article", "markdown")
 
 
@@ -64,5 +65,8 @@ def _check(file: InputFile, columns: dict[str, str]) -> None:
     strings = [name for name in names if columns[name] == STRING and name not in OTHERS]
     likely = next((name for name in (*_USUAL, *strings) if name in strings), None)
     advice = f"give the one that holds the text, as --text-column {likely}" if likely else "no column holds text"
+    if kind == "csv" and len(names) == 1 and (mark := next((m for m in _OTHER_MARKS if m in names[0]), None)):
+        advice = f"values are separated by {_OTHER_MARKS[mark]}: write the file with commas"
+        strings = []
     near = meant(wanted, strings)
     raise InputError(f"{shown(file.path)}: {what}{near}; this {kind} file has {there}{more}: {advice}")

@@ -14,7 +14,7 @@ from warcio.warcwriter import WARCWriter
 
 from swallow_spark.config.load import Config
 from swallow_spark.corpus.corpus import Corpus, Manifest
-from swallow_spark.errors import UsageError
+from swallow_spark.errors import CorpusError, UsageError
 from swallow_spark.files.ranges import open_parts
 from swallow_spark.kernels.warc import warc
 from swallow_spark.stages.annotate.tasks import FEATURES
@@ -122,7 +122,10 @@ def _batch(corpus: Corpus, crawl: str, file_no: int) -> Manifest | None:
 def _row(
     corpus: Corpus, table: str, schema: pa.Schema, manifests: Sequence[Manifest], doc_id: int | None
 ) -> dict[str, Any] | None:
-    found = corpus.dataset(table, schema, manifests).head(1, filter=ds.field("doc_id") == doc_id, batch_readahead=1)
+    try:
+        found = corpus.dataset(table, schema, manifests).head(1, filter=ds.field("doc_id") == doc_id, batch_readahead=1)
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{table}: {error}; `swallow-spark check` finds missing or damaged files") from None
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows[0] if rows else None
 

@@ -166,3 +166,12 @@ def test_the_pages_of_the_demo_are_in_the_wheel() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert included == {"conf": "swallow_spark/conf", "demo/pages": "swallow_spark/demo/pages"}
+
+
+def test_a_dry_run_refuses_what_a_build_refuses(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").touch()
+    other = tmp_path / "other"
+    for corpus, said in ((other, "neither empty nor a corpus"), (other / "file", "can't be"), ("", "is empty")):
+        refused = call("build", "--dry-run", "--corpus", corpus, tmp_path)
+        assert said in refused.complaint

@@ -220,3 +220,15 @@ def test_addresses_with_access(directory: Path) -> None:
             expand([url.replace("a.warc", "none.warc")])
         assert "secret" not in str(caught.value)
         assert "abc" not in str(caught.value)
+
+
+def test_links_that_lead_back_give_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/x.jsonl").write_text("{}\n")
+    (tmp_path / "a/b/up").symlink_to("..")
+    assert [file.path for file in expand([str(tmp_path / "a")], text=True)] == [str(tmp_path / "a/b/x.jsonl")]
+
+
+def test_an_empty_argument_is_refused() -> None:
+    with pytest.raises(InputError, match="an INPUT is empty"):
+        expand([""])

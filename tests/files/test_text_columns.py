@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from swallow_spark.errors import InputError
-from swallow_spark.files.inputs import expand
+from swallow_spark.files.inputs import TEXT_FORMATS, expand
+from swallow_spark.files.storage import open_random_access
 from swallow_spark.files.text_columns import check_columns
 from swallow_spark.tables import InputFile
 
@@ -102,3 +103,20 @@ def test_directories(tmp_path: Path) -> None:
 def test_a_key_of_a_later_row_counts(tmp_path: Path) -> None:
     rows = [{"id": 1}, {"id": 2, "text": None}, {"text": "x"}]
     assert checked(write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode()))
+
+
+def test_values_of_csv_that_are_separated_otherwise(tmp_path: Path) -> None:
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"text{mark}url\nあ{mark}い\n")
+        with pytest.raises(InputError, match=f"separated by {name}: write the file with commas") as raised:
+            check_columns(expand([str(path)], text=True), [str(path)])
+        assert "--text-column" not in str(raised.value)
+
+
+def test_csv_whose_header_is_not_utf8_is_damaged(tmp_path: Path) -> None:
+    for number, content in enumerate(("本文,url\nあ,い\n".encode("cp932"), "text\nあ\n".encode("utf-16"))):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(content)
+        with open_random_access(str(path)) as stream, pytest.raises(pa.ArrowInvalid, match="isn't UTF-8"):
+            list(TEXT_FORMATS["csv"].rows(stream, 1 << 20))

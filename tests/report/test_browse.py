@@ -304,7 +304,7 @@ def test_duckdb_reads_the_corpus_alone(source: Source, tmp_path: Path) -> None:
     import duckdb
 
     for sql in (f"SELECT * FROM read_csv('{tmp_path}/secret.csv')", "SET enable_external_access = true"):
-        with pytest.raises(duckdb.Error):
+        with pytest.raises((duckdb.PermissionException, ChangedCorpusError), match=r"disabled by conf|has been locked"):
             source.query(sql)
 
 
@@ -327,6 +327,11 @@ def test_only_this_machine_with_the_token_is_answered(client: TestClient) -> Non
     assert client.get(f"/{TOKEN}/", headers={"accept-language": "fr"}).headers["location"] == f"/{TOKEN}/en/"
     assert client.get(f"/{TOKEN}/xx/").status_code == 404
     assert client.get(f"/{TOKEN}/../../etc/passwd").status_code in (403, 404)
+    long = "9" * 5000
+    for path in (f"page/{long}", f"raw/{long}/page", f"compare/1/{long}"):
+        assert client.get(f"/{TOKEN}/en/{path}").status_code == 404
+    for path in ("?find=²", "count?find=²", "?find=١٢", f"?after={long}", f"?before={long}", f"excerpts?ids={long},²"):
+        assert client.get(f"/{TOKEN}/en/{path}").status_code == 200, path
     answer = client.get(f"/{TOKEN}/en/", headers={"origin": "http://evil.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -399,10 +404,20 @@ def test_marks_that_cannot_be_kept(corpus: Path, tmp_path: Path) -> None:
     for path, said in ((corpus / "marks", "inside the corpus"), (tmp_path / "no/marks", "there is no directory")):
         with pytest.raises(UsageError, match=said):
             Marks(path, corpus)
-    for line in ("not json", '{"doc_id": 1}', '{"doc_id": 1, "url": "", "mark": "x", "reason": "", "time": ""}', "[]"):
+    wrong = '{"doc_id": %s, "url": "", "mark": "%s", "reason": %s, "time": ""}'
+    values = (1, "x", '""'), (1, "wrongly_kept", 5), ("true", "wrongly_kept", '""'), (1 << 63, "wrongly_kept", '""')
+    for line in ("not json", '{"doc_id": 1}', "[]", "[" * 100_000, *(wrong % each for each in values)):
         (tmp_path / "marks").write_text(line + "\n")
         with pytest.raises(UsageError, match="line 1 is no mark"):
             Marks(tmp_path / "marks", corpus)
+
+
+def test_marks_are_read_as_they_were_written(corpus: Path, tmp_path: Path) -> None:
+    path = tmp_path / "marks"
+    Marks(path, corpus).add(doc_id(4), None, "wrongly_kept", "a\u2028b\x85c\nd")
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))  # as some editors do
+    Marks(path, corpus).add(doc_id(7), None, "wrongly_dropped", "")
+    assert [mark.reason for mark in Marks(path, corpus).all()] == ["", "a\u2028b\x85c\nd"]
 
 
 class _Seen(HTMLParser):
@@ -547,6 +562,24 @@ def test_a_corpus_that_changes(corpus: Path, tmp_path: Path) -> None:
     answer = client.get(f"/{TOKEN}/en/")
     assert answer.status_code == 503
     assert "start it again" in answer.text
+    with pytest.raises(CorpusError, match="swallow-spark check"):
+        Source(str(copy))
+
+
+def test_damaged_files_are_named(corpus: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(corpus, tmp_path / "copy"))
+    marks = Marks(tmp_path / "marks", copy)
+    marks.add(doc_id(4), None, "wrongly_kept", "")
+    client = TestClient(make_app(Source(str(copy)), marks, TOKEN), base_url=HOST)
+    for file in (copy / "pages").rglob("*.parquet"):
+        file.write_bytes(b"damaged")
+    for path in ("", f"page/{doc_id(4)}", "?find=x", f"excerpts?ids={doc_id(4)}", "marks/labels.jsonl"):
+        answer = client.get(f"/{TOKEN}/en/{path}")
+        assert answer.status_code == 503
+        assert ".parquet" in answer.text
+        assert "swallow-spark check" in answer.text
 
 
 def test_a_corpus_of_pages_alone_is_shown(corpus: Path, tmp_path: Path) -> None:

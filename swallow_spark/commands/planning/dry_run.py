@@ -37,6 +37,8 @@ def dry_run(call: OnCorpus, register: Register, price: float | None) -> None:
     """Prints what the call would take. Measures this machine for ten seconds, and writes nothing."""
     corpora.check_crawl(register[0])
     corpus = corpora.Corpus.open(call.corpus) if corpora.Corpus.is_at(call.corpus) else None
+    if not corpus:
+        corpora.Corpus.check_new(call.corpus)
     config = configuration(corpus, call.config, call.overrides)
     runs.check_config(config, models=False)
     inputs = register[1](config)

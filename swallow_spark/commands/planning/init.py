@@ -74,7 +74,10 @@ def init(
         top = typer.prompt("Best percent of the accepted pages", 10, type=int, err=True) if asks and names else 10
         if not 1 <= top <= 100:
             raise UsageError(f"{top}: a percentage is 1 to 100")
-    file.write_text(_text(rules, names, top), encoding="utf-8")
+    try:
+        file.write_text(_text(rules, names, top), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: can't be written: {error.strerror}") from None
     typer.echo(
         f"""{file}: written. Next:
   swallow-spark build --dry-run --corpus my-corpus --config {file} --files 0:20 cc:CC-MAIN-2025-30   # what it takes

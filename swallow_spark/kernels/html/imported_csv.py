@@ -23,7 +23,10 @@ def rows(stream: Any, max_record_bytes: int, text_column: str = TEXT) -> Iterato
         wrong[row.number - 2] = f"{row.actual_columns} values, and the header has {row.expected_columns}"
         return "skip"
 
-    names, has_rows, _ = header(stream)
+    try:
+        names, has_rows, _ = header(stream)
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid(f"the first line isn't UTF-8: {error}") from None
     if not has_rows:
         return
     wanted = {TEXT: text_column, **{name: name for name in OTHERS}}

@@ -5,8 +5,10 @@ header must name this machine, or a hostile site could point its own name here (
 origins, and the policy of each page forbids all that isn't from here.
 """
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
@@ -26,7 +28,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from swallow_spark.addresses import shown as shown_address
-from swallow_spark.errors import printable
+from swallow_spark.errors import CorpusError, printable
 from swallow_spark.files.storage import is_http
 from swallow_spark.report.browse import page as pages
 from swallow_spark.report.browse import query, raw
@@ -37,6 +39,7 @@ from swallow_spark.report.render import clean, link
 
 _HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _MAX_FORM_BYTES: Final = 64 << 10
+_MAX_PATH_CHARS: Final = 500  # Python refuses to read a number of thousands of digits
 _MAX_EXCERPTS: Final = 10
 _POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -62,13 +65,15 @@ class _Guard:
         if scope["type"] != "http":
             return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        token = scope["path"].split("/", 2)[1]
+        token = scope["path"].removeprefix("/").partition("/")[0]
         if not _is_here(headers.get("host", "")):
             await PlainTextResponse("wrong host\n", 403, _HEADERS)(scope, receive, send)
         elif not secrets.compare_digest(token.encode(), self._token.encode()):
             await PlainTextResponse("open the whole address that browse printed\n", 403, _HEADERS)(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD") and headers.get("origin") != f"http://{headers['host']}":
             await PlainTextResponse("wrong origin\n", 403, _HEADERS)(scope, receive, send)
+        elif len(scope["path"]) > _MAX_PATH_CHARS:
+            await PlainTextResponse("no such page\n", 404, _HEADERS)(scope, receive, send)
         else:
 
             async def guarded(message: Message) -> None:
@@ -150,8 +155,8 @@ class _Browser:
                 return answer(request)
             except TooSlowError:
                 return self._problem(request, "slow", 503)
-            except ChangedCorpusError:
-                return self._problem(request, "changed", 503)
+            except (ChangedCorpusError, CorpusError) as error:
+                return self._problem(request, "changed", 503, _first_line(error))
 
         answered.__name__ = answer.__name__
         return answered
@@ -318,8 +323,10 @@ class _Browser:
         doc_id, kind = request.path_params["doc_id"], form.get("mark", "")
         try:
             rows = self._url(doc_id)
-        except (TooSlowError, ChangedCorpusError) as error:
-            return self._problem(request, "slow" if isinstance(error, TooSlowError) else "changed", 503)
+        except TooSlowError:
+            return self._problem(request, "slow", 503)
+        except ChangedCorpusError as error:
+            return self._problem(request, "changed", 503, _first_line(error))
         if not rows or kind not in (*KINDS, "none"):
             return self._problem(request, "no_page", 404)
         try:
@@ -344,8 +351,13 @@ class _Browser:
         return _download(self.marks_file.removals(), "remove.txt")
 
 
-def _download(lines: Any, name: str) -> Response:
-    encoded = (line.encode("utf-8", "replace") for line in lines)
+def _first_line(error: Exception) -> str:
+    return printable(str(error).partition("\n")[0])[:500]
+
+
+def _download(lines: Iterator[str], name: str) -> Response:
+    first = list(islice(lines, 1))  # what goes wrong at once is told instead of an empty file
+    encoded = (line.encode("utf-8", "replace") for line in chain(first, lines))
     return StreamingResponse(
         encoded,
         media_type="application/octet-stream",
@@ -362,4 +374,4 @@ def _value(value: Any) -> str:
 
 def _integer(text: str | None) -> int | None:
     """A doc_id in an address."""
-    return int(text) if text and text.isascii() and text.isdigit() and int(text) < 1 << 63 else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,19}", text) and int(text) < 1 << 63 else None

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
 
 from swallow_spark.errors import UsageError
 from swallow_spark.report.browse.source import Source
@@ -25,11 +27,14 @@ _TEXTS_AT_ONCE: Final = 50
 class Mark:
     """A page's mark. `mark`: one of KINDS, or None for one that was taken back."""
 
-    doc_id: int
+    doc_id: Annotated[int, Field(ge=0, lt=1 << 63)]
     url: str | None
-    mark: str | None
+    mark: Annotated[str, Field(pattern=f"^({'|'.join(KINDS)})$")] | None
     reason: str
     time: str
+
+
+_MARK: Final = TypeAdapter(Mark)
 
 
 class Marks:
@@ -45,18 +50,15 @@ class Marks:
         self._lock = threading.Lock()
         self._marks: dict[int, Mark] = {}
         try:
-            # Not splitlines: URLs and reasons may hold other characters that end a line, such as U+2028.
-            lines = self.path.read_text(encoding="utf-8").split("\n") if self.path.exists() else []
+            content = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--marks {path}: can't be read: {error}") from None
-        for number, line in enumerate(lines, 1):
-            if not line:  # behind the last
-                continue
+        self._is_line_open = bool(content) and not content.endswith("\n")
+        # Reasons may hold other characters that end a line for splitlines.
+        for number, line in enumerate(content.removesuffix("\n").split("\n") if content else (), 1):
             try:
-                mark = Mark(**json.loads(line))
-                if not isinstance(mark.doc_id, int) or mark.mark not in (*KINDS, None):
-                    raise ValueError
-            except (ValueError, TypeError):
+                mark = _MARK.validate_json(line, strict=True)
+            except ValueError:
                 raise UsageError(f"--marks {path}: line {number} is no mark; mend it or name another file") from None
             self._keep(mark)
 
@@ -70,7 +72,8 @@ class Marks:
         made = Mark(doc_id, url, mark, reason.strip()[:MAX_REASON_CHARS], datetime.now(UTC).isoformat("T", "seconds"))
         with self._lock:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(made), ensure_ascii=False) + "\n")
+                file.write("\n" * self._is_line_open + json.dumps(asdict(made), ensure_ascii=False) + "\n")
+            self._is_line_open = False
             self._keep(made)
 
     def of(self, doc_id: int) -> Mark | None:

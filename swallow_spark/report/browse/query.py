@@ -1,5 +1,6 @@
 """Lists of pages: a filter, an order, and one screen of it after or before a page (keyset paging)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from time import monotonic
@@ -163,7 +164,7 @@ class _Select:
         self.values.extend(values)
 
     def _find(self, wanted: Filter) -> None:
-        if wanted.find.isdigit() and len(wanted.find) < 20 and wanted.within == "url":
+        if re.fullmatch(r"[0-9]{1,19}", wanted.find) and wanted.within == "url":
             self._add(f"({self.base}.doc_id = ? OR contains(p.url, ?))", int(wanted.find), wanted.find)
         elif wanted.within == "host":  # the host and its subdomains
             host = wanted.find.lower()

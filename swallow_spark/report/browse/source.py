@@ -28,7 +28,7 @@ class TooSlowError(Exception):
 
 
 class ChangedCorpusError(Exception):
-    """A file that a manifest listed is gone: a run has replaced it."""
+    """A file that a manifest listed is gone, since a run has replaced it, or it can't be read."""
 
 
 class _Group(NamedTuple):
@@ -44,7 +44,7 @@ class Source:
     """The tables of a corpus, as its manifests were when this was made. Reads only; takes no lock."""
 
     def __init__(self, location: str) -> None:
-        """Raises CorpusError if there is no corpus, or if it isn't on this machine's file system."""
+        """Raises CorpusError if there is no corpus, if it isn't on this machine's file system, or if files are gone."""
         self.corpus = Corpus.open(location)
         root = self.corpus.root
         if not root.is_local:
@@ -76,7 +76,11 @@ class Source:
         self._inputs: dict[str, list[NumberedFile]] = {}
         self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._row_groups: dict[str, list[_Group]] = {}
-        self._database = self._open()
+        try:
+            self._database = self._open()
+        except duckdb.Error as error:
+            what = str(error).partition("\n")[0]
+            raise CorpusError(f"{location}: {what}; `swallow-spark check` finds missing or damaged files") from None
 
     def _standing(self) -> str:
         """The preset of the last run's configuration; empty if there was no run."""
@@ -176,7 +180,7 @@ class Source:
     def query(self, sql: str, values: Sequence[Any] = (), seconds: float = 15) -> list[tuple[Any, ...]]:
         """The rows of a query, which is interrupted after so many seconds.
 
-        Raises TooSlowError then, and ChangedCorpusError if a file is gone.
+        Raises TooSlowError then, or if memory doesn't suffice, and ChangedCorpusError if a file is gone or damaged.
         """
         with self._cursor(seconds) as cursor:
             return cursor.execute(sql, list(values)).fetchall()
@@ -199,9 +203,11 @@ class Source:
             timer.start()
             try:
                 yield cursor
-            except duckdb.InterruptException:
+            except (duckdb.InterruptException, duckdb.OutOfMemoryException):
                 raise TooSlowError from None
-            except duckdb.IOException as error:
+            except duckdb.PermissionException:  # no fault of a file
+                raise
+            except duckdb.Error as error:
                 raise ChangedCorpusError(str(error)) from None
             finally:
                 timer.cancel()

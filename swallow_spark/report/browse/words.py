@@ -131,8 +131,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "時間がかかるため中止しました。クロール・段階・検索語で絞り込んでください。",
     ),
     "changed": (
-        "A run has changed the corpus. Stop browse and start it again.",
-        "コーパスが変更されました。browse を終了して再び起動してください。",
+        "A run has changed the corpus, or a file of it is damaged. Stop browse and start it again; "
+        "`swallow-spark check` finds damaged files.",
+        "コーパスが変更されたか、ファイルが壊れています。browse を終了して再び起動してください。"
+        "壊れたファイルは `swallow-spark check` で見つかります。",
     ),
     "not_written": ("The mark could not be written:", "印を保存できませんでした："),
     "error": ("That did not work", "処理できませんでした"),
