@@ -54,12 +54,14 @@ def running(
     preset: str | None = None,
     scores: bool = False,
     replaces: bool | None = None,
+    stands: bool = True,
 ) -> Iterator["Run"]:
     """A run that changes the corpus and leaves a record in it. The result is the summary.
 
     The configuration is checked first, with the models if the run `scores`; inputs are registered under the lock.
     `preset`: the configuration whose rules are used, for this run only. `replaces`: whether the user agrees that
-    subsets of another configuration go; None: the run writes no subsets.
+    subsets of another configuration go; None: the run writes no subsets. `stands`: whether the configuration becomes
+    the corpus's, which later runs take by default.
     """
     if register:
         corpora.check_crawl(register[0])
@@ -67,6 +69,8 @@ def running(
     standing = settings = configuration(there, call.config, () if preset else call.overrides)
     if preset:
         settings = with_rules(standing, preset, call.overrides)
+    if there and not stands:
+        standing = configuration(there, None, ())
     runs.check_config(settings, models=False)
     inputs = register[1](settings) if register else []
     if scores:
@@ -92,7 +96,7 @@ def running(
         yield run
         summary = summary_of(run)
         of_this_run = [manifest for manifest in _units(corpus) if manifest.id not in before]
-        _record(run, standing, call, started, summary, of_this_run)
+        _record(run, standing, call.config if stands else None, call.command, started, summary, of_this_run)
         call.result.update(summary)
         if of_this_run or not call.tables:  # otherwise the funnel is old, and the call's answer is another
             call.show(show_summary, summary, corpus)
@@ -247,17 +251,18 @@ def _units(corpus: "Corpus") -> Iterator["Manifest"]:
 def _record(
     run: "Run",
     standing: "Config",
-    call: Call,
+    name: str | None,
+    command: str,
     started: datetime,
     summary: dict[str, Any],
     of_this_run: "list[Manifest]",
 ) -> None:
-    """Writes the run's manifest. `standing`: the configuration for later runs, without the rules of `decide --preset`.
-    `of_this_run`: its units."""
+    """Writes the run's manifest. `standing`: the configuration for later runs, without the rules of `decide --preset`;
+    `name`: its name, if it was given now. `of_this_run`: its units."""
     import pyspark
 
     corpus, progress = run.corpus, run.progress
-    last = next(_records(corpus), {}) if not call.config else {}
+    last = {} if name else next(_records(corpus), {})
     python: dict[str, float] = {}
     written: dict[str, dict[str, int]] = {}
     for manifest in of_this_run:
@@ -267,7 +272,7 @@ def _record(
         sums["rows"] += sum(file.rows for file in manifest.files)
         sums["bytes"] += sum(file.bytes for file in manifest.files)
     content = {
-        "command": call.command,
+        "command": command,
         "version": __version__,
         "spark": pyspark.__version__,
         "started": started.isoformat(),
@@ -279,7 +284,7 @@ def _record(
         "written": written,
         "corpus": _place(corpus),
         "models": {name: classifier.content for name, classifier in standing.classifiers.items()},
-        "config_name": call.config or last.get("config_name") or (None if last else DEFAULT_CONFIG),
+        "config_name": name or last.get("config_name") or (None if last else DEFAULT_CONFIG),
         "config": standing.model_dump(mode="json", exclude={"monitoring"}),  # may hold secret addresses
         "summary": summary,
     }

@@ -100,7 +100,7 @@ def export_(
     exporting.check_shard_bytes(size)
     if len(set(subset)) < len(subset):
         raise UsageError("--subset: the same subset is given twice")
-    with running(call) as run:
+    with running(call, stands=False) as run:
         _make_built_in(run, subset)
         manifest = exporting.export(run, [exporting.Item(name, name) for name in subset], output, format_, size, 0, {})
         _report_export(call, run, manifest, output)
@@ -162,7 +162,7 @@ def plan_mixture_(
         return
     assert corpus
     on_corpus = call.on(corpus)
-    with running(on_corpus) as run:
+    with running(on_corpus, stands=False) as run:
         planned = mixtures.plan_mixture(mixtures.with_tokens(run, sources), target, proxy)
         mixture = _as_json(planned, target, proxy)
         on_corpus.result.update(mixture)

@@ -113,6 +113,7 @@ def test_built_in_subsets_need_no_select(
     ran = call(*command)
     told = ran.json["export"]["subsets"]
     assert "Text out" not in ran.err
+    assert json.loads(max((copy / "runs").iterdir()).read_text())["config"]["subsets"], "not those of an export"
     expected = {"survivors": {row["doc_id"] for row in rows(copy, "groups")}, "accepted": accepted}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["columns"] == ["doc_id", "url", "title", "text", "date", "num_chars", "num_tokens"]
