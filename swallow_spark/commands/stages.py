@@ -130,7 +130,7 @@ def build(
     if dry_run:
         if selection:
             raise UsageError("--dry-run: without --index, since only reading the index tells what it names")
-        planned.dry_run(call.with_base_url(), register, price)
+        planned.dry_run(call.with_base_url(), register, price, until)
         return
     replaces = _replaces(until, replace)
     with running(call.with_base_url(), register=register, scores=_scores(until), replaces=replaces) as run:

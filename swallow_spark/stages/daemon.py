@@ -9,6 +9,7 @@ import pkgutil
 import re
 import runpy
 import sys
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from typing import Any, Final
 
@@ -40,7 +41,8 @@ from swallow_spark import stages  # noqa: E402
 
 for _module in pkgutil.walk_packages(stages.__path__, "swallow_spark.stages."):
     if _module.name.endswith(".tasks"):  # and the kernels that these import
-        importlib.import_module(_module.name)
+        with suppress(ImportError):  # something is not installed here: only this stage's own tasks fail, and say what
+            importlib.import_module(_module.name)
 cpu_target.typing_context.refresh()  # which the first kernel of a process would do
 cpu_target.target_context.refresh()
 

@@ -140,7 +140,8 @@ def test_a_dry_run_of_a_crawl_takes_common_crawls_sizes(tmp_path: Path) -> None:
     listing.write_bytes(gzip.compress(b"".join(b"crawl-data/%d.warc.gz\n" % number for number in range(1000))))
     corpus = tmp_path / "corpus"
     arguments = ("build", "--dry-run", "--corpus", corpus, "--config", "demo", "--base-url", tmp_path)
-    found = json.loads(call(*arguments, "--json", "cc:CC-MAIN-2025-30").out)
+    found = json.loads(call(*arguments, "--until", "annotate", "--json", "cc:CC-MAIN-2025-30").out)
+    assert found["core_hours"].keys() == {"ingest", "annotate"}
     assert (found["crawl"], found["files"], found["files_of_assumed_size"]) == ("CC-MAIN-2025-30", 1000, 1000)
     assert found["bytes"] == 1000 * 10**9
     assert found["pages"] == 978_000

@@ -33,7 +33,7 @@ _DISK: Final = {
 }
 
 
-def dry_run(call: OnCorpus, register: Register, price: float | None) -> None:
+def dry_run(call: OnCorpus, register: Register, price: float | None, until: str) -> None:
     """Prints what the call would take. Measures this machine for ten seconds, and writes nothing."""
     corpora.check_crawl(register[0])
     corpus = corpora.Corpus.open(call.corpus) if corpora.Corpus.is_at(call.corpus) else None
@@ -50,6 +50,8 @@ def dry_run(call: OnCorpus, register: Register, price: float | None) -> None:
     typer.echo(f"Measuring this machine for ten seconds, on {files[0] if own else 'the pages of `demo`'}", err=True)
     before = sum(batch.rows("pages") for batch in corpus.manifests("ingest")) if corpus else 0
     found = estimates.estimate(config, pipeline.STAGES, files, [file.bytes for file in new], before)
+    ends = {pipeline.STAGES[stage].end for stage in pipeline.STAGES.needed(until)}
+    found["core_hours"] = {stage: value for stage, value in found["core_hours"].items() if stage in ends}
     hours = sum(value or 0 for value in found["core_hours"].values())
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     result: dict[str, Any] = {
