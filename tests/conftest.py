@@ -41,6 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names no test after bytes: they may hold the time, as gzip's header does, and differ in each process."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without-spark", action="store_true", help="fail whatever imports pyspark")
 
